@@ -1,0 +1,84 @@
+"""BRAC's actor in its dual form, as FOCAL and CSRO use it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from selectrl.actors.sac import SacActor
+from selectrl.functional.constraints import dual_kl, magnitude_penalty
+from selectrl.nets.mlp import QNetwork
+from selectrl.protocols import Agent, Draw, Noise, Objective, Optim
+from selectrl.structs import Batch, Losses, Spec
+
+if TYPE_CHECKING:
+    from selectrl.actors.configs import BracConfig
+
+
+class BracActor(SacActor):
+    r"""The soft actor plus :math:`\alpha\,\operatorname{mean}\hat D`, a dual estimate of KL(π‖β).
+
+    Objectives, in this order: ``dual_steps`` steps of the dual critic on one optimiser, the first on the step's rows and
+    the others on fresh ones; then the policy and the multiplier on one estimate, made with the updated dual critic:
+
+    .. math:: \alpha_{used} = \operatorname{clip}(\alpha, 0, \alpha_{max}), \qquad
+       \alpha \leftarrow \alpha + lr\,(\operatorname{mean}\hat D - D_{target})
+
+    As in CSRO's code the multiplier itself is not clipped and may wind up. Differs from CSRO's code: the multiplier does
+    not move when the constraint is off (bind ``@actors.sac`` for that), and fresh rows reuse the step's task variables,
+    which are equal because the encoder has not moved.
+
+    References:
+        Wu, Tucker & Nachum, "Behavior Regularized Offline Reinforcement Learning", 2019.
+    """
+
+    def __init__(self, config: BracConfig, spec: Spec, latent_dim: int) -> None:
+        super().__init__(config, spec, latent_dim)
+        self.brac = config
+        self.action = spec.action
+        self.dual = QNetwork(spec.obs, spec.action, latent_dim, config.dual_hidden, members=1)
+        self.multiplier = nn.Parameter(torch.tensor(float(config.divergence_init)))
+
+    def c(self, obs: Tensor, action: Tensor, z: Tensor) -> Tensor:
+        """Return the dual critic's value, (task, batch)."""
+        return self.dual.value(obs, action, z)[0]
+
+    def dual_loss(self, agent: Agent, batch: Batch, rows: str, noise: str, mix: str) -> Losses:
+        """The dual critic's loss on one draw of rows: the estimate negated, and a penalty between the two actions."""
+        rl, z = batch.draws[rows], batch.latent.z
+        action = agent.policy.sample(rl.obs, z, batch.noise[noise]).action
+        estimate = dual_kl(self.c(rl.obs, action, z), self.c(rl.obs, rl.action, z)).mean()
+        mixed = action + batch.noise[mix] * (rl.action - action)
+        penalty = magnitude_penalty(self.c(rl.obs, mixed, z))
+        return Losses(self.brac.dual_penalty * penalty - estimate, {"estimate": estimate, "penalty": penalty})
+
+    def loss(self, agent: Agent, batch: Batch) -> Losses:
+        """The policy's loss and the multiplier's, on one estimate of the divergence."""
+        rl, z = batch.draws["rl"], batch.latent.z
+        sample = self.sample(agent, batch)
+        divergence = dual_kl(self.c(rl.obs, sample.action, z), self.c(rl.obs, rl.action, z)).mean()
+        used = self.multiplier.detach().clamp(0, self.brac.divergence_max)
+        policy_loss = self.soft_loss(agent, batch, sample) + used * divergence
+        multiplier_loss = -self.multiplier * (divergence.detach() - self.brac.divergence_target)
+        terms = {"loss": policy_loss, "divergence": divergence, "multiplier": used, "log_prob": sample.log_prob.mean()}
+        return Losses(policy_loss + multiplier_loss, terms)
+
+    def dual_objective(self, step: int) -> Objective:
+        """Return the dual critic's objective of one of its steps; the first reads the step's own rows and noise."""
+        rows, noise, mix = ("rl", "policy", "mix") if step == 0 else (f"rl_{step}", f"policy_{step}", f"mix_{step}")
+        return Objective(
+            name="dual" if step == 0 else f"dual_{step}",
+            loss=partial(self.dual_loss, rows=rows, noise=noise, mix=mix),
+            moves={"actor.dual": Optim(lr=self.brac.dual_lr)},
+            draws=(Draw(rows, "rl", ("obs", "action")) if step else self.rows,),
+            noise=(Noise(noise, "normal", ("task", rows, self.action)), Noise(mix, "uniform", ("task", rows, 1))),
+        )
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the dual critic's steps, then the policy's and multiplier's objective."""
+        moves = {"policy": Optim(lr=self.config.lr), "actor.multiplier": Optim(name="sgd", lr=self.brac.divergence_lr)}
+        policy = Objective(name="policy", loss=self.loss, moves=moves, draws=(self.rows,), noise=(self.noise,))
+        return (*(self.dual_objective(step) for step in range(self.brac.dual_steps)), policy)

@@ -1,0 +1,170 @@
+"""A collection under way: worlds, learners and replay in lockstep, saved to go on bit for bit after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from selectrl.behaviour.config import SacBehaviourConfig
+from selectrl.behaviour.parts import write_part
+from selectrl.behaviour.play import play
+from selectrl.behaviour.replay import Replay
+from selectrl.behaviour.sac import BatchedSac
+from selectrl.errors import RunError
+from selectrl.files import write_atomically
+from selectrl.protocols import TaskFamily
+from selectrl.streams import key, stream
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Collection:
+    """All tasks' learners, each at the same step.
+
+    The loop is the caller's::
+
+        collection = Collection(family, config, tasks, work)
+        collection.resume()
+        while collection.step < config.steps:
+            collection.advance()
+
+    Every draw is a function of (seed, purpose, task, step), so nothing but what was learned and seen needs saving: the
+    worlds come back by playing the stored actions of their present episodes again.
+
+    Args:
+        family: the task family.
+        config: the learners and the checkpoints.
+        tasks: ids of the tasks that take part.
+        work: folder of the parts and of the saved state.
+        device: where networks and replay live.
+
+    Attributes:
+        step: environment steps that every task has taken.
+        latest: label and mean return of the latest kept checkpoint; (0, nan) before the first.
+    """
+
+    def __init__(
+        self, family: TaskFamily, config: SacBehaviourConfig, tasks: Sequence[int], work: Path, device: str = "cpu"
+    ) -> None:
+        self.family, self.config, self.tasks, self.work, self.device = family, config, list(tasks), work, device
+        self.step, self.latest = 0, (0, float("nan"))
+        self.sac = BatchedSac(config, family.spec, tasks, device)
+        self.replay = Replay(len(tasks), config.steps, family.spec, device)
+        self.worlds = family.worlds(tasks)
+        self.obs: Array = np.zeros((len(tasks), family.spec.obs), np.float32)
+        self.start = np.zeros(len(tasks), np.int64)  # (task,) step at which the present episode began
+        self.periods = np.zeros(len(tasks), np.int64)  # (task,) ⌊step / period⌋ at the latest checkpoint, kept or not
+
+    def advance(self) -> None:
+        """Take one step in every task, with the updates, the checkpoints and the resets that are due."""
+        step, config = self.step, self.config
+        if step < config.warmup:
+            action = self._uniform("warmup", step, self.family.spec.action)
+        else:
+            action = self._act(self.obs[:, None], self._normal("act", step, 1))[:, 0]
+            self._train()
+        moved, reward, terminated, truncated, _ = self.worlds.step(action)
+        ended = terminated | truncated
+        self.replay.add(self.obs, action, reward, moved, terminated, ended)
+        self.step, self.obs = step + 1, moved
+        if ended.any():
+            self._checkpoint(ended)
+            self.start[ended] = self.step
+            self.obs = self._reset(ended)
+
+    def resume(self) -> None:
+        """Go back to the saved state, or to the beginning if there is none."""
+        if self._path.exists():
+            state = load_file(self._path)
+            self.sac.load(state)
+            self.replay.load(state)
+            self.step = self.replay.size
+            self.start, self.periods = state["start"].numpy(), state["periods"].numpy()
+        for step in range(int(self.start.min()), self.step + 1):
+            waiting = self.start >= step  # such worlds start afresh at each step, until their episode begins
+            if waiting.any():
+                self.obs = self._reset(waiting)
+            if step < self.step:
+                self.obs = self.worlds.step(self.replay.action[:, step].cpu().numpy())[0]
+
+    def save(self) -> None:
+        """Save everything that the next step depends on."""
+        state = {"start": torch.from_numpy(self.start), "periods": torch.from_numpy(self.periods)}
+        state |= self.sac.state() | self.replay.state()
+        write_atomically(self._path, lambda path: save_file(state, path))
+
+    @property
+    def _path(self) -> Path:
+        return self.work / "state.safetensors"
+
+    def _train(self) -> None:
+        rounds, wait = divmod(self.step - self.config.warmup, self.config.train_every)
+        if wait:
+            return
+        for count in range(self.config.updates_per_step):
+            update, batch = rounds * self.config.updates_per_step + count, self.config.batch
+            index = self._stream("rows", update).integers(0, self.replay.size, (len(self.family.parameters), batch))
+            self.sac.update(
+                self.replay.rows(index[self.tasks]),
+                self._normal("actor", update, batch),
+                self._normal("target", update, batch),
+                move_target=update % self.config.target_every == 0,
+            )
+
+    def _checkpoint(self, ended: Array) -> None:
+        """Keep episodes of every task whose episode ended and which has entered a new period."""
+        period, config = self.step // self.config.period, self.config
+        due = ended & (self.step > config.warmup) & (period > self.periods)
+        self.periods[due] = period
+        label, places = period * config.period, np.flatnonzero(due).tolist()
+        if not places or label not in config.labels or self.step >= config.steps:
+            return
+        tasks = [self.tasks[place] for place in places]
+        policy = self.sac.policy.take(places)
+
+        def act(obs: Array, time: int) -> Array:
+            normal = self._normal(f"keep {label}", time, config.episodes)[places]
+            return self._act(obs, normal, policy)
+
+        seeds = [[self._seed(f"keep {label} {episode}", task) for episode in range(config.episodes)] for task in tasks]
+        episodes = play(self.family, tasks, seeds, act, label)
+        write_part(self.work, self.step, tasks, episodes)
+        self.latest = label, float(episodes.reward.sum(-1).mean())
+
+    def _act(self, obs: Array, normal: Tensor, policy: Any = None) -> Array:
+        with torch.no_grad():
+            action, _ = self.sac.sample(torch.as_tensor(obs, device=self.device), normal, policy)
+        if not bool(action.isfinite().all()):
+            raise RunError(f"a behaviour policy is no longer finite at step {self.step}; lower behaviour.sac.lr")
+        found: Array = action.cpu().numpy()
+        return found
+
+    def _reset(self, mask: Array) -> Array:
+        """Start the episodes of the worlds in the mask, each with the seed of the step at which it begins."""
+        seeds = [self._seed(f"reset {start}", task) for start, task in zip(self.start, self.tasks, strict=True)]
+        obs: Array = self.worlds.reset(seed=seeds, options={"reset_mask": mask})[0]
+        return obs
+
+    def _seed(self, purpose: str, task: int) -> int:
+        return key(self.config.seed, "behaviour", purpose, task) % 2**31
+
+    def _stream(self, purpose: str, step: int) -> np.random.Generator:
+        return stream(self.config.seed, "behaviour", purpose, step)
+
+    def _uniform(self, purpose: str, step: int, width: int) -> Array:
+        """Uniform actions, (task, action); drawn for the whole family, so that a task's do not depend on the others."""
+        drawn = self._stream(purpose, step).random((len(self.family.parameters), width), dtype=np.float32)
+        return (2 * drawn - 1)[self.tasks]
+
+    def _normal(self, purpose: str, step: int, batch: int) -> Tensor:
+        """Normal noise, (task, batch, action), drawn likewise."""
+        shape = (len(self.family.parameters), batch, self.family.spec.action)
+        drawn = self._stream(purpose, step).standard_normal(shape, dtype=np.float32)[self.tasks]
+        return torch.from_numpy(drawn).to(self.device)

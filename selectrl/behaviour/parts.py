@@ -1,0 +1,54 @@
+"""What a collection has kept so far: one file per step at which checkpoints fell, put together at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from selectrl.data.store import Episodes
+from selectrl.errors import RunError
+from selectrl.files import write_atomically
+
+Array: TypeAlias = NDArray[Any]
+
+
+def write_part(folder: Path, step: int, tasks: Sequence[int], episodes: Episodes[Array]) -> None:
+    """Write the episodes that fell due at one step, with their leading task axis."""
+    tensors = {"task": np.asarray(tasks, np.int64), **episodes._asdict()}
+    write_atomically(folder / f"part_{step:09d}.safetensors", lambda path: save_file(tensors, path))
+
+
+def read_parts(folder: Path, task: int) -> list[Episodes[Array]]:
+    """Return one task's episodes, part by part in the order of their steps."""
+    found = []
+    for path in sorted(folder.glob("part_*.safetensors")):
+        with safetensors.safe_open(path, framework="np") as handle:
+            for place in np.flatnonzero(handle.get_tensor("task") == task):
+                found.append(Episodes(*(handle.get_slice(name)[int(place)] for name in Episodes._fields)))
+    return found
+
+
+def join(task: int, parts: Sequence[Episodes[Array]], expected: dict[int, int]) -> Episodes[Array]:
+    """Put a task's parts together.
+
+    Args:
+        task: id, for the error.
+        parts: episodes without a task axis.
+        expected: episodes by label.
+
+    Raises:
+        RunError: a label has too few or too many episodes, or is not expected.
+    """
+    got = Counter(int(label) for part in parts for label in part.label)
+    for label in sorted(expected.keys() | got.keys()):
+        if got[label] != expected.get(label, 0):
+            counts = f"{got[label]} episodes of checkpoint {label}, expected {expected.get(label, 0)}"
+            raise RunError(f"task {task} has {counts}; delete the folder's .collecting and collect again")
+    return Episodes(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

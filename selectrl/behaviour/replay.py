@@ -1,0 +1,85 @@
+"""What every task's SAC has seen; all tasks are at the same step, so time is one axis."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selectrl.data.store import Episodes
+from selectrl.structs import Rows, Spec
+
+Array: TypeAlias = NDArray[Any]
+
+FIELDS = ("obs", "action", "reward", "next_obs", "terminal", "ended")
+
+
+class Replay:
+    """All transitions of all tasks, in order.
+
+    Attributes:
+        obs: (task, step, obs); the other fields of a row likewise.
+        ended: 1.0 at the last step of each episode, by termination or time-out, (task, step).
+        size: steps that are filled.
+    """
+
+    def __init__(self, tasks: int, capacity: int, spec: Spec, device: str = "cpu") -> None:
+        self.device, self.size = device, 0
+        self.obs = torch.zeros(tasks, capacity, spec.obs, device=device)
+        self.action = torch.zeros(tasks, capacity, spec.action, device=device)
+        self.reward = torch.zeros(tasks, capacity, device=device)
+        self.next_obs = torch.zeros(tasks, capacity, spec.obs, device=device)
+        self.terminal = torch.zeros(tasks, capacity, device=device)
+        self.ended = torch.zeros(tasks, capacity, device=device)
+
+    def add(self, *row: Array) -> None:
+        """Append one step of every task: obs, action, reward, next_obs, terminal, ended, each (task, …)."""
+        for name, value in zip(FIELDS, row, strict=True):
+            getattr(self, name)[:, self.size] = torch.as_tensor(value, dtype=torch.float32, device=self.device)
+        self.size += 1
+
+    def rows(self, index: Array) -> Rows:
+        """Return rows by step, for an index of (task, batch)."""
+        steps = torch.as_tensor(index, device=self.device)
+        tasks = torch.arange(len(steps), device=self.device)[:, None]
+        obs, action, reward, next_obs, terminal = (getattr(self, name)[tasks, steps] for name in FIELDS[:5])
+        return Rows(obs, action, reward, next_obs, terminal, steps)
+
+    def first_episodes(self, task: int, count: int, horizon: int) -> Episodes[Array]:
+        """Return a task's first whole episodes, padded to the horizon and labelled 0; fewer if there are fewer."""
+        stops = np.flatnonzero(self.ended[task, : self.size].cpu().numpy())[:count] + 1
+        found = blank((len(stops),), horizon, self.obs.shape[-1], self.action.shape[-1])
+        for episode, (start, stop) in enumerate(zip([0, *stops[:-1]], stops, strict=True)):
+            length = int(stop - start)
+            found.obs[episode, :length] = self.obs[task, start:stop].cpu()
+            found.obs[episode, length] = self.next_obs[task, stop - 1].cpu()
+            found.action[episode, :length] = self.action[task, start:stop].cpu()
+            found.reward[episode, :length] = self.reward[task, start:stop].cpu()
+            found.terminal[episode, :length] = self.terminal[task, start:stop].cpu()
+            found.length[episode] = length
+        return found
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the filled part of every field, by name."""
+        return {f"replay.{name}": getattr(self, name)[:, : self.size].contiguous() for name in FIELDS}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Put a state back that :meth:`state` returned."""
+        self.size = state["replay.reward"].shape[1]
+        for name in FIELDS:
+            getattr(self, name)[:, : self.size] = state[f"replay.{name}"].to(self.device)
+
+
+def blank(lead: tuple[int, ...], time: int, obs: int, action: int) -> Episodes[Array]:
+    """Return episodes of zeros, with leading axes ``lead`` in place of the episode axis alone."""
+    return Episodes(
+        obs=np.zeros((*lead, time + 1, obs), np.float32),
+        action=np.zeros((*lead, time, action), np.float32),
+        reward=np.zeros((*lead, time), np.float32),
+        terminal=np.zeros((*lead, time), np.bool_),
+        length=np.zeros(lead, np.int64),
+        label=np.zeros(lead, np.int64),
+    )

@@ -1,0 +1,58 @@
+"""``selectrl data``: look at datasets and verify them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from selectrl.cli.options import Json
+from selectrl.cli.screen import emit, line, table
+from selectrl.errors import DataError
+
+app = App(name="data", help="Look at datasets and verify them.")
+
+Folder = Annotated[Path, Parameter(help="A dataset's folder, for example data/point_robot/laptop.")]
+
+
+@app.command
+def info(folder: Folder, /, *, json: Json = False) -> None:
+    """Say what a dataset holds."""
+    from selectrl.data.store import OfflineDataset
+
+    summary: Any = OfflineDataset.open(folder).summary()
+    if json:
+        emit(summary)
+        return
+    kept = summary["keep_warmup"]
+    rows = [
+        ["environment", f"{summary['env']} ({summary['env_id']})"],
+        ["tasks", f"{summary['tasks']} ({len(summary['split']['train'])} train, {len(summary['split']['test'])} test)"],
+        ["episodes", str(summary["episodes"])],
+        ["transitions", str(summary["rows"])],
+        ["size", f"{summary['bytes'] / 2**20:.1f} MiB"],
+        ["random episodes", f"{kept} per task, label 0" if kept else "none"],
+        ["fingerprint", summary["fingerprint"][:16]],
+        ["versions", ", ".join(f"{k} {v}" for k, v in summary["versions"].items())],
+    ]
+    table(str(folder), ["", ""], rows)
+    returns = summary["mean_return_by_label"]
+    table("Behaviour", ["checkpoint", "mean return"], [[k, f"{v:.2f}"] for k, v in returns.items()])
+
+
+@app.command
+def verify(folder: Folder, /, *, json: Json = False) -> None:
+    """Read every byte of a dataset and check it against the manifest."""
+    from selectrl.data.store import OfflineDataset
+
+    dataset = OfflineDataset.open(folder)
+    problems = dataset.verify()
+    if problems:
+        raise DataError(
+            f"the dataset at {folder} is damaged: {'; '.join(problems)}; restore the files or collect again"
+        )
+    if json:
+        emit({"folder": str(folder), "sound": True, "fingerprint": dataset.fingerprint})
+        return
+    line(f"{folder} is sound: {len(dataset.manifest.tasks)} files match their checksums")

@@ -1,0 +1,94 @@
+"""``selectrl list`` and ``selectrl doctor``: what there is, and what a bug report needs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from selectrl.cli.options import Json
+from selectrl.cli.screen import emit, line, table
+from selectrl.errors import RunError
+from selectrl.experiment.config import Experiment
+from selectrl.gin_edge import SHIPPED, build_experiment, shipped, shipped_layer
+from selectrl.registry import REGISTRIES, tag
+
+PACKAGES = ("torch", "numpy", "gymnasium", "gin-config", "attrs", "safetensors", "cyclopts", "rich", "matplotlib")
+
+
+def methods() -> dict[str, Experiment]:
+    """Return every shipped method, built on the first shipped environment."""
+    env = next(iter(shipped("envs")))
+    layers = shipped_layer("envs", env)
+    return {name: build_experiment([shipped_layer("methods", name), layers], name) for name in shipped("methods")}
+
+
+def list_parts(
+    *,
+    json: Json = False,
+    kind: Annotated[str | None, Parameter(help="Only parts of this kind, for example encoders.")] = None,
+) -> None:
+    """List every registered part with its paper, and every shipped method as a composition of parts."""
+    parts = {
+        registry.kind: [{"name": e.name, "paper": e.paper, "summary": e.summary} for e in registry]
+        for registry in REGISTRIES
+        if kind in (None, registry.kind)
+    }
+    grid = {
+        name: {
+            slot: str(tag(getattr(one, slot))).partition(".")[2] for slot in ("encoder", "critic", "actor", "collector")
+        }
+        for name, one in methods().items()
+    }
+    files = {name: list(shipped(name)) for name in ("methods", "envs", "profiles", "behaviour")}
+    if json:
+        emit({"parts": parts, "methods": grid, "files": files})
+        return
+    for name, entries in parts.items():
+        table(name, ["name", "what it does", "paper"], [[e["name"], e["summary"], e["paper"]] for e in entries])
+        line()
+    slots = ["encoder", "critic", "actor", "collector"]
+    table("methods", ["name", *slots], [[name, *(row[slot] for slot in slots)] for name, row in grid.items()])
+    line()
+    line(f"profiles: {', '.join(files['profiles'])}   behaviour presets: {', '.join(files['behaviour'])}")
+
+
+def doctor(*, json: Json = False) -> None:
+    """Print versions and checks, as a bug report needs them."""
+    import selectrl
+
+    found: dict[str, Any] = {
+        "selectrl": selectrl.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)),
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "missing"
+    import gymnasium
+    import torch
+
+    found["cuda"] = torch.version.cuda if torch.cuda.is_available() else "none"
+    checks = {
+        "Python is 3.11 or newer": sys.version_info >= (3, 11),
+        "gin files are in place": (SHIPPED / "methods").is_dir(),
+        "Gymnasium ids are registered": any(name.startswith("selectrl/") for name in gymnasium.registry),
+        "the working directory can be written to": os.access(".", os.W_OK),
+        "no package is missing": "missing" not in found.values(),
+    }
+    if json:
+        emit({"versions": found, "checks": checks})
+    else:
+        table("versions", ["", ""], [[name, str(value)] for name, value in found.items()])
+        line()
+        table("checks", ["", ""], [["ok" if good else "FAILED", name] for name, good in checks.items()])
+    failed = [name for name, good in checks.items() if not good]
+    if failed:
+        raise RunError(f"a check failed: {failed[0]}; install the package again with pip install -e .")

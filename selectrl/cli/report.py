@@ -1,0 +1,32 @@
+"""``selectrl report``: a page from what is on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from selectrl.cli.options import Json
+from selectrl.cli.screen import emit, line
+from selectrl.errors import InputError
+
+
+def report(
+    *runs: Annotated[Path, Parameter(help="Run directories, or folders above them.")],
+    out: Annotated[Path, Parameter(help="Folder of the report.")] = Path("report"),
+    json: Json = False,
+) -> None:
+    """Write one HTML page, and every figure as PNG, PDF, SVG and CSV, from the runs on disk.
+
+    Half-finished and damaged runs are left out and named.
+    """
+    if not runs:
+        raise InputError("no run given; for example `selectrl report runs/point_robot`")
+    from selectrl.report import build_report
+
+    page = build_report(runs, out)
+    if json:
+        emit({"page": str(page)})
+        return
+    line(f"Open {page}")

@@ -1,0 +1,264 @@
+"""``selectrl train``: meta-train a method, one or several seeds, and meta-test it on unseen tasks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+from pathlib import Path
+from typing import Annotated, Any
+
+import attrs
+from cyclopts import Parameter
+
+from selectrl.cli.options import Data, DryRun, Json, Sets, Threads
+from selectrl.cli.screen import Bars, bars, emit, line, say, table
+from selectrl.errors import InputError, RunError, SelectRLError
+from selectrl.experiment.config import Experiment, to_record
+from selectrl.gin_edge import Layer, build_experiment, shipped_layer, user_layers
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """One run: what a worker needs to know."""
+
+    folder: Path
+    experiment: Experiment
+    seed: int
+    data: Path
+    threads: int
+    tensorboard: bool
+
+    @property
+    def name(self) -> str:
+        """What the run is called on the screen."""
+        return f"{self.experiment.name} seed {self.seed}"
+
+
+def experiment_layers(
+    file: Path | None, method: str | None, env: str | None, profile: str | None, settings: tuple[str, ...]
+) -> list[Layer]:
+    """Return the layers of an experiment in their order."""
+    layers = [shipped_layer(kind, name) for kind, name in (("methods", method), ("envs", env)) if name]
+    layers += [shipped_layer("profiles", profile)] if profile else []
+    return layers + user_layers(file, settings)
+
+
+def train(
+    file: Annotated[Path | None, Parameter(help="A gin file of yours, laid over method, env and profile.")] = None,
+    /,
+    *,
+    method: Annotated[str | None, Parameter(help="A shipped method, see `selectrl list`.")] = None,
+    env: Annotated[str | None, Parameter(help="A shipped environment, see `selectrl list`.")] = None,
+    profile: Annotated[str | None, Parameter(help="A shipped profile: laptop.")] = None,
+    set_: Sets = (),
+    seeds: Annotated[int, Parameter(help="How many seeds: 0, 1, ….")] = 1,
+    seed: Annotated[int | None, Parameter(help="Train this one seed instead.")] = None,
+    jobs: Annotated[
+        int | None, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
+    ] = None,
+    threads: Threads = None,
+    data: Data = Path("data"),
+    out: Annotated[Path, Parameter(help="Folder of the runs.")] = Path("runs"),
+    name: Annotated[str | None, Parameter(help="Name of the method's folder; default: its name and key.")] = None,
+    tensorboard: Annotated[bool, Parameter(negative="", help="Also write TensorBoard event files.")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Meta-train a method on a dataset and meta-test it on unseen tasks.
+
+    Runs resume: give the same command again after an interruption, and what is finished is not done again. Each run is
+    tested at the end with its own collector and with offline context; `selectrl evaluate` tests it in other ways.
+    """
+    default = name or (file.stem if file else method) or "experiment"
+    experiment = build_experiment(experiment_layers(file, method, env, profile, set_), default)
+    if dry_run:
+        show(experiment, json=json)
+        return
+    if seeds < 1 or (seed is not None and seed < 0):
+        raise InputError(f"expected --seeds >= 1 and --seed >= 0, got {seeds} and {seed}; give one of the two")
+    wanted = [seed] if seed is not None else list(range(seeds))
+    cores = len(os.sched_getaffinity(0))
+    side_by_side = max(1, min(jobs or cores, len(wanted)))
+    folder = out / experiment.env_name / (name or f"{experiment.name}-{experiment.key[:8]}")
+    each = threads or max(1, cores // side_by_side)
+    todo = [
+        Job(
+            folder=folder / f"seed{one}",
+            experiment=experiment,
+            seed=one,
+            data=data,
+            threads=recorded_threads(folder / f"seed{one}", threads) or each,
+            tensorboard=tensorboard,
+        )
+        for one in wanted
+    ]
+    with bars() as shown:
+        results = run_here(todo, shown) if side_by_side == 1 else run_side_by_side(todo, side_by_side, shown)
+    finish(folder, results, json=json)
+
+
+def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
+    """Print what the runs reached."""
+    if json:
+        emit({"folder": str(folder), "runs": results})
+        return
+    rows = [
+        [
+            str(one["seed"]),
+            f"{one['context_free']:.2f}",
+            f"{one['return']:.2f}",
+            f"{one['offline']:.2f}",
+            f"{one['wall_seconds']:.0f} s" if one["trained"] else "was done",
+        ]
+        for one in results
+    ]
+    table(
+        "Mean return on unseen tasks",
+        ["seed", "no context", f"{results[0]['collector']} context", "offline context", "training"],
+        rows,
+    )
+    line(f"Runs in {folder}. Next: selectrl report {folder}")
+
+
+def show(experiment: Experiment, *, json: bool) -> None:
+    """Print a resolved experiment."""
+    record = to_record(experiment)
+    if json:
+        emit({"key": experiment.key, "experiment": record})
+        return
+
+    def lines(value: Any, path: str) -> list[list[str]]:
+        if not isinstance(value, dict):
+            return [[path, str(value)]]
+        head = [[path, f"@{value['part']}"]] if path else []
+        return head + [
+            row for key, one in value.items() if key != "part" for row in lines(one, f"{path}.{key}".strip("."))
+        ]
+
+    table(f"Experiment {experiment.name}, key {experiment.key}", ["binding", "value"], lines(record, ""))
+
+
+def recorded_threads(folder: Path, asked: int | None) -> int | None:
+    """Return the thread count that a run began with, which its bits depend on, unless another one is asked for."""
+    path = folder / "execution.json"
+    if asked or not path.exists():
+        return asked
+    from selectrl.files import read_json
+
+    found = read_json(path)
+    threads = found.get("threads") if isinstance(found, dict) else None
+    return threads if isinstance(threads, int) and threads > 0 else None
+
+
+def run_one(job: Job, report: Any) -> dict[str, Any]:
+    """Train and test one run; returns its figures."""
+    from selectrl.collectors.configs import OfflineConfig
+    from selectrl.experiment.run import Execution, Run
+    from selectrl.files import read_json
+
+    execution = Execution(data=job.data, threads=job.threads, tensorboard=job.tensorboard)
+    run = Run(job.folder, job.experiment, job.seed, execution)
+    trained = run.train(report)
+    own = str(run.collector_name)
+    results = {}
+    for label, collector in {own: job.experiment.collector, "offline": OfflineConfig()}.items():
+        path = job.folder / "evaluations" / f"{label}.json"
+        fresh = trained or not path.exists()
+        results[label] = run.evaluate(label, collector, job.experiment.test) if fresh else read_json(path)
+    wall = read_json(job.folder / "execution.json").get("wall_seconds", 0.0)
+    return {
+        "seed": job.seed,
+        "run": str(job.folder),
+        "trained": trained,
+        "collector": own,
+        "return": results[own]["return"],
+        "context_free": results[own]["context_free"],
+        "offline": results["offline"]["return"],
+        "wall_seconds": wall,
+    }
+
+
+def note(shown: Bars, job: Job, record: dict[str, Any], state: dict[str, str]) -> None:
+    """Show a record on the job's bar."""
+    total = job.experiment.train.steps
+    if record["kind"] == "test":
+        state["test"] = f"test return {record['return']:.2f}"
+    else:
+        state["rate"] = f"{record['steps_per_second']:.0f} steps/s"
+        if record["phase"] != "rl":
+            shown.update(f"{job.name} {record['phase']}", record["step"], record["step"])
+            return
+    text = "  ".join(state[key] for key in ("rate", "test") if key in state)
+    shown.update(job.name, record["step"], total, text, tell=record["kind"] == "test")
+
+
+def run_here(jobs: list[Job], shown: Bars) -> list[dict[str, Any]]:
+    """Run the jobs one after another in this process."""
+    results = []
+    for job in jobs:
+        state: dict[str, str] = {}
+        results.append(run_one(job, lambda record, job=job, state=state: note(shown, job, record, state)))
+    return results
+
+
+def work(job: Job, outbox: Any, parent: int) -> None:
+    """Run one job in a worker process; a worker whose parent is gone stops at its next record."""
+
+    def report(record: dict[str, Any]) -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+        outbox.put((job.seed, "record", record))
+
+    try:
+        outbox.put((job.seed, "done", run_one(job, report)))
+    except SelectRLError as error:
+        outbox.put((job.seed, "failed", (str(error), error.exit_code)))
+    except KeyboardInterrupt:
+        os._exit(130)
+
+
+def run_side_by_side(jobs: list[Job], count: int, shown: Bars) -> list[dict[str, Any]]:
+    """Run the jobs in worker processes, so many at a time.
+
+    Raises:
+        InputError: the input of a run was wrong.
+        RunError: a run failed; the others have ended.
+    """
+    context = multiprocessing.get_context("spawn")
+    outbox = context.Queue()
+    waiting, running = list(jobs), {}
+    states: dict[int, dict[str, str]] = {job.seed: {} for job in jobs}
+    by_seed = {job.seed: job for job in jobs}
+    results: dict[int, dict[str, Any]] = {}
+    failures: list[tuple[str, int]] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < count:
+                job = waiting.pop(0)
+                process = context.Process(target=work, args=(job, outbox, os.getpid()), daemon=True)
+                process.start()
+                running[job.seed] = process
+            try:
+                seed, kind, value = outbox.get(timeout=0.5)
+            except queue.Empty:
+                for seed in [s for s, process in running.items() if process.exitcode not in (None, 0)]:
+                    failures.append((f"seed {seed} was ended from outside (exit code {running.pop(seed).exitcode})", 1))
+                continue
+            if kind == "record":
+                note(shown, by_seed[seed], value, states[seed])
+                continue
+            running.pop(seed).join()
+            if kind == "done":
+                results[seed] = value
+            else:
+                failures.append(value)
+    finally:
+        for process in running.values():
+            process.terminate()
+    for sentence, _ in failures[1:]:
+        say(sentence)
+    if failures:
+        sentence, code = failures[0]
+        raise InputError(sentence) if code == InputError.exit_code else RunError(sentence)
+    return [results[job.seed] for job in jobs]

@@ -1,0 +1,33 @@
+"""CSRO's non-prior context collection: random first, so that a wrong prior cannot mislead exploration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from selectrl.collectors.online import OnlineCollector
+from selectrl.protocols import Policy
+
+if TYPE_CHECKING:
+    from selectrl.collectors.configs import NonPriorConfig
+
+
+class NonPriorCollector(OnlineCollector):
+    """Uniform random actions for the first part of the budget, samples of the policy under the belief after it.
+
+    Differs from CSRO's code: the random part is a fraction of the *collection* budget, and the belief is read after
+    every block; the code counts evaluation steps in both and reads no belief before a gate.
+
+    References:
+        Gao et al., NeurIPS 2023.
+    """
+
+    def __init__(self, config: NonPriorConfig) -> None:
+        self.random_fraction = config.random_fraction
+
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, normal: Tensor, uniform: Tensor, progress: float) -> Tensor:
+        """Return a uniform action, or a sample of the policy, (world, action)."""
+        if progress < self.random_fraction:
+            return 2 * uniform - 1
+        return policy.sample(obs, z, normal).action

@@ -1,0 +1,94 @@
+"""Configs of the critics, and their registration; free of torch so that listing and dry runs start fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from selectrl.fields import as_tuple, choice, integer, number, sizes
+from selectrl.registry import CRITICS
+
+if TYPE_CHECKING:
+    from selectrl.critics.dual_target import DualTargetCritic
+    from selectrl.critics.twin_q_v import TwinQVCritic
+    from selectrl.structs import Spec
+
+
+@attrs.frozen(kw_only=True)
+class TwinQVConfig:
+    """SAC-v1's critic.
+
+    Attributes:
+        hidden: widths of the hidden layers.
+        discount: γ; .9 on Point-Robot, .99 elsewhere.
+        reward_scale: ρ; 100 on Point-Robot, 5 elsewhere.
+        tau: Polyak rate of the target V.
+        q_lr: learning rate of the twin Q (Adam).
+        v_lr: learning rate of V (Adam).
+    """
+
+    hidden: tuple[int, ...] = attrs.field(default=(256, 256, 256), converter=as_tuple, validator=sizes())
+    discount: float = attrs.field(default=0.99, validator=number(0, 1))
+    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True))
+    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True))
+    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+
+    def build(self, spec: Spec, latent_dim: int) -> TwinQVCritic:
+        """Build the critic."""
+        from selectrl.critics.twin_q_v import TwinQVCritic
+
+        return TwinQVCritic(self, spec, latent_dim)
+
+
+@attrs.frozen(kw_only=True)
+class DualTargetConfig:
+    """SELECT's critic.
+
+    Attributes:
+        hidden: widths of the hidden layers.
+        discount: γ; .9 on Point-Robot, .99 elsewhere.
+        reward_scale: ρ; 100 on Point-Robot, 5 elsewhere.
+        tau: Polyak rate of the target Q and the target policy.
+        target_every: the targets move on every so-manieth step, TD3's delay.
+        smoothing: deviation of TD3's target smoothing noise, in units of the action box [-1, 1].
+        smoothing_clip: where that noise is clipped.
+        v_target: what V regresses on: ``td_target`` the critic's own y (the wPC reading, default); ``min_target_q``
+            min Q′(s, a) at the data's action; ``min_target_q_policy`` min Q′(s, π(s)), the literal reading of the paper.
+        q_lr: learning rate of the twin Q (Adam).
+        v_lr: learning rate of V (Adam).
+    """
+
+    hidden: tuple[int, ...] = attrs.field(default=(256, 256, 256), converter=as_tuple, validator=sizes())
+    discount: float = attrs.field(default=0.99, validator=number(0, 1))
+    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True))
+    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True))
+    target_every: int = attrs.field(default=2, validator=integer(1))
+    smoothing: float = attrs.field(default=0.2, validator=number(0))
+    smoothing_clip: float = attrs.field(default=0.5, validator=number(0))
+    v_target: str = attrs.field(
+        default="td_target", validator=choice("td_target", "min_target_q", "min_target_q_policy")
+    )
+    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+
+    def build(self, spec: Spec, latent_dim: int) -> DualTargetCritic:
+        """Build the critic."""
+        from selectrl.critics.dual_target import DualTargetCritic
+
+        return DualTargetCritic(self, spec, latent_dim)
+
+
+CRITICS.add(
+    "twin_q_v",
+    TwinQVConfig,
+    paper="Haarnoja et al., ICML 2018",
+    summary="twin Q and V with a target V (SAC-v1), as in PEARL, FOCAL and CSRO",
+)
+CRITICS.add(
+    "dual_target",
+    DualTargetConfig,
+    paper="SELECT, AAMAS 2025",
+    summary="twin Q with target Q and target policy (TD3), and a V for the constraint's weight",
+)

@@ -1,0 +1,95 @@
+"""SELECT's critic: dual target networks for Q, and a V that relies on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from selectrl.functional.values import bellman_target, smoothed_action, twin_td_loss, value_loss
+from selectrl.nets.mlp import MLP, QNetwork
+from selectrl.protocols import Agent, Draw, Noise, Objective, Optim, Policy, Track
+from selectrl.structs import Batch, Losses, Spec
+
+if TYPE_CHECKING:
+    from selectrl.critics.configs import DualTargetConfig
+
+
+class DualTargetCritic(nn.Module):
+    r"""Twin Q on a TD3-style target, and V beside it, in one objective.
+
+    .. math:: y = \rho r + (1-d)\,\gamma\big(\min_j Q'_j(s', \tilde a', z') - \tau_\pi\log\pi'\big), \qquad
+       \tilde a' = \operatorname{clip}(\pi'(s', z') + \operatorname{clip}(\sigma\epsilon, \pm c), \pm 1)
+
+    V has no target network and is not used in y; it serves the constraint's weight. The entropy term vanishes for a
+    deterministic policy, whose temperature is 0.
+
+    The paper leaves V's target open ("relies on outputs of target Qs"): see ``DualTargetConfig.v_target``. Targets move
+    on TD3's delay. V moves late in the step, so the actor reads it before its update, as the wPC code does.
+
+    References:
+        SELECT, AAMAS 2025; Fujimoto, van Hoof & Meger, "TD3", ICML 2018; wPC, AAAI 2023.
+    """
+
+    def __init__(self, config: DualTargetConfig, spec: Spec, latent_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.rows = Draw("rl", "rl")
+        shape = ("task", "rl", spec.action)
+        self.noise = (Noise("next_policy", "normal", shape), Noise("smoothing", "normal", shape))
+        self.q_net = QNetwork(spec.obs, spec.action, latent_dim, config.hidden)
+        self.v_net = MLP(spec.obs, latent_dim, config.hidden, 0)
+
+    def q(self, obs: Tensor, action: Tensor, z: Tensor, twins: int = 2) -> Tensor:
+        """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""
+        return self.q_net.value(obs, action, z, twins)
+
+    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
+        """Return V(s, z), (task, batch)."""
+        return self.v_net(obs, z)
+
+    def td_target(self, agent: Agent, batch: Batch) -> Tensor:
+        """Return y, (task, batch), without gradient."""
+        rl, z_next, config = batch.draws["rl"], batch.latent.z_next, self.config
+        sample = agent.target(agent.policy).sample(rl.next_obs, z_next, batch.noise["next_policy"])
+        action = smoothed_action(
+            sample.action, batch.noise["smoothing"], scale=config.smoothing, clip=config.smoothing_clip
+        )
+        next_q = agent.target(self.q_net).value(rl.next_obs, action, z_next).amin(0)
+        next_value = next_q - agent.policy.temperature * sample.log_prob
+        return bellman_target(
+            rl.reward, rl.terminal, next_value, discount=config.discount, reward_scale=config.reward_scale
+        )
+
+    def v_regression_target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+        """Return what V regresses on, (task, batch)."""
+        if self.config.v_target == "td_target":
+            return td_target
+        rl, z = batch.draws["rl"], batch.latent.z
+        action = rl.action if self.config.v_target == "min_target_q" else agent.policy.mode(rl.obs, z)
+        return agent.target(self.q_net).value(rl.obs, action, z).amin(0)
+
+    def loss(self, agent: Agent, batch: Batch) -> Losses:
+        """The TD loss of both Q, plus V's regression; they share the target and no parameter.
+
+        V sees z cut from the encoder, so an encoder that takes critic gradients takes those of Q alone.
+        """
+        rl, z = batch.draws["rl"], batch.latent.z
+        target = self.td_target(agent, batch)
+        q = self.q(rl.obs, rl.action, z)
+        td = twin_td_loss(q, target)
+        v = self.v_net(rl.obs, z.detach())
+        regression = value_loss(v, self.v_regression_target(agent, batch, target))
+        terms = {"td": td, "v_loss": regression, "q": q.mean(), "v": v.mean(), "target": target.mean()}
+        return Losses(td + regression, terms)
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the one objective."""
+        late = Optim(lr=self.config.v_lr, late=True)  # the actor of the same step reads V before this update
+        moves = {"critic.q_net": Optim(lr=self.config.q_lr), "critic.v_net": late}
+        return (Objective(name="critic", loss=self.loss, moves=moves, draws=(self.rows,), noise=self.noise),)
+
+    def tracks(self) -> tuple[Track, ...]:
+        """Return target Q and target policy."""
+        config = self.config
+        return tuple(Track(source=s, tau=config.tau, every=config.target_every) for s in ("critic.q_net", "policy"))

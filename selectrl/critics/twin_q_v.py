@@ -1,0 +1,86 @@
+"""SAC-v1's critic: twin Q and V, with a Polyak copy of V alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from selectrl.functional.values import bellman_target, twin_td_loss, value_loss
+from selectrl.nets.mlp import MLP, QNetwork
+from selectrl.protocols import Agent, Draw, Noise, Objective, Optim, Policy, Track
+from selectrl.structs import Batch, Losses, Spec
+
+if TYPE_CHECKING:
+    from selectrl.critics.configs import TwinQVConfig
+
+
+class TwinQVCritic(nn.Module):
+    r"""Twin Q on the target of V, and V on the twin's smaller value.
+
+    .. math:: y = \rho r + (1-d)\,\gamma \bar V(s', z'), \qquad
+       V(s, z) \to \min_j Q_j(s, \tilde a, z) - \tau_\pi \log\pi(\tilde a | s, z)
+
+    The first objective steps Q; the second reads the updated Q. Both see z cut from the encoder unless the encoder says
+    otherwise.
+
+    Differs from CSRO's and FOCAL's code: no value penalty (off in all six shipped configurations; it paired the
+    divergence at s with the value at s').
+
+    References:
+        Haarnoja et al., ICML 2018; the update order of PEARL, FOCAL and CSRO.
+    """
+
+    def __init__(self, config: TwinQVConfig, spec: Spec, latent_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.rows = Draw("rl", "rl")
+        self.policy_noise = Noise("policy", "normal", ("task", "rl", spec.action))
+        self.q_net = QNetwork(spec.obs, spec.action, latent_dim, config.hidden)
+        self.v_net = MLP(spec.obs, latent_dim, config.hidden, 0)
+
+    def q(self, obs: Tensor, action: Tensor, z: Tensor, twins: int = 2) -> Tensor:
+        """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""
+        return self.q_net.value(obs, action, z, twins)
+
+    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
+        """Return V(s, z), (task, batch)."""
+        return self.v_net(obs, z)
+
+    def td_loss(self, agent: Agent, batch: Batch) -> Losses:
+        """The TD loss of both Q."""
+        rl, config = batch.draws["rl"], self.config
+        next_value = agent.target(self.v_net)(rl.next_obs, batch.latent.z_next)
+        target = bellman_target(
+            rl.reward, rl.terminal, next_value, discount=config.discount, reward_scale=config.reward_scale
+        )
+        q = self.q(rl.obs, rl.action, batch.latent.z)
+        loss = twin_td_loss(q, target)
+        return Losses(loss, {"td": loss, "q": q.mean(), "target": target.mean()})
+
+    def v_loss(self, agent: Agent, batch: Batch) -> Losses:
+        """V's loss, on the updated Q at the policy's action."""
+        obs, z = batch.draws["rl"].obs, batch.latent.z
+        sample = agent.policy.sample(obs, z, batch.noise["policy"])
+        target = self.q(obs, sample.action, z).amin(0) - agent.policy.temperature * sample.log_prob
+        v = self.v_net(obs, z)
+        loss = value_loss(v, target)
+        return Losses(loss, {"loss": loss, "v": v.mean()})
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the TD objective and V's."""
+        td = Objective(
+            name="critic", loss=self.td_loss, moves={"critic.q_net": Optim(lr=self.config.q_lr)}, draws=(self.rows,)
+        )
+        v = Objective(
+            name="value",
+            loss=self.v_loss,
+            moves={"critic.v_net": Optim(lr=self.config.v_lr)},
+            draws=(self.rows,),
+            noise=(self.policy_noise,),
+        )
+        return td, v
+
+    def tracks(self) -> tuple[Track, ...]:
+        """Return the target V."""
+        return (Track(source="critic.v_net", tau=self.config.tau),)

@@ -1,0 +1,21 @@
+"""Which data a run trains on."""
+
+from __future__ import annotations
+
+import attrs
+
+from selectrl.fields import choice, name
+
+
+@attrs.frozen(kw_only=True)
+class DataConfig:
+    """The dataset of a run.
+
+    Attributes:
+        name: folder of the dataset below the data folder and the environment's name.
+        terminals: ``true`` bootstraps through time-outs; ``paper`` ends the bootstrap at the last row of every episode,
+            as the published code does.
+    """
+
+    name: str = attrs.field(default="paper", validator=name())
+    terminals: str = attrs.field(default="true", validator=choice("true", "paper"))

@@ -1,0 +1,149 @@
+"""The transitions of the tasks that a run trains on, stacked so that any rows are one gather per field."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selectrl.data.store import OfflineDataset
+from selectrl.errors import InputError
+from selectrl.structs import Rows
+
+TERMINALS = ("true", "paper")
+
+
+class RowStore:
+    """Transitions of some tasks of a dataset, in memory.
+
+    A row is numbered ``episode * time + t`` in its task; it leads from state t to state t + 1 of its episode. Valid
+    rows are those before their episode's end, in ascending order; the rank of a row is its place among them.
+
+    Attributes:
+        spec: shapes of the task family.
+        tasks: ids of the tasks, (task,) int64; the *local* index of a task is its place here.
+        counts: valid rows of each task, (task,) int64, on the host.
+        episodes: width of the episode axis; tasks with fewer episodes are padded with empty ones.
+        time: width of the time axis.
+        obs: (task, episode * (time + 1), obs) float32.
+        action: (task, episode * time, action) float32.
+        reward: (task, episode * time) float32.
+        terminal: (task, episode * time) float32, 1 where nothing follows.
+        length: steps of each episode, (task, episode) int64, 0 for padding.
+        device: where the tensors live.
+    """
+
+    def __init__(
+        self,
+        dataset: OfflineDataset,
+        tasks: Sequence[int],
+        *,
+        terminals: str = "true",
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Load the tasks; no other task of the dataset is opened.
+
+        Args:
+            dataset: the data.
+            tasks: ids of the tasks.
+            terminals: ``true`` ends the bootstrap at true terminations only, ``paper`` at the last row of every episode
+                too, as the published code does.
+            device: where the tensors are put.
+
+        Raises:
+            DataError: the dataset does not hold a task.
+            InputError: no tasks, a task named twice, or an unknown kind of terminals.
+        """
+        if not tasks or len(set(tasks)) < len(tasks):
+            raise InputError(f"tasks: expected one id or more, each once, got {list(tasks)}")
+        if terminals not in TERMINALS:
+            raise InputError(f"terminals: expected one of {', '.join(TERMINALS)}, got {terminals!r}")
+        loaded = [dataset.task(task) for task in tasks]
+        n, spec = len(tasks), dataset.manifest.spec
+        self.spec = spec
+        self.device = torch.device(device)
+        self.episodes = max(e.action.shape[0] for e in loaded)
+        self.time = max(e.action.shape[1] for e in loaded)
+        obs = torch.zeros(n, self.episodes, self.time + 1, spec.obs)
+        action = torch.zeros(n, self.episodes, self.time, spec.action)
+        reward = torch.zeros(n, self.episodes, self.time)
+        terminal = torch.zeros(n, self.episodes, self.time)
+        length = torch.zeros(n, self.episodes, dtype=torch.int64)
+        for i, e in enumerate(loaded):
+            episodes, time = e.reward.shape
+            obs[i, :episodes, : time + 1] = e.obs
+            action[i, :episodes, :time] = e.action
+            reward[i, :episodes, :time] = e.reward
+            terminal[i, :episodes, :time] = e.terminal.float()
+            if terminals == "paper":
+                terminal[i, torch.arange(episodes), e.length - 1] = 1.0
+            length[i, :episodes] = e.length
+        self.tasks = torch.tensor(tasks, dtype=torch.int64, device=self.device)
+        self.obs = obs.flatten(1, 2).to(self.device)
+        self.action = action.flatten(1, 2).to(self.device)
+        self.reward = reward.flatten(1).to(self.device)
+        self.terminal = terminal.flatten(1).to(self.device)
+        self.length = length.to(self.device)
+        self.counts: NDArray[np.int64] = length.sum(1).numpy()
+        self._valid = _valid_rows(length, self.time, self.counts)
+        if self._valid is not None:
+            self._valid = self._valid.to(self.device)
+
+    def rows(self, local: Tensor, rank: Tensor) -> Tensor:
+        """Return row numbers (task, batch) of the ranks (task, batch) in the tasks with local indices (task,).
+
+        Ranks must lie from 0 to the task's count - 1; this is not checked.
+
+        Raises:
+            InputError: the two do not agree on the task axis.
+        """
+        if local.ndim != 1 or rank.ndim != 2 or rank.shape[0] != local.shape[0]:
+            got = f"{tuple(local.shape)} and {tuple(rank.shape)}"
+            raise InputError(f"local, rank: expected shapes (task,) and (task, batch), got {got}")
+        if self._valid is None:
+            return rank
+        return _pick(self._valid, local, rank)
+
+    def gather(self, local: Tensor, rank: Tensor, fields: Collection[str]) -> Rows:
+        """Return rows (task, batch, …), one gather per field; fields that are not named come back with width 0.
+
+        Args:
+            local: local index of each task, (task,) int64.
+            rank: ranks of the rows wanted in each task, (task, batch) int64; see :meth:`rows`.
+            fields: which of obs, action, reward, next_obs and terminal are wanted; ``row`` always is.
+
+        Raises:
+            InputError: the shapes of local and rank do not agree.
+        """
+        row = self.rows(local, rank)
+        state = row + row // self.time if "obs" in fields or "next_obs" in fields else row
+        vector = self.obs.new_empty((*row.shape, 0))
+        scalar = self.reward.new_empty((row.shape[0], 0))
+        return Rows(
+            obs=_pick(self.obs, local, state) if "obs" in fields else vector,
+            action=_pick(self.action, local, row) if "action" in fields else vector,
+            reward=_pick(self.reward, local, row) if "reward" in fields else scalar,
+            next_obs=_pick(self.obs, local, state + 1) if "next_obs" in fields else vector,
+            terminal=_pick(self.terminal, local, row) if "terminal" in fields else scalar,
+            row=row,
+        )
+
+
+def _pick(table: Tensor, local: Tensor, place: Tensor) -> Tensor:
+    """Return ``table[local[i], place[i, j]]``, through one flat index."""
+    flat = place + (local * table.shape[1])[:, None]
+    return table.flatten(0, 1).index_select(0, flat.flatten()).view(*place.shape, *table.shape[2:])
+
+
+def _valid_rows(length: Tensor, time: int, counts: NDArray[np.int64]) -> Tensor | None:
+    """Return the row number of each rank, (task, row) int64, or ``None`` where rank and row are the same."""
+    valid = (torch.arange(time) < length[:, :, None]).flatten(1)  # (task, episode * time)
+    if all(bool(mask[:count].all()) for mask, count in zip(valid, counts.tolist(), strict=True)):
+        return None
+    rows = torch.zeros(len(counts), int(counts.max()), dtype=torch.int64)
+    for i, mask in enumerate(valid):
+        rows[i, : int(counts[i])] = mask.nonzero()[:, 0]
+    return rows

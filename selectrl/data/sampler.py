@@ -1,0 +1,185 @@
+"""Batches of training rows, each draw a pure function of (seed, phase, name, step)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selectrl.data.rows import RowStore
+from selectrl.errors import CompositionError, InputError, suggest
+from selectrl.protocols import ROW_FIELDS, Draw, Noise
+from selectrl.streams import stream
+from selectrl.structs import Batch, Latent, Rows
+
+__all__ = ["KINDS", "LAWS", "RowStore", "Sampler", "merge_draws", "merge_noise"]
+
+
+def uniform_rows(rng: np.random.Generator, counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Draw ranks i.i.d. uniformly with replacement from each task's valid rows.
+
+    Args:
+        rng: the draw's stream.
+        counts: valid rows of each task, (task,).
+        size: ranks per task.
+
+    Returns:
+        (task, size) int64.
+    """
+    return (rng.random((len(counts), size)) * counts[:, None]).astype(np.int64)
+
+
+#: How rows of each kind are drawn: (stream, valid rows of each task, size) -> ranks (task, batch).
+KINDS: dict[str, Callable[[np.random.Generator, NDArray[np.int64], int], NDArray[np.int64]]] = {
+    "rl": uniform_rows,
+    "context": uniform_rows,
+}
+
+#: How noise of each law is drawn: (stream, shape) -> float32.
+LAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float32]]] = {
+    "normal": lambda rng, shape: rng.standard_normal(shape, dtype=np.float32),
+    "uniform": lambda rng, shape: rng.random(shape, dtype=np.float32),
+}
+
+
+def merge_draws(draws: Sequence[Draw]) -> dict[str, Draw]:
+    """Return one draw per name, with the union of the fields that the draws of that name ask for.
+
+    Raises:
+        CompositionError: two draws of one name differ in kind, a kind or field is unknown, or a draw is named ``task``.
+    """
+    merged: dict[str, Draw] = {}
+    for draw in draws:
+        known = merged.get(draw.name)
+        if draw.kind not in KINDS:
+            raise CompositionError(
+                f"draw {draw.name!r} has the unknown kind {draw.kind!r}; {suggest(draw.kind, KINDS)}"
+            )
+        if not set(draw.fields) <= set(ROW_FIELDS):
+            wrong = min(set(draw.fields) - set(ROW_FIELDS))
+            raise CompositionError(
+                f"draw {draw.name!r} asks for the unknown field {wrong!r}; {suggest(wrong, ROW_FIELDS)}"
+            )
+        if draw.name == "task":
+            raise CompositionError("a draw is named 'task', which is the name of the task axis; choose another name")
+        if known is not None and known.kind != draw.kind:
+            got = f"{known.kind!r} and {draw.kind!r}"
+            raise CompositionError(f"two parts ask for the draw {draw.name!r} with different kinds, {got}; rename one")
+        fields = set(draw.fields) | set(known.fields if known else ())
+        merged[draw.name] = Draw(draw.name, draw.kind, tuple(f for f in ROW_FIELDS if f in fields))
+    return merged
+
+
+def merge_noise(noise: Sequence[Noise]) -> dict[str, Noise]:
+    """Return one noise per name.
+
+    Raises:
+        CompositionError: two of one name differ in law or shape, or a law is unknown.
+    """
+    merged: dict[str, Noise] = {}
+    for one in noise:
+        if one.law not in LAWS:
+            raise CompositionError(f"noise {one.name!r} has the unknown law {one.law!r}; {suggest(one.law, LAWS)}")
+        if merged.setdefault(one.name, one) != one:
+            got = f"{merged[one.name].law} {merged[one.name].shape} and {one.law} {one.shape}"
+            raise CompositionError(f"two parts ask for the noise {one.name!r} differently, {got}; rename one")
+    return merged
+
+
+class Sampler:
+    """Draws the batches of one run."""
+
+    def __init__(
+        self, store: RowStore, *, meta_batch: int, replacement: bool, sizes: Mapping[str, int], seed: int
+    ) -> None:
+        """Draw from ``store``.
+
+        Args:
+            store: the training tasks' rows.
+            meta_batch: tasks per batch, drawn uniformly.
+            replacement: whether a batch may hold a task twice.
+            sizes: rows per task by draw kind.
+            seed: the run's seed.
+
+        Raises:
+            InputError: the meta-batch is larger than the number of tasks without replacement, or a size is below 1.
+            CompositionError: sizes name an unknown kind of draw.
+        """
+        self._store, self._meta_batch, self._replacement = store, meta_batch, replacement
+        self._sizes, self._seed = dict(sizes), seed
+        tasks = len(store.counts)
+        if meta_batch < 1 or (not replacement and meta_batch > tasks):
+            remedy = "choose a smaller one, or draw tasks with replacement"
+            raise InputError(f"meta_batch: expected from 1 to the {tasks} training tasks, got {meta_batch}; {remedy}")
+        for kind, size in self._sizes.items():
+            if kind not in KINDS:
+                raise CompositionError(f"sizes name the unknown kind of draw {kind!r}; {suggest(kind, KINDS)}")
+            if size < 1:
+                raise InputError(f"sizes: expected at least 1 row per task for {kind!r}, got {size}")
+
+    def batch(self, phase: str, steps: int, draws: Sequence[Draw], noise: Sequence[Noise], step: int) -> Batch:
+        """Return the batch of one step; adding a draw or a noise changes no other.
+
+        Args:
+            phase: name of the phase.
+            steps: length of the phase.
+            draws: rows that the step's losses read; those of one name are one draw.
+            noise: noise that the step's losses read.
+            step: from 0 to steps - 1.
+
+        Returns:
+            The batch, with global task ids and a latent of width 0.
+
+        Raises:
+            CompositionError: unknown or contradictory draws or noise.
+            InputError: the step lies outside the phase.
+        """
+        if not 0 <= step < steps:
+            raise InputError(f"step: expected from 0 to {steps - 1} in the phase {phase!r}, got {step}")
+        store, merged = self._store, merge_draws(draws)
+        device = store.device
+        tasks = self._draw_tasks(phase, step)
+        local = torch.from_numpy(tasks).to(device)
+        axes = {"task": self._meta_batch} | {draw.name: self._size(draw) for draw in merged.values()}
+        empty = torch.zeros(self._meta_batch, 1, 0, device=device)
+        return Batch(
+            tasks=store.tasks[local],
+            draws={draw.name: self._rows(draw, phase, step, tasks, local) for draw in merged.values()},
+            noise={one.name: self._noise(one, phase, step, axes) for one in merge_noise(noise).values()},
+            progress=torch.tensor(step / steps, dtype=torch.float32, device=device),
+            latent=Latent(empty, empty, {}),
+        )
+
+    def _draw_tasks(self, phase: str, step: int) -> NDArray[np.int64]:
+        """Return local indices of the meta-batch's tasks, (task,)."""
+        rng, tasks = stream(self._seed, phase, "task", step), len(self._store.counts)
+        return (
+            rng.integers(tasks, size=self._meta_batch)
+            if self._replacement
+            else rng.permutation(tasks)[: self._meta_batch]
+        )
+
+    def _rows(self, draw: Draw, phase: str, step: int, tasks: NDArray[np.int64], local: Tensor) -> Rows:
+        rng = stream(self._seed, phase, draw.name, step)
+        rank = KINDS[draw.kind](rng, self._store.counts[tasks], self._size(draw))
+        return self._store.gather(local, torch.from_numpy(rank).to(self._store.device), draw.fields)
+
+    def _noise(self, noise: Noise, phase: str, step: int, axes: Mapping[str, int]) -> Tensor:
+        for size in noise.shape:
+            if isinstance(size, str) and size not in axes:
+                got = f"noise {noise.name!r} is as wide as the draw {size!r}, which no loss of this step asks for"
+                raise CompositionError(f"{got}; {suggest(size, axes)}")
+        shape = tuple(axes[size] if isinstance(size, str) else size for size in noise.shape)
+        value = LAWS[noise.law](stream(self._seed, phase, "noise", noise.name, step), shape)
+        return torch.from_numpy(value).to(self._store.device)
+
+    def _size(self, draw: Draw) -> int:
+        """Return the rows per task of a draw."""
+        if draw.kind not in self._sizes:
+            raise CompositionError(
+                f"draw {draw.name!r} is of the kind {draw.kind!r}, which has no size; {suggest(draw.kind, self._sizes)}"
+            )
+        return self._sizes[draw.kind]

@@ -1,0 +1,247 @@
+"""The dataset of one task family: a memory-mapped safetensors file per task, and a manifest that guards them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save
+
+from selectrl.data.episodes import DTYPES, Array, Episodes, layout_problem, shapes, value_problems
+from selectrl.data.json_fields import Json
+from selectrl.data.manifest import NAME, LabelReturn, Manifest, TaskEntry, read_manifest, write_manifest
+from selectrl.errors import DataError, InputError
+from selectrl.files import read_json, write_atomically, write_json
+from selectrl.structs import Spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Episodes", "OfflineDataset", "TaskEntry", "write_manifest", "write_task"]
+
+STAMP = ".verified.json"
+_CODES = {"float32": "F32", "bool": "BOOL", "int64": "I64"}
+
+
+def write_task(folder: Path, task: int, parameter: Sequence[float], episodes: Episodes[Array]) -> TaskEntry:
+    """Write one task's episodes, atomically, and return what the manifest says of them.
+
+    Args:
+        folder: the dataset's folder, made if missing.
+        task: id of the task.
+        parameter: what tells the task from the others.
+        episodes: NumPy arrays, see :class:`Episodes`.
+
+    Raises:
+        DataError: a shape, dtype or value is wrong; the sentence names field, episode and step.
+        InputError: the folder cannot be written to.
+    """
+    problem = layout_problem(episodes) or next(value_problems(episodes), None)
+    if problem:
+        raise DataError(f"task {task}: {problem}; nothing was written")
+    file = f"task_{task:03d}.safetensors"
+    content = save({name: np.ascontiguousarray(array) for name, array in episodes._asdict().items()})
+    write_atomically(Path(folder) / file, lambda temporary: temporary.write_bytes(content))
+    returns = np.asarray(episodes.reward, dtype=np.float64).sum(1)
+    label = np.asarray(episodes.label)
+    return TaskEntry(
+        task=task,
+        file=file,
+        parameter=tuple(float(v) for v in parameter),
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        episodes=episodes.action.shape[0],
+        time=episodes.action.shape[1],
+        rows=int(np.asarray(episodes.length, dtype=np.int64).sum()),
+        returns=tuple(
+            LabelReturn(
+                label=int(one),
+                episodes=int((label == one).sum()),
+                mean_return=float(returns[label == one].mean()),
+            )
+            for one in np.unique(label)
+        ),
+    )
+
+
+class OfflineDataset:
+    """A checked dataset; open one with :meth:`open`.
+
+    Attributes:
+        folder: where it lies.
+        manifest: what it holds.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._entries = {entry.task: entry for entry in manifest.tasks}
+        self._opened: set[int] = set()
+
+    @classmethod
+    def open(cls, folder: Path, *, env: str | None = None, spec: Spec | None = None) -> OfflineDataset:
+        """Open a dataset and check it.
+
+        Sizes and headers of all files are checked every time; checksums and values of a file only when its size or time
+        differ from the stamp that the last verification left. No task counts as opened afterwards.
+
+        Args:
+            folder: the dataset's folder.
+            env: name of the task family that is expected, if any.
+            spec: shapes that are expected, if any.
+
+        Raises:
+            DataError: the dataset is missing, incomplete, damaged, of another environment, or holds impossible values.
+        """
+        folder = Path(folder)
+        command = f"`selectrl collect --env {env or 'ENV'}`"
+        if not folder.is_dir():
+            raise DataError(f"no dataset at {folder}, expected a folder with {NAME}; collect one with {command}")
+        if not (folder / NAME).is_file():
+            raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")
+        manifest = read_manifest(folder / NAME)
+        if env is not None and manifest.env != env:
+            got = f"the dataset at {folder} is of {manifest.env!r}, expected {env!r}"
+            raise DataError(f"{got}; name another folder, or collect one with {command}")
+        if spec is not None and manifest.spec != spec:
+            got = f"the dataset at {folder} has {manifest.spec}, but the environment {spec}"
+            raise DataError(f"{got}; collect it again with {command}")
+        dataset = cls(folder, manifest)
+        problems = dataset._check(everything=False)
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            again = f"restore the file, or collect the data again with `selectrl collect --env {manifest.env}`"
+            raise DataError(f"the dataset at {folder} is damaged: {problems[0]}{more}; {again}")
+        return dataset
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the checksums of all tasks, which a run records."""
+        return self.manifest.fingerprint
+
+    @property
+    def opened(self) -> frozenset[int]:
+        """Tasks whose data were read through :meth:`task`."""
+        return frozenset(self._opened)
+
+    def task(self, task: int) -> Episodes[Tensor]:
+        """Return the episodes of one task as memory-mapped tensors; nobody may write to them.
+
+        Raises:
+            DataError: the dataset does not hold the task, or its file can no longer be read.
+        """
+        if task not in self._entries:
+            known = f"{min(self._entries)} to {max(self._entries)}, {len(self._entries)} in all"
+            raise DataError(f"the dataset at {self.folder} holds no task {task}; choose from its tasks: {known}")
+        try:
+            with safetensors.safe_open(self.folder / self._entries[task].file, framework="pt") as handle:
+                found = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
+        except (OSError, safetensors.SafetensorError) as error:
+            raise DataError(f"task {task} of the dataset at {self.folder} cannot be read: {error}") from error
+        self._opened.add(task)
+        return found
+
+    def verify(self) -> list[str]:
+        """Check size, header, checksum and values of every file, whatever the stamp says.
+
+        Returns:
+            One sentence per problem; an empty list means that the dataset is sound.
+        """
+        return self._check(everything=True)
+
+    def summary(self) -> dict[str, Json]:
+        """Return what a person wants to know of the dataset, as JSON."""
+        manifest = self.manifest
+        label_returns: dict[int, list[float]] = {}
+        for entry in manifest.tasks:
+            for one in entry.returns:
+                label_returns.setdefault(one.label, []).append(one.mean_return)
+        return {
+            "folder": str(self.folder),
+            "env": manifest.env,
+            "env_id": manifest.env_id,
+            "spec": dict(manifest.spec._asdict()),
+            "split": {name: list(ids) for name, ids in manifest.split.items()},
+            "tasks": len(manifest.tasks),
+            "episodes": sum(entry.episodes for entry in manifest.tasks),
+            "rows": sum(entry.rows for entry in manifest.tasks),
+            "bytes": sum(entry.bytes for entry in manifest.tasks),
+            "keep_warmup": manifest.keep_warmup,
+            "mean_return_by_label": {str(k): float(np.mean(v)) for k, v in sorted(label_returns.items())},
+            "fingerprint": self.fingerprint,
+            "versions": dict(manifest.versions),
+            "behaviour": dict(manifest.behaviour),
+        }
+
+    def _check(self, *, everything: bool) -> list[str]:
+        """Return the problems of all files, and stamp those that were found sound."""
+        old = _read_stamp(self.folder / STAMP)
+        new: dict[str, dict[str, int | str]] = {}
+        problems: list[str] = []
+        for entry in self.manifest.tasks:
+            path = self.folder / entry.file
+            try:
+                stat = path.stat()
+                mark: dict[str, int | str] = {
+                    "size": stat.st_size,
+                    "mtime_ns": stat.st_mtime_ns,
+                    "sha256": entry.sha256,
+                }
+                found = _header_problem(path, entry, self.manifest.spec, stat.st_size)
+                wrong = [found] if found else []
+                if not wrong and (everything or old.get(entry.file) != mark):
+                    wrong = _content_problems(path, entry)
+            except OSError as error:
+                wrong = [f"file {entry.file} cannot be read: {error.strerror or error}"]
+            if not wrong:
+                new[entry.file] = mark
+            problems += [f"task {entry.task}: {sentence}" for sentence in wrong]
+        if new != old:
+            with contextlib.suppress(InputError):  # a folder that cannot be written to is verified at each opening
+                write_json(self.folder / STAMP, new)
+        return problems
+
+
+def _read_stamp(path: Path) -> dict[str, object]:
+    """Return the stamp of the last verification; one that cannot be read counts as none."""
+    try:
+        value = read_json(path)
+    except InputError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _header_problem(path: Path, entry: TaskEntry, spec: Spec, size: int) -> str | None:
+    """Say how size or header differ from the manifest, without reading any values."""
+    if size != entry.bytes:
+        return f"file {entry.file} has {size} bytes, expected {entry.bytes}"
+    try:
+        with safetensors.safe_open(path, framework="np") as handle:
+            slices = {name: handle.get_slice(name) for name in handle.keys()}  # noqa: SIM118
+            got = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+    except safetensors.SafetensorError as error:
+        return f"file {entry.file} has no readable header ({error})"
+    sizes = shapes(entry.episodes, entry.time, spec.obs, spec.action)
+    for name, dtype, shape in zip(Episodes._fields, DTYPES, sizes, strict=True):
+        expected = (_CODES[dtype], shape)
+        if got.pop(name, None) != expected:
+            return f"the header of file {entry.file} does not match the manifest: {name} should be {expected}"
+    return f"the header of file {entry.file} does not match the manifest: unknown tensor {min(got)!r}" if got else None
+
+
+def _content_problems(path: Path, entry: TaskEntry) -> list[str]:
+    """Return every impossible value and a wrong checksum, of a file whose header is right."""
+    with safetensors.safe_open(path, framework="np") as handle:
+        episodes: Episodes[Array] = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
+    problems = list(value_problems(episodes))
+    rows = int(np.asarray(episodes.length, dtype=np.int64).sum())
+    if rows != entry.rows:
+        problems.append(f"file {entry.file} holds {rows} rows, but the manifest says {entry.rows}")
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
+            problems.append(f"file {entry.file} was changed: its SHA-256 is not the manifest's")
+    return problems

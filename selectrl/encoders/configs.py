@@ -1,0 +1,80 @@
+"""Configs of the encoders, and their registration; free of torch so that listing and dry runs start fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from selectrl.fields import as_tuple, flag, integer, number, sizes
+from selectrl.registry import ENCODERS
+
+if TYPE_CHECKING:
+    from selectrl.encoders.csro import CsroEncoder
+    from selectrl.encoders.focal import FocalEncoder
+    from selectrl.structs import Spec
+
+
+@attrs.frozen(kw_only=True)
+class FocalConfig:
+    """FOCAL's deterministic set encoder with its distance-metric loss.
+
+    Attributes:
+        latent_dim: width of z.
+        hidden: widths of the hidden layers.
+        metric_weight: weight of the distance-metric loss.
+        next_obs: whether s' belongs to the context; ``None`` means where dynamics vary.
+        lr: learning rate of the encoder (Adam).
+    """
+
+    latent_dim: int = attrs.field(default=20, validator=integer(1))
+    hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
+    metric_weight: float = attrs.field(default=10.0, validator=number(0))
+    next_obs: bool | None = attrs.field(default=None, validator=attrs.validators.optional(flag()))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+
+    def build(self, spec: Spec) -> FocalEncoder:
+        """Build the encoder."""
+        from selectrl.encoders.focal import FocalEncoder
+
+        return FocalEncoder(self, spec)
+
+
+@attrs.frozen(kw_only=True)
+class CsroConfig(FocalConfig):
+    """CSRO's encoder: FOCAL's, with CLUB's bound on what z knows of the behaviour policy. SELECT uses it as it is.
+
+    Attributes:
+        club_weight: weight of the CLUB bound; 25 Point-Robot, 10 Half-Cheetah-Vel, 50 Ant-Goal and Humanoid-Dir, 25
+            Hopper and Walker.
+        club_hidden: hidden widths of CLUB's network.
+        club_squash: tanh on CLUB's whole output, as the authors do; it keeps the variance above 0.313.
+        club_fit_weight: factor on CLUB's likelihood loss, nearly inert under Adam.
+        club_lr: learning rate of CLUB's network (Adam).
+    """
+
+    club_weight: float = attrs.field(default=25.0, validator=number(0))
+    club_hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
+    club_squash: bool = attrs.field(default=True, validator=flag())
+    club_fit_weight: float = attrs.field(default=10.0, validator=number(0, above=True))
+    club_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+
+    def build(self, spec: Spec) -> CsroEncoder:
+        """Build the encoder."""
+        from selectrl.encoders.csro import CsroEncoder
+
+        return CsroEncoder(self, spec)
+
+
+ENCODERS.add(
+    "focal",
+    FocalConfig,
+    paper="Li, Yang & Luo, ICLR 2021",
+    summary="mean of row embeddings, distance-metric loss",
+)
+ENCODERS.add(
+    "csro",
+    CsroConfig,
+    paper="Gao et al., NeurIPS 2023",
+    summary="max-min mutual information: distance metric and CLUB bound",
+)

@@ -1,0 +1,187 @@
+"""Point-Robot: a point walks in the plane towards a goal that it is not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import attrs
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from selectrl.envs.drawing import draw
+from selectrl.envs.split import interleaved
+from selectrl.envs.worlds import SingleWorld, Worlds
+from selectrl.errors import InputError
+from selectrl.fields import integer, number
+from selectrl.structs import Spec
+
+Array: TypeAlias = NDArray[Any]
+
+
+def reward(goal: Any, next_obs: Any) -> Any:
+    """Return r = -‖p' - g‖₂, in units of length.
+
+    Args:
+        goal: g, (…, 2), NumPy or torch.
+        next_obs: p', the position after the step, (…, 2) of the same library.
+
+    Returns:
+        (…).
+    """
+    offset = next_obs - goal
+    return -((offset * offset).sum(-1) ** 0.5)
+
+
+@attrs.frozen(kw_only=True)
+class PointRobotConfig:
+    """A family of goals on the upper half of the unit circle.
+
+    Attributes:
+        tasks: number of goals; at least 3, so that one is a test task.
+        horizon: steps of an episode.
+        step_size: length in each axis that an action of 1 moves the robot.
+    """
+
+    tasks: int = attrs.field(default=40, validator=integer(3))
+    horizon: int = attrs.field(default=20, validator=integer(1))
+    step_size: float = attrs.field(default=0.1, validator=number(0, above=True))
+
+    def build(self) -> PointRobot:
+        """Build the family."""
+        return PointRobot(self)
+
+
+class PointRobot:
+    """The family: goals (cos θ, sin θ) for evenly spaced θ in [0, π], both ends included.
+
+    Args:
+        config: the family's sizes.
+    """
+
+    env_id = "selectrl/PointRobot-v0"
+
+    def __init__(self, config: PointRobotConfig) -> None:
+        self.config = config
+        self.spec = Spec(obs=2, action=2, horizon=config.horizon, dynamics_vary=False)
+        angle = np.linspace(0.0, np.pi, config.tasks)
+        self.parameters: Array = np.stack((np.cos(angle), np.sin(angle)), -1)  # (task, 2)
+        self.train_tasks, self.test_tasks = interleaved(config.tasks)
+
+    def worlds(self, tasks: Sequence[int], render_mode: str | None = None) -> PointRobotWorlds:
+        """Return one world per entry of tasks.
+
+        Raises:
+            InputError: a task id is out of range, or there is none.
+        """
+        return PointRobotWorlds(self, tasks, render_mode)
+
+
+class PointRobotWorlds(Worlds):
+    """Point-Robot worlds in lockstep, see :class:`PointRobotEnv` for what one of them is.
+
+    Args:
+        family: the family.
+        tasks: the task of each world.
+        render_mode: ``"rgb_array"`` or None.
+    """
+
+    def __init__(self, family: PointRobot, tasks: Sequence[int], render_mode: str | None = None) -> None:
+        count = len(family.parameters)
+        strangers = [task for task in tasks if not 0 <= task < count]
+        if len(tasks) == 0 or strangers:
+            raise InputError(f"expected task ids from 0 to {count - 1}, got {strangers or 'none'}")
+        reach = family.config.step_size * (family.config.horizon + 1)  # one step more than can be walked
+        super().__init__(len(tasks), family.config.horizon, spaces.Box(-reach, reach, (2,), np.float32), 2, render_mode)
+        self.family, self.reach = family, reach
+        self.goal = family.parameters[list(tasks)]  # (world, 2)
+        self.position = np.zeros((len(tasks), 2))
+        self.path = np.zeros((self.horizon + 1, len(tasks), 2))  # for pictures
+
+    def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:
+        del seeds  # the start is the origin, always
+        self.position[mask] = 0.0
+
+    def _advance(self, actions: Array) -> tuple[Array, Array]:
+        self.position += self.family.config.step_size * actions
+        self.path[self.elapsed + 1, np.arange(self.num_envs)] = self.position
+        return reward(self.goal, self.position), np.zeros(self.num_envs, np.bool_)
+
+    def _observe(self) -> Array:
+        return self.position.astype(np.float32)
+
+    def render(self) -> tuple[Array, ...]:
+        """Return one picture per world, (256, 256, 3) uint8: the goal green, the robot and its path blue."""
+        return tuple(
+            draw(self.family.parameters, goal, self.path[: steps + 1, world], max(self.reach, 1.1))
+            for world, (goal, steps) in enumerate(zip(self.goal, self.elapsed, strict=True))
+        )
+
+
+class PointRobotEnv(SingleWorld):
+    """One Point-Robot world, ``selectrl/PointRobot-v0``.
+
+    ## Description
+    A point robot walks from the origin towards a goal. The goal is the task, and the observation does not show it.
+
+    ## Action Space
+    `Box(-1, 1, (2,), float32)`; other actions are clipped to it.
+
+    | Num | Action          | Min | Max | Unit             |
+    |-----|-----------------|-----|-----|------------------|
+    | 0   | move along x    | -1  | 1   | 0.1 length units |
+    | 1   | move along y    | -1  | 1   | 0.1 length units |
+
+    ## Observation Space
+    `Box(-2.1, 2.1, (2,), float32)`
+
+    | Num | Observation | Min  | Max | Unit         |
+    |-----|-------------|------|-----|--------------|
+    | 0   | x position  | -2.1 | 2.1 | length units |
+    | 1   | y position  | -2.1 | 2.1 | length units |
+
+    ## Rewards
+    r = -‖p' - g‖₂ with p' the position after the step. Walking straight at the goal returns -3.855 on average over the
+    test tasks, standing still -20, uniformly random actions -20.35.
+
+    ## Starting State
+    The origin, exactly.
+
+    ## Episode End
+    Truncated after 20 steps, never terminated.
+
+    ## Arguments
+    * `task`: from 0 to 39; the goal is (cos θ, sin θ) with θ = π · task / 39.
+    * `render_mode`: `"rgb_array"` draws the goal, the path and the robot, 256 × 256.
+
+    ## Differs from the authors' code
+    The position is float64 from the start (CSRO's first observation is an integer array) and no global random state is
+    touched. PEARL and FOCAL publish other Point-Robots: random starts, and goals anywhere in a square.
+
+    ## References
+    Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.
+
+    ## Version History
+    * v0: initial version
+    """
+
+    def __init__(self, task: int = 0, render_mode: str | None = None) -> None:
+        super().__init__(PointRobotConfig().build().worlds([task], render_mode))
+
+
+def make_worlds(num_envs: int = 1, task: int | Sequence[int] = 0, render_mode: str | None = None) -> PointRobotWorlds:
+    """Build what ``gymnasium.make_vec("selectrl/PointRobot-v0", num_envs, task=…)`` returns.
+
+    Args:
+        num_envs: number of worlds.
+        task: one task for all worlds, or one per world.
+        render_mode: ``"rgb_array"`` or None.
+
+    Raises:
+        InputError: as many tasks as worlds were expected.
+    """
+    tasks = [task] * num_envs if isinstance(task, int) else list(task)
+    if len(tasks) != num_envs:
+        raise InputError(f"expected one task or one per world ({num_envs}), got {len(tasks)}")
+    return PointRobotConfig().build().worlds(tasks, render_mode)

@@ -1,0 +1,147 @@
+"""Many worlds of one family stepped in lockstep: the bookkeeping that all families share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import InvalidAction, ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Seeds: TypeAlias = "int | Sequence[int | None] | None"
+
+
+class Worlds(VectorEnv[Array, Array, Array], ABC):
+    """A vector environment whose worlds are never reset on their own.
+
+    Worlds end by themselves or time out after ``horizon`` steps, counted here and nowhere else; an ended world has to
+    be reset before the next step, alone or together with others::
+
+        obs, info = worlds.reset(seed=0)
+        obs, reward, terminated, truncated, info = worlds.step(action)
+        obs, info = worlds.reset(options={"reset_mask": terminated | truncated})
+
+    A family says how its worlds start, move and look, in three methods that treat all worlds at once.
+
+    Args:
+        worlds: how many.
+        horizon: steps after which an episode times out.
+        obs_space: the space of one world's observation.
+        action: width of an action; actions live in the box [-1, 1] and are clipped to it.
+        render_mode: ``"rgb_array"`` or None.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012, the name and type are Gymnasium's
+        "autoreset_mode": AutoresetMode.DISABLED,
+        "render_modes": ["rgb_array"],
+        "render_fps": 10,
+    }
+
+    def __init__(
+        self, worlds: int, horizon: int, obs_space: spaces.Box, action: int, render_mode: str | None = None
+    ) -> None:
+        self.num_envs, self.horizon, self.render_mode = worlds, horizon, render_mode
+        self.single_observation_space = obs_space
+        self.single_action_space = spaces.Box(-1.0, 1.0, (action,), np.float32)
+        self.observation_space = batch_space(obs_space, worlds)
+        self.action_space = batch_space(self.single_action_space, worlds)
+        self.elapsed = np.zeros(worlds, np.int64)  # steps since the world's reset
+        self.ended = np.ones(worlds, np.bool_)  # a world that was never reset counts as ended
+
+    def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Start new episodes in all worlds, or in those where ``options["reset_mask"]`` is true.
+
+        Args:
+            seed: None, one seed per world, or one int s for s, s + 1, …
+            options: may hold ``reset_mask``, a bool array (world,).
+
+        Returns:
+            The observations of all worlds (world, obs), and an empty info.
+
+        Raises:
+            ValueError: seeds or mask do not fit the number of worlds.
+        """
+        seeds = [seed + world for world in range(self.num_envs)] if isinstance(seed, int) else seed
+        if seeds is not None and len(seeds) != self.num_envs:
+            raise ValueError(f"expected one seed per world ({self.num_envs}), got {len(seeds)}")
+        super().reset(seed=seeds[0] if seeds else None)
+        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise ValueError(f"expected a bool reset_mask of shape ({self.num_envs},), got {mask.dtype} {mask.shape}")
+        self._start(mask, seeds or [None] * self.num_envs)
+        self.elapsed[mask], self.ended[mask] = 0, False
+        return self._observe(), {}
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """Move every world by one step.
+
+        Args:
+            actions: (world, action), clipped to [-1, 1].
+
+        Returns:
+            Observations (world, obs) float32, rewards (world,) float64, terminations and truncations (world,) bool, and
+            an empty info.
+
+        Raises:
+            ResetNeeded: a world has ended and was not reset.
+            InvalidAction: the actions have another shape, or one is NaN.
+        """
+        if self.ended.any():
+            raise ResetNeeded(f"worlds {np.flatnonzero(self.ended).tolist()} have ended: reset them before stepping")
+        actions = np.asarray(actions, np.float64)
+        if actions.shape != self.action_space.shape or np.isnan(actions).any():
+            raise InvalidAction(f"expected actions of shape {self.action_space.shape} without NaN, got {actions.shape}")
+        reward, terminated = self._advance(actions.clip(-1.0, 1.0))
+        self.elapsed += 1
+        truncated = self.elapsed >= self.horizon
+        self.ended = terminated | truncated
+        return self._observe(), reward, terminated, truncated, {}
+
+    @abstractmethod
+    def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:
+        """Put the worlds of the mask at the start of an episode; a seed of None asks for fresh entropy."""
+
+    @abstractmethod
+    def _advance(self, actions: Array) -> tuple[Array, Array]:
+        """Move all worlds; return rewards float64 and true terminations bool, both (world,)."""
+
+    @abstractmethod
+    def _observe(self) -> Array:
+        """Return a new array of observations, (world, obs) float32."""
+
+
+class SingleWorld(gymnasium.Env[Array, Array]):
+    """A batch of one as an ordinary Gymnasium environment; families subclass it for their id and their tables.
+
+    Args:
+        worlds: a batch of one world.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012, Gymnasium's name
+
+    def __init__(self, worlds: Worlds) -> None:
+        self.worlds, self.render_mode = worlds, worlds.render_mode
+        self.observation_space, self.action_space = worlds.single_observation_space, worlds.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Start a new episode."""
+        super().reset(seed=seed)
+        obs, info = self.worlds.reset(seed=seed)
+        return obs[0], info
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Move by one step."""
+        obs, reward, terminated, truncated, info = self.worlds.step(np.asarray(action)[None])
+        return obs[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
+
+    def render(self) -> Any:
+        """Return a picture, or None without a render mode."""
+        pictures = self.worlds.render() if self.render_mode else None
+        return pictures[0] if pictures else None

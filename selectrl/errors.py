@@ -1,0 +1,52 @@
+"""The one tree of errors; every message says what was got, what was expected and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SelectRLError(Exception):
+    """Root of all errors that this package raises on purpose; at the command line it ends with exit code 1."""
+
+    exit_code = 1
+
+
+class RunError(SelectRLError):
+    """The work itself failed, for example a loss that is no longer finite."""
+
+
+class InputError(SelectRLError):
+    """What the user gave is wrong; nothing was written. At the command line it ends with exit code 2."""
+
+    exit_code = 2
+
+
+class FieldError(InputError):
+    """A field of a config holds a wrong value.
+
+    Attributes:
+        owner: the config class.
+        field: the field's name.
+        problem: what was got and what was expected.
+    """
+
+    def __init__(self, owner: type, field: str, problem: str) -> None:
+        self.owner, self.field, self.problem = owner, field, problem
+        super().__init__(f"{owner.__name__}.{field}: {problem}")
+
+
+class CompositionError(InputError):
+    """Parts that cannot work together were composed; the sentence names the two and the reason."""
+
+
+class DataError(InputError):
+    """A dataset is missing, damaged, of another environment, or holds impossible values."""
+
+
+def suggest(word: str, options: Iterable[str]) -> str:
+    """Return ``'did you mean …? '`` when one of the options is close to the word, and the whole list after it."""
+    known = sorted(options)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}choose from: {', '.join(known)}"

@@ -1,0 +1,1 @@
+"""The one meta-test harness."""

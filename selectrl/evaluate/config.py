@@ -1,0 +1,26 @@
+"""The settings of a meta-test."""
+
+from __future__ import annotations
+
+import attrs
+
+from selectrl.fields import choice, integer
+
+
+@attrs.frozen(kw_only=True)
+class TestConfig:
+    """How an agent is tested on unseen tasks; the same for every method that is compared.
+
+    Attributes:
+        budget: environment steps of context per task and repeat, a multiple of the horizon.
+        repeats: independent repeats per task.
+        prior: the belief before any context, ``zero`` or the ``centroid`` of the training tasks' offline beliefs.
+        seed: seed of starts and noise, common to all methods.
+    """
+
+    __test__ = False  # keeps pytest from collecting it
+
+    budget: int = attrs.field(default=400, validator=integer(0))
+    repeats: int = attrs.field(default=10, validator=integer(1))
+    prior: str = attrs.field(default="zero", validator=choice("zero", "centroid"))
+    seed: int = attrs.field(default=0, validator=integer(0))

@@ -1,0 +1,209 @@
+"""Meta-test: collect context in unseen tasks, update the belief, and score the policy under it.
+
+Context is collected in blocks of exactly one horizon, all worlds (tasks × repeats) in lockstep; an episode that ends
+early restarts inside its block, so that an agent that falls gets no extra context. Before the first block and after each
+one the policy is scored for one episode, without exploration, under the belief's mean; scored episodes never enter the
+context. Starts and noise are keyed by (task, repeat, purpose), the same for every method and amount of context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selectrl.data.rows import RowStore
+from selectrl.data.sampler import uniform_rows
+from selectrl.errors import InputError, RunError
+from selectrl.evaluate.config import TestConfig
+from selectrl.evaluate.noise import CommonNoise
+from selectrl.protocols import Agent, ContextCollector, TaskFamily
+from selectrl.streams import stream
+from selectrl.structs import Belief, Rows
+
+Floats = NDArray[np.float32]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class TestResult:
+    """What a meta-test found.
+
+    Attributes:
+        tasks: ids of the tested tasks.
+        context_steps: environment steps of context before each scored episode, (point,).
+        returns: undiscounted raw return of each scored episode, (task, repeat, point).
+        explored: observations of the first repeat's collection, (task, block, time + 1, obs); empty for offline context.
+        scored: observations of the first repeat's scored episodes, (task, point, time + 1, obs); NaN after the end.
+    """
+
+    __test__ = False
+
+    tasks: tuple[int, ...]
+    context_steps: tuple[int, ...]
+    returns: NDArray[np.float64]
+    explored: Floats
+    scored: Floats
+
+
+class MetaTest:
+    """One agent with one collector on a set of tasks.
+
+    Args:
+        agent: the trained agent; only its encoder and policy are used.
+        family: the task family.
+        collector: how context is gathered.
+        config: budget, repeats, prior and seed.
+        tasks: ids of the tasks.
+        stored: the tasks' stored data, which only an offline collector needs.
+        prior: z before any context, (latent,); ``None`` is the encoder's own.
+
+    Raises:
+        InputError: the budget is no multiple of the horizon.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        family: TaskFamily,
+        collector: ContextCollector,
+        config: TestConfig,
+        *,
+        tasks: Sequence[int],
+        stored: RowStore | None = None,
+        prior: Tensor | None = None,
+    ) -> None:
+        self.agent, self.family, self.collector, self.config = agent, family, collector, config
+        self.tasks, self.stored, self.prior = tuple(tasks), stored, prior
+        self.horizon = family.spec.horizon
+        if config.budget % self.horizon:
+            raise InputError(
+                f"test.budget: expected a multiple of the horizon {self.horizon}, got {config.budget}; "
+                f"{config.budget // self.horizon * self.horizon} is the nearest below"
+            )
+        self.blocks = config.budget // self.horizon
+        self.worlds = [(task, repeat) for task in self.tasks for repeat in range(config.repeats)]
+        self.noise = CommonNoise(config.seed, self.worlds)
+        self.env = family.worlds([task for task, _ in self.worlds])
+
+    @torch.no_grad()
+    def run(self) -> TestResult:
+        """Collect and score.
+
+        Raises:
+            RunError: a return is not finite.
+        """
+        count, spec = len(self.worlds), self.family.spec
+        state = self.agent.encoder.init(count)
+        belief: Belief = self.agent.encoder.read(state)
+        if self.prior is not None:
+            belief = belief._replace(z=self.prior.expand_as(belief.z))
+        normal = self.noise.normal("explore", self.config.budget, spec.action)
+        uniform = self.noise.uniform("explore_uniform", self.config.budget, spec.action)
+        latent_normal = self.noise.normal("latent", self.blocks, self.agent.encoder.latent_dim)
+        returns, scored, explored = [], [], []
+        for block in range(self.blocks + 1):
+            total, path = self._score(state, belief)
+            returns.append(total)
+            scored.append(path)
+            if block == self.blocks:
+                break
+            if self.collector.offline:
+                state = self._read_stored(state, block)
+                belief = self.agent.encoder.read(state)
+                continue
+            part = slice(block * self.horizon, (block + 1) * self.horizon)
+            state, belief, path = self._collect(
+                block, state, belief, normal[:, part], uniform[:, part], latent_normal[:, block]
+            )
+            explored.append(path)
+        values = np.stack(returns, -1).reshape(len(self.tasks), self.config.repeats, -1)
+        if not np.isfinite(values).all():
+            task = self.tasks[int(np.argwhere(~np.isfinite(values))[0][0])]
+            raise RunError(f"a return of test task {task} is not finite; the policy or the environment is broken")
+        return TestResult(
+            tasks=self.tasks,
+            context_steps=tuple(block * self.horizon for block in range(self.blocks + 1)),
+            returns=values,
+            explored=np.stack(explored, 1) if explored else np.zeros((len(self.tasks), 0, 0, 0), np.float32),
+            scored=np.stack(scored, 1),
+        )
+
+    def _collect(
+        self, block: int, state: Any, belief: Belief, normal: Tensor, uniform: Tensor, latent_normal: Tensor
+    ) -> tuple[Any, Belief, Floats]:
+        """Collect one block; return encoder state, belief, and the first repeat's observations."""
+        live = torch.ones(len(self.worlds), dtype=torch.bool)
+        obs, _ = self.env.reset(seed=self.noise.seeds("explore", block * self.horizon))
+        path = [obs[:: self.config.repeats].copy()]
+        z = self.collector.latent(belief, latent_normal)
+        for t in range(self.horizon):
+            progress = (block * self.horizon + t) / self.config.budget
+            action = self.collector.act(
+                self.agent.policy, torch.from_numpy(obs), z, normal[:, t], uniform[:, t], progress
+            )
+            rows, obs, done = self._step(obs, action)
+            path.append(obs[:: self.config.repeats].copy())
+            state = self.agent.encoder.step(state, rows, live)
+            if self.collector.updates(progress, t + 1 == self.horizon):
+                belief = self.agent.encoder.read(state)
+                z = self.collector.latent(belief, latent_normal)
+            if done.any() and t + 1 < self.horizon:
+                seeds = self.noise.seeds("explore", block * self.horizon + t + 1)
+                obs, _ = self.env.reset(seed=seeds, options={"reset_mask": done})
+        return state, belief, np.stack(path, 1)
+
+    def _score(self, state: Any, belief: Belief) -> tuple[NDArray[np.float64], Floats]:
+        """Score one episode; return each world's return, and the first repeat's observations."""
+        total = np.zeros(len(self.worlds))
+        live = np.ones(len(self.worlds), dtype=bool)
+        obs, _ = self.env.reset(seed=self.noise.seeds("score", 0))
+        path = [obs[:: self.config.repeats].copy()]
+        for t in range(self.horizon):
+            action = self.agent.policy.mode(torch.from_numpy(obs), belief.z)
+            rows, obs, done = self._step(obs, action)
+            total += rows.reward.double().numpy() * live
+            path.append(np.where(live[:, None], obs, np.nan).astype(np.float32)[:: self.config.repeats])
+            if self.collector.updates((t + 1) / self.horizon, block_end=False):  # a filter goes on, on its own copy
+                state = self.agent.encoder.step(state, rows, torch.from_numpy(live))
+                belief = self.agent.encoder.read(state)
+            live &= ~done
+        return total, np.stack(path, 1)
+
+    def _step(self, obs: Floats, action: Tensor) -> tuple[Rows, Floats, NDArray[np.bool_]]:
+        """Step all worlds; return the transitions, the next observations, and where an episode ended."""
+        executed = action.clamp(-1, 1)
+        next_obs, reward, terminated, truncated, _ = self.env.step(executed.numpy())
+        rows = Rows(
+            torch.from_numpy(obs),
+            executed,
+            torch.from_numpy(np.asarray(reward)).float(),
+            torch.from_numpy(next_obs),
+            torch.from_numpy(terminated).float(),
+            torch.zeros(len(obs), dtype=torch.int64),
+        )
+        return rows, next_obs, terminated | truncated
+
+    def _read_stored(self, state: Any, block: int) -> Any:
+        """Take in one block of rows drawn from each world's stored data."""
+        if self.stored is None:
+            raise InputError("offline context needs the stored data of the test tasks; give the dataset")
+        stored = self.stored
+        local = [stored.tasks.tolist().index(task) for task, _ in self.worlds]
+        ranks = [
+            uniform_rows(
+                stream(self.config.seed, "test", "offline", *world, block), stored.counts[i : i + 1], self.horizon
+            )[0]
+            for world, i in zip(self.worlds, local, strict=True)
+        ]
+        rows = stored.gather(
+            torch.tensor(local), torch.from_numpy(np.stack(ranks)), ("obs", "action", "reward", "next_obs", "terminal")
+        )
+        live = torch.ones(len(self.worlds), dtype=torch.bool)
+        for t in range(self.horizon):
+            state = self.agent.encoder.step(state, Rows(*(field[:, t] for field in rows)), live)
+        return state

@@ -1,0 +1,1 @@
+"""An experiment as one frozen value, and what is built and run from it."""

@@ -1,0 +1,82 @@
+"""Everything alive is built here, from an Experiment and a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import attrs
+import torch
+
+from selectrl.errors import CompositionError, suggest
+from selectrl.experiment.config import Experiment
+from selectrl.protocols import Objective, Phase
+from selectrl.streams import key
+from selectrl.structs import Spec
+from selectrl.trainer.agent import Agent
+
+
+def build_agent(experiment: Experiment, spec: Spec, seed: int) -> Agent:
+    """Build the agent of a seed.
+
+    Every part draws its initial parameters from a stream of its own, so swapping one part leaves the others' alone.
+
+    Args:
+        experiment: the composition.
+        spec: shapes of the family.
+        seed: seed of the initial parameters.
+    """
+    with torch.random.fork_rng(devices=[]):
+
+        def seeded(name: str) -> None:
+            torch.manual_seed(key(seed, "init", name) % 2**63)
+
+        seeded("encoder")
+        encoder = experiment.encoder.build(spec)
+        seeded("critic")
+        critic = experiment.critic.build(spec, encoder.latent_dim)
+        seeded("actor")
+        actor = experiment.actor.build(spec, encoder.latent_dim)
+        seeded("policy")
+        policy = experiment.actor.policy.build(spec, encoder.latent_dim)
+        return Agent(*(cast(Any, part) for part in (encoder, critic, actor, policy)), tracks=critic.tracks())
+
+
+def build_phases(experiment: Experiment, agent: Agent) -> tuple[Phase, ...]:
+    """Return the phases of a run: the encoder's own, and rl with encoder, critic and actor.
+
+    Raises:
+        CompositionError: the ``order`` of the experiment does not name each objective of the rl phase once.
+    """
+    encoder, critic, actor = agent.encoder, agent.critic, agent.actor
+    first, *others = cast(Any, critic).objectives()
+    critic_params = cast(Any, encoder).critic_params
+    td: Objective = attrs.evolve(first, moves={**first.moves, **critic_params})
+    rl = Phase(
+        name="rl",
+        steps=experiment.train.steps,
+        objectives=(td, *others, *cast(Any, actor).objectives()),
+        tracks=cast(Any, critic).tracks(),
+    )
+    *before, rl = cast(Any, encoder).phases(rl)
+    return (*before, attrs.evolve(rl, objectives=ordered(rl.objectives, experiment.train.order)))
+
+
+def ordered(objectives: Sequence[Objective], order: Sequence[str]) -> tuple[Objective, ...]:
+    """Return the objectives in the given order; an empty order keeps theirs.
+
+    Raises:
+        CompositionError: two objectives share a name, or the order does not name each of them once.
+    """
+    names = [objective.name for objective in objectives]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise CompositionError(f"two objectives are called {twice.pop()!r}; names must differ within a phase")
+    if not order:
+        return tuple(objectives)
+    odd = [name for name in order if name not in names] or [name for name in names if list(order).count(name) != 1]
+    if odd:
+        raise CompositionError(
+            f"train.order must name each objective once; it fails at {odd[0]!r}: {suggest(odd[0], names)}"
+        )
+    return tuple(objectives[names.index(name)] for name in order)

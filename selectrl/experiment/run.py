@@ -1,0 +1,337 @@
+"""A run directory is one (Experiment, seed): training fills it, meta-tests lie below it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from selectrl.data.manifest import versions
+from selectrl.data.rows import RowStore
+from selectrl.data.sampler import Sampler
+from selectrl.data.store import OfflineDataset
+from selectrl.errors import InputError
+from selectrl.evaluate.config import TestConfig
+from selectrl.evaluate.harness import MetaTest, TestResult
+from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.files import read_json, write_atomically, write_json
+from selectrl.functional.statistics import area, stratified_bootstrap
+from selectrl.protocols import CollectorConfig, TaskFamily
+from selectrl.registry import tag
+from selectrl.trainer import checkpoint
+from selectrl.trainer.agent import Agent
+from selectrl.trainer.engine import Engine
+from selectrl.trainer.loop import Record, Trainer
+
+SCHEMA = 1
+
+
+@attrs.frozen(kw_only=True)
+class Execution:
+    """How a run is carried out; not part of its identity.
+
+    Attributes:
+        data: folder of datasets.
+        threads: threads that torch may use; recorded, because bits depend on it.
+        tensorboard: also write TensorBoard event files.
+    """
+
+    data: Path = Path("data")
+    threads: int = 1
+    tensorboard: bool = False
+
+
+class Run:
+    """One run directory.
+
+    Args:
+        folder: where it lies.
+        experiment: what is run.
+        seed: its seed.
+        execution: how it is carried out.
+    """
+
+    def __init__(self, folder: Path, experiment: Experiment, seed: int, execution: Execution) -> None:
+        self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
+        self.family: TaskFamily = experiment.env.build()
+        self._dataset: OfflineDataset | None = None
+
+    @classmethod
+    def open(cls, folder: Path, execution: Execution) -> Run:
+        """Open a run directory as it stands.
+
+        Raises:
+            InputError: it holds no run.
+        """
+        record = read_record(folder)
+        return cls(folder, experiment_from_record(record["experiment"]), int(record["seed"]), execution)
+
+    @property
+    def collector_name(self) -> str:
+        """The registered name of the run's own collector."""
+        return str(tag(self.experiment.collector)).removeprefix("collectors.")
+
+    @property
+    def dataset(self) -> OfflineDataset:
+        """The run's dataset, opened and checked once."""
+        if self._dataset is None:
+            name = self.experiment.env_name
+            folder = self.execution.data / name / self.experiment.data.name
+            self._dataset = OfflineDataset.open(folder, env=name, spec=self.family.spec)
+        return self._dataset
+
+    def store(self, tasks: tuple[int, ...]) -> RowStore:
+        """Load the rows of some tasks."""
+        return RowStore(self.dataset, tasks, terminals=self.experiment.data.terminals)
+
+    def train(self, progress: Callable[[Record], None] = lambda record: None) -> bool:
+        """Train, or go on where an earlier call stopped.
+
+        Args:
+            progress: called with every record.
+
+        Returns:
+            Whether there was anything left to do.
+
+        Raises:
+            InputError: the directory holds another experiment or cannot be written to, or the dataset is not there,
+                damaged, or not the one that the run began with.
+        """
+        self._claim()
+        agent = build_agent(self.experiment, self.family.spec, self.seed)
+        phases = build_phases(self.experiment, agent)
+        trainer = Trainer(
+            engine=Engine([agent]),
+            phases=phases,
+            store=self.store(self.family.train_tasks),
+            config=self.experiment.train,
+            seed=self.seed,
+            folder=self.folder,
+            test=lambda step: self._curve_point(agent, step),
+        )
+        found = checkpoint.newest(self.folder)
+        if found is not None and int(found[1]["step"]) == trainer.total:
+            return False
+        self._record_execution()
+        started = time.perf_counter()
+        with threads(self.execution.threads), self._sinks() as write:
+            for record in trainer.run():
+                write(record)
+                progress(record)
+        self._record_execution(wall_seconds=time.perf_counter() - started)
+        return True
+
+    def agent(self) -> tuple[Agent, int]:
+        """Return the trained agent and the rl step of its checkpoint.
+
+        Raises:
+            InputError: there is no sound checkpoint.
+        """
+        found = checkpoint.newest(self.folder)
+        if found is None:
+            raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
+        agent = build_agent(self.experiment, self.family.spec, self.seed)
+        state, about = found
+        agent.load_state_dict({n.removeprefix("agent/"): v for n, v in state.items() if n.startswith("agent/")})
+        before = int(about["total"]) - self.experiment.train.steps
+        return agent, int(about["step"]) - before
+
+    def evaluate(self, label: str, collector: CollectorConfig, test: TestConfig) -> Record:
+        """Meta-test the newest checkpoint and write the result below the run.
+
+        Args:
+            label: what the result is called.
+            collector: how context is gathered.
+            test: budget, repeats, prior and seed.
+
+        Returns:
+            The record that was written.
+        """
+        agent, step = self.agent()
+        with threads(self.execution.threads):
+            result = self.meta_test(agent, collector, test)
+        record = {
+            "schema": SCHEMA,
+            "label": label,
+            "env": self.experiment.env_name,
+            "protocol": "equal_budget",
+            "collector": to_record(collector),
+            "train_step": step,
+            "seed": self.seed,
+            "run": str(self.folder),
+            **summary(result, test, self.family.spec.horizon),
+        }
+        traces: dict[str, np.ndarray[Any, Any]] = {
+            "explored": result.explored,
+            "scored": result.scored,
+            "parameters": np.asarray(self.family.parameters[list(result.tasks)], np.float64),
+        }
+        folder = self.folder / "evaluations"
+        write_atomically(folder / f"{label}.safetensors", lambda temporary: save_file(traces, temporary))
+        write_json(folder / f"{label}.json", record)
+        return record
+
+    def meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> TestResult:
+        """Meta-test an agent on the unseen tasks."""
+        built = collector.build()
+        stored = self.store(self.family.test_tasks) if built.offline else None
+        prior = self._centroid(agent) if test.prior == "centroid" else None
+        return MetaTest(
+            cast(Any, agent), self.family, built, test, tasks=self.family.test_tasks, stored=stored, prior=prior
+        ).run()
+
+    @torch.no_grad()
+    def _centroid(self, agent: Agent) -> Tensor:
+        """Return the mean of the training tasks' beliefs from offline context, (latent,)."""
+        train = self.experiment.train
+        tasks = self.family.train_tasks
+        sizes = {"rl": train.batch, "context": train.context}
+        sampler = Sampler(self.store(tasks), meta_batch=len(tasks), replacement=False, sizes=sizes, seed=self.seed)
+        rl = build_phases(self.experiment, agent)[-1]
+        batch = sampler.batch("centroid", 1, rl.draws, rl.noise, 0)
+        z: Tensor = cast(Any, agent.encoder).encode(batch).z
+        return z.mean(dim=(0, 1))
+
+    def _curve_point(self, agent: Agent, step: int) -> Record:
+        """Meta-test during training with the run's own collector."""
+        result = self.meta_test(agent, self.experiment.collector, self.experiment.test)
+        curve = result.returns.mean((0, 1))
+        return {
+            "kind": "test",
+            "step": step,
+            "collector": self.collector_name,
+            "return": float(curve[-1]),
+            "context_free": float(curve[0]),
+            "context_steps": list(result.context_steps),
+            "curve": [float(value) for value in curve],
+        }
+
+    def _claim(self) -> None:
+        """Write the run's record, or check that the directory holds this very run."""
+        path = self.folder / "experiment.json"
+        record = {
+            "schema": SCHEMA,
+            "name": self.experiment.name,
+            "seed": self.seed,
+            "key": self.experiment.key,
+            "experiment": to_record(self.experiment),
+        }
+        dataset = self.dataset  # checked before anything is written
+        if path.exists():
+            old = read_record(self.folder)
+            if (old.get("key"), old.get("seed")) != (record["key"], record["seed"]):
+                raise InputError(
+                    f"{self.folder} holds another experiment ({old.get('name')}, key {old.get('key')}, seed "
+                    f"{old.get('seed')}), not {record['key']} with seed {self.seed}; choose another folder or name"
+                )
+            ran = self._execution_record().get("dataset", {}).get("fingerprint", dataset.fingerprint)
+            if ran != dataset.fingerprint:
+                raise InputError(
+                    f"{self.folder} was begun on other data (fingerprint {ran[:12]}, now {dataset.fingerprint[:12]}); "
+                    "restore the dataset or choose another folder"
+                )
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
+        else:
+            write_json(path, record)
+
+    def _execution_record(self) -> dict[str, Any]:
+        path = self.folder / "execution.json"
+        return cast(dict[str, Any], read_json(path)) if path.exists() else {}
+
+    def _record_execution(self, wall_seconds: float = 0.0) -> None:
+        old = self._execution_record()
+        record = {
+            "versions": versions(),
+            "threads": self.execution.threads,
+            "device": "cpu",
+            "dataset": {
+                "name": self.experiment.data.name,
+                "folder": str(self.dataset.folder),
+                "fingerprint": self.dataset.fingerprint,
+                "keep_warmup": self.dataset.manifest.keep_warmup,
+            },
+            "command": shlex.join(["selectrl", *sys.argv[1:]]),
+            "wall_seconds": round(float(old.get("wall_seconds", 0.0)) + wall_seconds, 2),
+        }
+        write_json(self.folder / "execution.json", record)
+
+    @contextmanager
+    def _sinks(self) -> Iterator[Callable[[Record], None]]:
+        """Give a function that passes records on to TensorBoard, if wanted."""
+        if not self.execution.tensorboard:
+            yield lambda record: None
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise InputError("TensorBoard is not installed; pip install 'selectrl[tensorboard]'") from error
+        with SummaryWriter(self.folder / "tensorboard") as writer:
+
+            def write(record: Record) -> None:
+                values = record["values"] if record["kind"] == "train" else {"test/return": record["return"]}
+                for name, value in values.items():
+                    writer.add_scalar(name, value, record["step"])
+
+            yield write
+
+
+def summary(result: TestResult, test: TestConfig, horizon: int) -> Record:
+    """Return what a meta-test found as JSON values, with a 95 % interval over repeats within tasks."""
+    final, steps = result.returns[:, :, -1], list(result.context_steps)
+    curve = result.returns.mean((0, 1))
+    low, high = stratified_bootstrap(final, np.mean) if test.repeats > 1 else (float(final.mean()),) * 2
+    return {
+        "budget": test.budget,
+        "block": horizon,
+        "repeats": test.repeats,
+        "prior": test.prior,
+        "tasks": list(result.tasks),
+        "context_steps": steps,
+        "returns": result.returns.tolist(),
+        "return": float(final.mean()),
+        "interval": [float(low), float(high)],
+        "context_free": float(curve[0]),
+        "curve": [float(value) for value in curve],
+        "area": float(area(np.array(steps, float), curve)) if len(steps) > 1 else float(curve[0]),
+        "return_per_task": final.mean(1).tolist(),
+        "return_per_repeat": final.mean(0).tolist(),
+        "env_steps": {"collection": test.budget, "scored": len(steps) * horizon},
+    }
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read a run's experiment.json.
+
+    Raises:
+        InputError: the folder holds no run, or its record is damaged.
+    """
+    path = folder / "experiment.json"
+    if not path.exists():
+        raise InputError(f"{folder} holds no run (no experiment.json); give a run directory like runs/ENV/NAME/seed0")
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("seed"), int) or "experiment" not in record:
+        raise InputError(f"{path} is no run's record; restore it or train again")
+    return record
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,27 @@
+"""Shape checks that turn silent broadcasting into an error."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def same_shape(**tensors: Tensor) -> None:
+    """Raise unless all tensors have one shape; ``(n,)`` against ``(n, 1)`` is the classic silent bug.
+
+    Raises:
+        ValueError: shapes differ; the message names each tensor and its shape.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError("expected one shape, got " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
+
+
+def rank(expected: int, **tensors: Tensor) -> None:
+    """Raise unless every tensor has so many axes.
+
+    Raises:
+        ValueError: a tensor has another rank; the message names it and its shape.
+    """
+    for name, tensor in tensors.items():
+        if tensor.dim() != expected:
+            raise ValueError(f"expected {name} with {expected} axes, got shape {tuple(tensor.shape)}")

@@ -1,0 +1,90 @@
+"""Policy constraints: SELECT's weighted behaviour cloning and BRAC's dual divergence."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from selectrl.functional.checks import rank, same_shape
+
+
+def q_scale(q: Float[Tensor, "task batch"], *, alpha: float) -> Float[Tensor, ""]:
+    r"""SELECT's Eq. 2, :math:`\lambda = \alpha / \max(\operatorname{mean}|Q|, 10^{-6})`, without gradient.
+
+    Args:
+        q: values whose magnitude normalises the Q term.
+        alpha: α, the weight of the Q term against the cloning term.
+
+    Returns:
+        Scalar; one for all tasks.
+
+    References:
+        SELECT, AAMAS 2025, Eq. 2; Fujimoto & Gu, "TD3+BC", NeurIPS 2021.
+    """
+    rank(2, q=q)
+    return alpha / q.detach().abs().mean().clamp(min=1e-6)
+
+
+def weighted_cloning_loss(
+    q: Float[Tensor, "task batch"],
+    action: Float[Tensor, "task batch action"],
+    data_action: Float[Tensor, "task batch action"],
+    weight: Float[Tensor, "task batch"],
+    scale: Float[Tensor, ""],
+) -> Float[Tensor, ""]:
+    r"""SELECT's actor loss, Eq. 1 negated: :math:`-\lambda\,\operatorname{mean} Q + \operatorname{mean}_{t,i,d}\, w\,(\pi - a)^2`.
+
+    Args:
+        q: Q₁(s, π(s, z), z).
+        action: π(s, z).
+        data_action: a.
+        weight: w(s, a), without gradient.
+        scale: λ.
+
+    Returns:
+        Scalar; both means run over all rows, the second over action dimensions too, whether w is 0 or not.
+
+    Raises:
+        ValueError: shapes differ.
+
+    References:
+        SELECT, AAMAS 2025, Eq. 1.
+    """
+    same_shape(q=q, weight=weight, rows=action[..., 0])
+    same_shape(action=action, data_action=data_action)
+    return -scale * q.mean() + (weight[..., None] * (action - data_action).square()).mean()
+
+
+def dual_kl(c_policy: Float[Tensor, "task batch"], c_data: Float[Tensor, "task batch"]) -> Float[Tensor, "task batch"]:
+    r"""BRAC's dual estimate of KL(π‖β) per row: :math:`1 + \log(g_\pi + 10^{-8}) - g_\beta,\ g = \operatorname{softplus}(c)`.
+
+    Args:
+        c_policy: dual critic at the policy's action.
+        c_data: dual critic at the data's action.
+
+    Returns:
+        The estimate of each row, a lower bound in expectation.
+
+    Raises:
+        ValueError: shapes differ.
+
+    References:
+        Wu, Tucker & Nachum, "BRAC", 2019.
+    """
+    same_shape(c_policy=c_policy, c_data=c_data)
+    return 1 + (softplus(c_policy) + 1e-8).log() - softplus(c_data)
+
+
+def magnitude_penalty(c: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
+    r"""The dual critic's penalty in CSRO's and FOCAL's code: :math:`\operatorname{mean}\max(\sqrt{c^2+10^{-8}} - 1, 0)^2`.
+
+    Args:
+        c: dual critic at actions between the policy's and the data's.
+
+    Returns:
+        Scalar.
+
+    Differs from BRAC, which penalises the norm of the gradient where this port penalises the magnitude of c.
+    """
+    return ((c.square() + 1e-8).sqrt() - 1).clamp(min=0).square().mean()

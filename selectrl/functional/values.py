@@ -1,0 +1,89 @@
+"""Bellman targets and value regressions."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from selectrl.functional.checks import rank, same_shape
+
+
+def bellman_target(
+    reward: Float[Tensor, "task batch"],
+    terminal: Float[Tensor, "task batch"],
+    next_value: Float[Tensor, "task batch"],
+    *,
+    discount: float,
+    reward_scale: float,
+) -> Float[Tensor, "task batch"]:
+    r"""The one-step target :math:`y = \rho r + (1-d)\,\gamma V(s')`, without gradient.
+
+    Args:
+        reward: r, unscaled.
+        terminal: d, 1.0 where nothing follows.
+        next_value: the bootstrap at s'.
+        discount: γ.
+        reward_scale: ρ.
+
+    Returns:
+        y, detached.
+
+    Raises:
+        ValueError: the three differ in shape.
+    """
+    same_shape(reward=reward, terminal=terminal, next_value=next_value)
+    rank(2, reward=reward)
+    return (reward_scale * reward + (1 - terminal) * discount * next_value).detach()
+
+
+def twin_td_loss(q: Float[Tensor, "twin task batch"], target: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
+    r"""The TD loss of a twin critic: :math:`\sum_j \operatorname{mean}(Q_j - y)^2`.
+
+    Args:
+        q: both predictions.
+        target: y.
+
+    Returns:
+        Scalar; the sum over the twins of each one's mean over rows.
+
+    Raises:
+        ValueError: a prediction and the target differ in shape.
+    """
+    rank(3, q=q)
+    same_shape(prediction=q[0], target=target)
+    return (q - target).square().mean(dim=(1, 2)).sum()
+
+
+def value_loss(v: Float[Tensor, "task batch"], target: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
+    r"""Regression of V on a target: :math:`\operatorname{mean}(V - y)^2`; the target carries no gradient.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    same_shape(v=v, target=target)
+    return (v - target.detach()).square().mean()
+
+
+def smoothed_action(
+    action: Float[Tensor, "*rows action"],
+    normal: Float[Tensor, "*rows action"],
+    *,
+    scale: float,
+    clip: float,
+) -> Float[Tensor, "*rows action"]:
+    r"""TD3's target smoothing: :math:`\operatorname{clip}(a + \operatorname{clip}(\sigma\epsilon, \pm c), \pm1)`.
+
+    Args:
+        action: a, in [-1, 1].
+        normal: ε ~ N(0, 1).
+        scale: σ.
+        clip: c.
+
+    Returns:
+        The noisy action, in [-1, 1].
+
+    References:
+        Fujimoto, van Hoof & Meger, "TD3", ICML 2018; the same law is Eq. 4 of SELECT, AAMAS 2025.
+    """
+    same_shape(action=action, normal=normal)
+    return (action + (scale * normal).clamp(-clip, clip)).clamp(-1, 1)

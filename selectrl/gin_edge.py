@@ -1,0 +1,320 @@
+"""The only module that knows gin. It turns layers of gin files and ``--set`` bindings into one frozen config value.
+
+Layers, later ones winning: method → env → profile → the user's file → ``--set``. Each is first read statement by statement:
+``import`` lines are refused, nothing is executed, every name and field is checked before gin evaluates it, and an error
+names the file, the line, the binding and the valid choices. Bindings that our own files make for a part that a later layer
+replaced are dropped in silence; in the user's file or in ``--set`` an unused binding is an error.
+"""
+
+from __future__ import annotations
+
+import tokenize
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+
+import gin
+from gin import config_parser
+from selectrl.behaviour.config import SacBehaviourConfig
+from selectrl.errors import FieldError, InputError, suggest
+from selectrl.experiment.config import Experiment, config_classes
+from selectrl.fields import config as is_config
+from selectrl.fields import part
+from selectrl.protocols import FamilyConfig
+from selectrl.registry import FAMILIES
+
+SHIPPED = next(
+    folder
+    for folder in (Path(__file__).parent / "gin", Path(__file__).parents[1] / "gin")
+    if (folder / "methods").is_dir()
+)
+
+
+@attrs.frozen(kw_only=True)
+class Collection:
+    """What ``selectrl collect`` runs: a task family and the behaviour that fills its dataset.
+
+    Attributes:
+        env: the task family.
+        behaviour: how its data are collected.
+    """
+
+    env: FamilyConfig = attrs.field(validator=part(FAMILIES))
+    behaviour: SacBehaviourConfig = attrs.field(validator=is_config(SacBehaviourConfig))
+
+
+@attrs.frozen
+class Binding:
+    """One statement of a layer: ``selector.field = value``, or a macro when there is no field."""
+
+    statement: Any
+    where: str
+    own: bool  # ours, not the user's
+
+    @property
+    def selector(self) -> str:
+        """The part, or the macro's name."""
+        return str(self.statement.selector)
+
+    @property
+    def field(self) -> str:
+        """The field, empty for a macro."""
+        return str(self.statement.arg_name or "")
+
+    @property
+    def path(self) -> str:
+        """The binding as the user writes it."""
+        return f"{self.selector}.{self.field}" if self.field else self.selector
+
+
+@attrs.frozen
+class Layer:
+    """A gin file or a group of ``--set`` bindings."""
+
+    name: str
+    text: str
+    own: bool
+
+
+def shipped(kind: str) -> dict[str, Path]:
+    """Return our gin files of a kind (``methods``, ``envs``, ``profiles``, ``behaviour``) by name."""
+    return {path.stem: path for path in sorted((SHIPPED / kind).glob("*.gin"))}
+
+
+def shipped_layer(kind: str, name: str) -> Layer:
+    """Return one of our files as a layer.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    files = shipped(kind)
+    if name not in files:
+        raise InputError(f"no {kind.rstrip('s')} named {name!r}: {suggest(name, files)}")
+    return Layer(f"{kind}/{name}.gin", files[name].read_text(encoding="utf-8"), own=True)
+
+
+def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
+    """Return the user's file and ``--set`` bindings as layers.
+
+    Raises:
+        InputError: the file cannot be read, or a setting has no ``=``.
+    """
+    layers = []
+    if file is not None:
+        try:
+            layers.append(Layer(str(file), file.read_text(encoding="utf-8"), own=False))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read {file}: {error}") from error
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if not equals or "\n" in setting:
+            raise InputError(f"--set {setting!r}: expected path=value, for example --set encoders.csro.latent_dim=10")
+        layers.append(Layer(f"--set {setting}", f"{path.strip()} = {_literal(value.strip())}", own=False))
+    return layers
+
+
+def as_layer(config: Any) -> Layer:
+    """Return a config of plain values as a layer of bindings, to lay others over it."""
+    selector = next(name for name, cls in _classes().items() if cls is type(config))
+    lines = [f"{selector}.{f.name} = {getattr(config, f.name)!r}" for f in attrs.fields(type(config))]
+    return Layer(selector, "\n".join(lines), own=True)
+
+
+def build_experiment(layers: Sequence[Layer], name: str) -> Experiment:
+    """Build the experiment that the layers bind.
+
+    Args:
+        layers: later ones win.
+        name: what the experiment is called unless a layer says so.
+
+    Raises:
+        InputError: a layer is wrong; the sentence names file, line, binding and choices.
+    """
+    named = Layer("name", f"experiment.name = {name!r}", own=True)
+    return cast(Experiment, _build("experiment", [named, *layers]))
+
+
+def build_collection(layers: Sequence[Layer]) -> Collection:
+    """Build what ``selectrl collect`` runs.
+
+    Raises:
+        InputError: a layer is wrong; the sentence names file, line, binding and choices.
+    """
+    return cast(Collection, _build("collection", layers))
+
+
+def build_part(selector: str, layers: Sequence[Layer]) -> object:
+    """Build one config by its name, for example ``collectors.proximal`` or ``test``.
+
+    Raises:
+        InputError: no config has this name, or a layer is wrong.
+    """
+    return _build(selector, layers)
+
+
+def _classes() -> dict[str, type]:
+    return {**config_classes(), "collection": Collection, "behaviour.sac": SacBehaviourConfig}
+
+
+def _literal(value: str) -> str:
+    """Quote a bare word, so that ``--set data.name=laptop`` needs no quotes of its own."""
+    return repr(value) if value.isidentifier() and value not in ("True", "False", "None") else value
+
+
+def _build(root: str, layers: Sequence[Layer]) -> object:
+    """Check all layers, let gin evaluate them, and return the root's value."""
+    classes = _classes()
+    if root not in classes:
+        raise InputError(f"nothing is called {root!r}; {suggest(root, classes)}")
+    chosen: dict[str, Binding] = {}
+    for layer in layers:
+        for binding in _parse(layer, classes):
+            chosen[binding.path] = binding
+    used = _reachable(root, chosen, classes)
+    dead = next((one for one in chosen.values() if not one.own and one.path not in used), None)
+    if dead is not None:
+        users = sorted({path.rpartition(".")[0] for path in used if "." in path})
+        raise InputError(f"{dead.where}: {dead.path} is bound but nothing uses it; parts in use: {', '.join(users)}")
+    gin.clear_config()
+    try:
+        _register(classes)
+        for layer in layers:
+            gin.parse_config(layer.text)
+        return gin.get_configurable(classes[root])()
+    except FieldError as error:
+        raise InputError(_where(error, classes, chosen)) from None
+    finally:
+        gin.clear_config()
+
+
+def _register(classes: dict[str, type]) -> None:
+    """Tell gin of every config class that it does not know yet."""
+    for selector, cls in classes.items():
+        module, _, name = selector.rpartition(".")
+        if selector not in _REGISTERED:
+            gin.register(name, module=module or "selectrl")(cls)
+            _REGISTERED.add(selector)
+
+
+_REGISTERED: set[str] = set()
+
+
+def _parse(layer: Layer, classes: dict[str, type]) -> Iterator[Binding]:
+    """Read the bindings of one layer and check every name in them."""
+    command = layer.name.startswith("--set")
+    try:
+        for statement in config_parser.ConfigParser(layer.text, _Delegate()):
+            where = layer.name if command else f"{layer.name}:{statement.location.line_num}"
+            if isinstance(statement, config_parser.ImportStatement | config_parser.IncludeStatement):
+                raise InputError(f"{where}: a gin file here can bind values, not import or include; remove the line")
+            if isinstance(statement, config_parser.BindingStatement):
+                yield _check(Binding(statement, where, layer.own), classes)
+    except (SyntaxError, tokenize.TokenError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        reason = str(error.args[0]).strip().splitlines()[0] if error.args else str(error)
+        at = f"{layer.name}:{line}" if line and not command else layer.name
+        raise InputError(f"{at}: not a gin binding ({reason}); write selector.field = value") from error
+
+
+def _check(binding: Binding, classes: dict[str, type]) -> Binding:
+    if binding.statement.scope:
+        raise InputError(f"{binding.where}: scopes ({binding.statement.scope}/) are not used here; remove it")
+    if binding.field:
+        if binding.selector not in classes:
+            raise InputError(
+                f"{binding.where}: no part named {binding.selector!r}; {suggest(binding.selector, classes)}"
+            )
+        fields = {a.name for a in attrs.fields(classes[binding.selector])}
+        if binding.field not in fields:
+            raise InputError(
+                f"{binding.where}: {binding.selector} has no field {binding.field!r}; {suggest(binding.field, fields)}"
+            )
+    for reference in _references(binding.statement.value):
+        if isinstance(reference, _Part) and reference.selector not in classes:
+            known = suggest(reference.selector, classes)
+            raise InputError(f"{binding.where}: no part named {'@' + reference.selector!r}; {known}")
+        if isinstance(reference, _Part) and not reference.called:
+            raise InputError(f"{binding.where}: @{reference.selector} lacks its parentheses; @{reference.selector}()")
+    return binding
+
+
+def _reachable(root: str, chosen: dict[str, Binding], classes: dict[str, type]) -> set[str]:
+    """Return the paths of the bindings and macros that building the root reads.
+
+    Raises:
+        InputError: a macro is not defined, or a required field is not bound.
+    """
+    used: set[str] = set()
+    seen: set[str] = set()
+    todo: list[_Part] = [_Part(root, True)]
+    while todo:
+        selector = todo.pop().selector
+        if selector in seen:
+            continue
+        seen.add(selector)
+        for field in attrs.fields(classes[selector]):
+            path = f"{selector}.{field.name}"
+            if path in chosen:
+                todo += _follow(chosen[path], chosen, used)
+            elif field.default is attrs.NOTHING:
+                raise InputError(f"{path} is required but no file binds it; give --method and --env, or bind it")
+    return used
+
+
+def _follow(binding: Binding, chosen: dict[str, Binding], used: set[str]) -> list[_Part]:
+    """Mark a binding and the macros that it reads as used; return the parts that it names."""
+    used.add(binding.path)
+    parts: list[_Part] = []
+    for reference in _references(binding.statement.value):
+        if isinstance(reference, _Part):
+            parts.append(reference)
+        elif reference.name not in chosen:
+            macros = [path for path, one in chosen.items() if not one.field]
+            raise InputError(
+                f"{binding.where}: no macro %{reference.name} is defined; {suggest(reference.name, macros)}"
+            )
+        elif reference.name not in used:
+            parts += _follow(chosen[reference.name], chosen, used)
+    return parts
+
+
+def _where(error: FieldError, classes: dict[str, type], chosen: dict[str, Binding]) -> str:
+    """Say a refused value as the user bound it, with file and line."""
+    selector = next(name for name, cls in classes.items() if cls is error.owner)
+    path = f"{selector}.{error.field}"
+    where = f"{chosen[path].where}: " if path in chosen else ""
+    return f"{where}{path}: {error.problem}"
+
+
+@attrs.frozen
+class _Part:
+    selector: str
+    called: bool
+
+
+@attrs.frozen
+class _Macro:
+    name: str
+
+
+class _Delegate(config_parser.ParserDelegate):  # type: ignore[misc]
+    """Keeps references as data while a layer is read."""
+
+    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> _Part:
+        return _Part(scoped_configurable_name, evaluate)
+
+    def macro(self, macro_name: str) -> _Macro:
+        return _Macro(macro_name)
+
+
+def _references(value: Any) -> Iterator[_Part | _Macro]:
+    """Go through the references inside a bound value."""
+    if isinstance(value, _Part | _Macro):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _references(item)
+    elif isinstance(value, dict):
+        yield from _references([*value.keys(), *value.values()])

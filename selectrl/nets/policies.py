@@ -1,0 +1,57 @@
+"""Policies conditioned on the task variable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from selectrl.functional.distributions import tanh_gaussian
+from selectrl.nets.mlp import MLP
+from selectrl.structs import Sample
+
+if TYPE_CHECKING:
+    from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
+    from selectrl.structs import Spec
+
+HEAD = 1e-3  # bound of the last layer's initialisation, smaller than that of value networks
+
+
+class TanhGaussianPolicy(nn.Module):
+    """A tanh-squashed diagonal Gaussian whose mean and deviation are two heads of one network."""
+
+    def __init__(self, config: TanhGaussianConfig, spec: Spec, latent_dim: int) -> None:
+        super().__init__()
+        self.temperature = config.temperature
+        self.bounds = (config.log_std_min, config.log_std_max)
+        self.net = MLP(spec.obs, latent_dim, config.hidden, 2 * spec.action, head=HEAD)
+
+    def sample(self, obs: Tensor, z: Tensor, normal: Tensor) -> Sample:
+        """Draw tanh(μ + σ·normal)."""
+        mean, raw = self.net(obs, z).chunk(2, dim=-1)
+        log_std = raw.clamp(*self.bounds)
+        action, log_prob = tanh_gaussian(mean, log_std, normal)
+        return Sample(action, log_prob, mean.square().mean(-1) + log_std.square().mean(-1))
+
+    def mode(self, obs: Tensor, z: Tensor) -> Tensor:
+        """Return tanh(μ), (…, action)."""
+        return self.net(obs, z).chunk(2, dim=-1)[0].tanh()
+
+
+class DeterministicPolicy(nn.Module):
+    """tanh of a network's output; sampling adds nothing."""
+
+    temperature = 0.0
+
+    def __init__(self, config: DeterministicConfig, spec: Spec, latent_dim: int) -> None:
+        super().__init__()
+        self.net = MLP(spec.obs, latent_dim, config.hidden, spec.action, head=HEAD)
+
+    def sample(self, obs: Tensor, z: Tensor, normal: Tensor) -> Sample:
+        """Return the mode, with a log-probability of zero."""
+        raw = self.net(obs, z)
+        return Sample(raw.tanh(), raw.new_zeros(raw.shape[:-1]), raw.square().mean(-1))
+
+    def mode(self, obs: Tensor, z: Tensor) -> Tensor:
+        """Return the action, (…, action)."""
+        return self.net(obs, z).tanh()

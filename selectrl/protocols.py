@@ -1,0 +1,321 @@
+"""The four parts, what they declare to the loop, and the loop that uses them.
+
+A method is a composition of a ContextEncoder, a Critic, an ActorLoss and a ContextCollector. What it trains is an ordered
+tuple of objectives; the loop runs the tuple and knows no algorithm::
+
+    latent = encode(agent, batch)                                   # once, at the step's first parameters
+    for objective in phase.objectives:
+        if (step + 1) % objective.every == 0:
+            losses = objective.loss(agent, batch + latent)          # a pure function of (parameters, batch)
+            step_optimisers(objective.moves, gradient(losses.total))
+    move_targets(phase.tracks)
+
+At meta-test the same encoder filters a stream of transitions::
+
+    state = encoder.init(worlds)
+    for each step:
+        z = collector.latent(encoder.read(state), normal)
+        action = collector.act(policy, obs, z, normal, uniform, progress)
+        state = encoder.step(state, rows, live)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import attrs
+
+from selectrl.fields import choice, flag, number
+from selectrl.structs import Batch, Belief, Latent, Losses, Rows, Sample, Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+ROW_FIELDS = ("obs", "action", "reward", "next_obs", "terminal")
+
+
+@attrs.frozen(kw_only=True)
+class Optim:
+    """How one group of parameters moves.
+
+    Attributes:
+        name: ``adam`` (betas .9, .999) or ``sgd``.
+        lr: learning rate.
+        late: move at the end of the step, so that later objectives of the same step still read the earlier values.
+    """
+
+    name: str = attrs.field(default="adam", validator=choice("adam", "sgd"))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    late: bool = attrs.field(default=False, validator=flag())
+
+
+@attrs.frozen
+class Draw:
+    """Rows that a part asks for.
+
+    Attributes:
+        name: the stream; two draws of one name are one draw.
+        kind: what is drawn, which is also where its size comes from: ``rl`` and ``context`` are independent uniform
+            draws with replacement from each task of the meta-batch.
+        fields: which fields are needed; the others come back with width 0.
+    """
+
+    name: str
+    kind: str
+    fields: tuple[str, ...] = ROW_FIELDS
+
+
+@attrs.frozen
+class Noise:
+    """Standard noise that a part asks for; parts that name the same noise share it.
+
+    Attributes:
+        name: the stream.
+        law: ``normal`` is N(0, 1), ``uniform`` is U(0, 1).
+        shape: sizes, where ``"task"`` and the names of draws stand for the sizes of those axes.
+    """
+
+    name: str
+    law: str
+    shape: tuple[str | int, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Objective:
+    """One loss, and the parameters that it moves.
+
+    Attributes:
+        name: unique in its phase; metrics are logged under it.
+        loss: a deterministic function of (parameters, batch).
+        moves: optimiser by parameter prefix (``"encoder.net"``); an optimiser's state belongs to its prefix.
+        draws: rows that the loss reads.
+        noise: noise that the loss reads.
+        every: the objective is due on every so-manieth step.
+    """
+
+    name: str
+    loss: Callable[[Any, Batch], Losses]
+    moves: Mapping[str, Optim]
+    draws: tuple[Draw, ...] = ()
+    noise: tuple[Noise, ...] = ()
+    every: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class Track:
+    """A Polyak target: a copy of ``source`` that moves towards it by ``tau`` on every so-manieth step, after all losses.
+
+    The agent makes the copy when it is built; losses read it as ``agent.target(module)``.
+    """
+
+    source: str
+    tau: float
+    every: int = 1
+
+
+Prepare = Callable[[Any, Any, "np.random.Generator"], "dict[str, Tensor]"]
+
+
+@attrs.frozen(kw_only=True)
+class Phase:
+    """A stretch of training with one set of objectives.
+
+    Attributes:
+        name: unique in the experiment; the last phase is ``rl`` and curves count its steps.
+        steps: how many.
+        objectives: in the order in which they step.
+        tracks: targets that move at the end of each step.
+        draws: rows that ``encode`` reads.
+        noise: noise that ``encode`` reads.
+        encodes: whether the encoder runs at all in this phase.
+        prepare: (agent, training data, generator) -> values of non-persistent buffers, on entering the phase; pure, so
+            that a resumed run simply runs it again.
+    """
+
+    name: str
+    steps: int
+    objectives: tuple[Objective, ...] = ()
+    tracks: tuple[Track, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    noise: tuple[Noise, ...] = ()
+    encodes: bool = True
+    prepare: Prepare | None = None
+
+
+M = TypeVar("M", bound="nn.Module")
+
+
+class Agent(Protocol):
+    """The parts of one method where they meet: inside a loss."""
+
+    encoder: Any
+    critic: Any
+    policy: Any
+
+    def target(self, module: M) -> M:
+        """Return the Polyak copy of a module of this agent."""
+        ...
+
+
+class Policy(Protocol):
+    """A policy conditioned on the task variable; actions lie in [-1, 1]."""
+
+    temperature: float  #: the only entropy coefficient, read by critic and actor alike; 0 when deterministic
+
+    def sample(self, obs: Tensor, z: Tensor, normal: Tensor) -> Sample:
+        """Draw an action with the given standard noise, (…, action)."""
+        ...
+
+    def mode(self, obs: Tensor, z: Tensor) -> Tensor:
+        """Return the action without noise, (…, action)."""
+        ...
+
+
+class ContextEncoder(Protocol):
+    """Works out the task from transitions."""
+
+    latent_dim: int
+    critic_params: Mapping[str, Optim]  #: prefixes that the TD loss may move
+
+    def phases(self, rl: Phase) -> Sequence[Phase]:
+        """Return the encoder's pre-training phases, then rl with the encoder's own objectives in front."""
+        ...
+
+    def encode(self, batch: Batch) -> Latent:
+        """Encode the tasks of a training batch."""
+        ...
+
+    def init(self, worlds: int) -> Any:
+        """Return the state of a filter that has seen nothing, for so many worlds."""
+        ...
+
+    def step(self, state: Any, rows: Rows, live: Tensor) -> Any:
+        """Take in one transition per world, (world, …), where live (world,) is true."""
+        ...
+
+    def read(self, state: Any) -> Belief:
+        """Return the belief after what was seen."""
+        ...
+
+
+class Critic(Protocol):
+    """Values actions and states under a task variable."""
+
+    def q(self, obs: Tensor, action: Tensor, z: Tensor, twins: int = 2) -> Tensor:
+        """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""
+        ...
+
+    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
+        """Return the value of s, (task, batch)."""
+        ...
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return what it trains; the first carries the TD loss."""
+        ...
+
+    def tracks(self) -> tuple[Track, ...]:
+        """Return its Polyak targets."""
+        ...
+
+
+class ActorLoss(Protocol):
+    """Trains the agent's policy."""
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return what it trains."""
+        ...
+
+
+class ContextCollector(Protocol):
+    """Gathers context in an unseen task."""
+
+    offline: bool  #: context is drawn from the task's stored data instead of being collected
+
+    def latent(self, belief: Belief, normal: Tensor) -> Tensor:
+        """Return the z to act under, (world, latent); normal (world, latent) is redrawn each episode."""
+        ...
+
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, normal: Tensor, uniform: Tensor, progress: float) -> Tensor:
+        """Return the action to execute, (world, action) in [-1, 1]; progress is the fraction of the budget spent."""
+        ...
+
+    def updates(self, progress: float, block_end: bool) -> bool:
+        """Say whether to read the belief again now."""
+        ...
+
+
+class TaskFamily(Protocol):
+    """A family of tasks, stepped many worlds at once; knows nothing of torch."""
+
+    spec: Spec
+    env_id: str
+    parameters: np.ndarray  #: what tells the tasks apart, (task, parameter)
+    train_tasks: tuple[int, ...]
+    test_tasks: tuple[int, ...]
+
+    def worlds(self, tasks: Sequence[int]) -> Any:
+        """Return a ``gymnasium.vector.VectorEnv`` with one world per entry of tasks."""
+        ...
+
+
+class EncoderConfig(Protocol):
+    """What builds a ContextEncoder."""
+
+    def build(self, spec: Spec) -> ContextEncoder:
+        """Build the part."""
+        ...
+
+
+class CriticConfig(Protocol):
+    """What builds a Critic."""
+
+    def build(self, spec: Spec, latent_dim: int) -> Critic:
+        """Build the part."""
+        ...
+
+
+class PolicyConfig(Protocol):
+    """What builds a Policy."""
+
+    def build(self, spec: Spec, latent_dim: int) -> Policy:
+        """Build the part."""
+        ...
+
+
+class ActorConfig(Protocol):
+    """What builds an ActorLoss; it carries the policy's config too."""
+
+    @property
+    def policy(self) -> PolicyConfig:
+        """The policy that this loss trains."""
+        ...
+
+    def build(self, spec: Spec, latent_dim: int) -> ActorLoss:
+        """Build the part."""
+        ...
+
+
+class CollectorConfig(Protocol):
+    """What builds a ContextCollector."""
+
+    def build(self) -> ContextCollector:
+        """Build the part."""
+        ...
+
+
+class WeightConfig(Protocol):
+    """A weight of the behaviour-cloning term, as a function of the advantage."""
+
+    def weigh(self, advantage: Tensor) -> Tensor:
+        """Return weights shaped as the advantage (task, batch), without gradient."""
+        ...
+
+
+class FamilyConfig(Protocol):
+    """What builds a TaskFamily."""
+
+    def build(self) -> TaskFamily:
+        """Build the family."""
+        ...

@@ -1,0 +1,98 @@
+"""From runs to rows: the seeds of one method are averaged only where they really are one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from selectrl.report.records import Bindings, Evaluation, Family, Omission, Row, Run
+
+UNTRAINED = ("collector", "test")
+"""Bindings that act only at meta-test, so that evaluations below one trained policy may differ in them."""
+
+
+def group(runs: Sequence[Run]) -> tuple[list[Family], list[Omission]]:
+    """Collect runs into rows by environment, method and label.
+
+    Args:
+        runs: ordered by environment, method and seed.
+
+    Returns:
+        One family per environment, and what did not fit the first seed of its method.
+    """
+    families: list[Family] = []
+    omissions: list[Omission] = []
+    for env, of_env in groupby(runs, key=lambda run: run.env):
+        rows: list[Row] = []
+        for method, of_method in groupby(of_env, key=lambda run: run.method):
+            alike, odd = _one_experiment(list(of_method))
+            omissions += odd
+            for label in sorted({label for run in alike for label in run.evaluations}, key=_own_first(alike[0].own)):
+                row, odd = _one_test(method, label, alike)
+                rows.append(row)
+                omissions += odd
+        families.append(Family(env=env, rows=tuple(rows)))
+    return families, omissions
+
+
+def flatten(bindings: Bindings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield ``(path, value)`` of nested bindings, for example ``("encoder.latent_dim", 20)``."""
+    for key, value in bindings.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def difference(a: Bindings, b: Bindings) -> str | None:
+    """Return the first binding in which the two differ, as ``path: value against value``; ``None`` where none does."""
+    left, right = dict(flatten(a)), dict(flatten(b))
+    for path in [*left, *right]:
+        if left.get(path) != right.get(path):
+            return f"{path}: {left.get(path, 'unset')} against {right.get(path, 'unset')}"
+    return None
+
+
+def _own_first(own: str) -> Any:
+    return lambda label: (label != own, label)
+
+
+def _one_experiment(runs: list[Run]) -> tuple[list[Run], list[Omission]]:
+    """Keep the runs that were trained as the first one was."""
+    kept, omissions = [], []
+    for run in runs:
+        told = difference(_trained(runs[0].experiment), _trained(run.experiment))
+        if told is None:
+            kept.append(run)
+        else:
+            omissions.append(Omission(run.path, f"another experiment than seed {runs[0].seed} of its method ({told})"))
+    return kept, omissions
+
+
+def _trained(experiment: Bindings) -> Bindings:
+    return {name: value for name, value in experiment.items() if name not in UNTRAINED}
+
+
+def _one_test(method: str, label: str, runs: list[Run]) -> tuple[Row, list[Omission]]:
+    """Keep the runs whose evaluation was made as the first one was."""
+    having = [run for run in runs if label in run.evaluations]
+    kept, omissions = [], []
+    for run in having:
+        told = difference(_tested(having[0].evaluations[label]), _tested(run.evaluations[label]))
+        if told is None:
+            kept.append(run)
+        else:
+            path = run.path / "evaluations" / f"{label}.json"
+            omissions.append(Omission(path, f"another test than that of seed {having[0].seed} ({told})"))
+    return Row(method=method, label=label, own=label == runs[0].own, runs=tuple(kept)), omissions
+
+
+def _tested(evaluation: Evaluation) -> Bindings:
+    return {
+        **evaluation.settings,
+        "collector": dict(evaluation.collector),
+        "tasks": evaluation.tasks,
+        "context_steps": evaluation.context_steps,
+        "repeats": evaluation.returns.shape[1],
+    }

@@ -1,0 +1,205 @@
+"""The picture that explains Point-Robot: goals on a half circle, what is explored, and what the context changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from selectrl.errors import InputError
+from selectrl.functional.statistics import Floats
+from selectrl.report.analyse import Analysis, Summary
+from selectrl.report.figures import Drawing, clip
+from selectrl.report.ink import blank
+from selectrl.report.records import Omission
+from selectrl.report.style import LIGHT, Mark, along_arc
+from selectrl.report.words import digits_for, number
+
+KINDS = ("before", "explored", "after")
+SHOWN_TASKS = 4
+"""Test tasks whose exploration is drawn; more would hide each other."""
+
+HALF_CIRCLE = np.stack([np.cos(np.linspace(0, np.pi, 40)), np.sin(np.linspace(0, np.pi, 40))], axis=1)
+"""The family's forty goals, (task, 2)."""
+
+Paths = list[tuple[int, int, NDArray[np.float32]]]
+"""(row of the task, block, (time, 2)) of each path, free of padding."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Story:
+    """The paths of one method under one collector, of its first seed and repeat.
+
+    Attributes:
+        summary: the row's numbers.
+        goals: true goals of the test tasks, (task, 2).
+        paths: by kind: before any context, explored, after all context.
+    """
+
+    summary: Summary
+    goals: Floats
+    paths: Mapping[str, Paths]
+
+
+def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
+    """Read the paths of every row of a Point-Robot family; elsewhere there are none."""
+    found, omissions = [], []
+    place = {one.row.method: i for i, one in enumerate(analysis.methods)}
+    ordered = sorted(analysis.summaries, key=lambda one: (not one.row.own, place[one.row.method]))
+    for summary in ordered if analysis.family.env == "point_robot" else ():
+        file = summary.row.evaluation.traces
+        if file is None:
+            continue
+        try:
+            found.append(_story(file, summary))
+        except InputError as error:
+            omissions.append(Omission(file, f"{error}; its numbers are kept"))
+    return found, omissions
+
+
+def _story(file: Path, summary: Summary) -> Story:
+    try:
+        arrays = load_file(file)
+        goals = arrays["parameters"].astype(np.float64)
+        scored = arrays["scored"]
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"corrupt: paths cannot be read ({error})") from error
+    tasks = len(summary.row.evaluation.tasks)
+    explored = arrays.get("explored", np.zeros((tasks, 0, 1, 2), np.float32))
+    fits = goals.shape == (tasks, 2) and all(a.ndim == 4 and len(a) == tasks for a in (scored, explored))
+    if not fits or min(scored.shape[1:]) < 1 or scored.shape[3] < 2 or not np.isfinite(goals).all():
+        raise InputError(f"corrupt: paths of {scored.shape} and goals of {goals.shape} do not fit {tasks} tasks")
+    chosen = np.unique(np.linspace(0, tasks - 1, min(SHOWN_TASKS, tasks)).round().astype(int))
+    return Story(
+        summary=summary,
+        goals=goals,
+        paths={
+            "before": [(task, 0, _clean(scored[task, 0])) for task in range(tasks)],
+            "explored": [(t, b, _clean(path)) for t in chosen.tolist() for b, path in enumerate(explored[t])],
+            "after": [(task, 0, _clean(scored[task, -1])) for task in range(tasks)],
+        },
+    )
+
+
+def _clean(path: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (time, 2) without the padding after an early end."""
+    return path[np.isfinite(path).all(axis=1), :2]
+
+
+def picture(stories: Sequence[Story], marks: Mapping[str, Mark]) -> Drawing:
+    """Draw all rows as one figure: before any context, exploration, after all context."""
+    low, high = limits(stories)
+    width = 2.75
+    height = width * (high[1] - low[1]) / (high[0] - low[0])
+    figure = blank(3 * width + 0.2, len(stories) * (height + 0.5) + 0.1)
+    grid = figure.subplots(len(stories), 3, squeeze=False)
+    digits = digits_for(story.summary.mean for story in stories)
+    for axs, story in zip(grid, stories, strict=True):
+        for ax, kind in zip(axs, KINDS, strict=True):
+            panel(ax, story, kind, low, high)
+            ax.set_title(heading(story, kind, digits), fontsize=8.5, pad=3)
+        bold: dict[str, Any] = {"fontsize": 9.5, "fontweight": "bold", "color": LIGHT["ink"]}
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        axs[0].annotate(clip(story.summary.row.name), (0, 1), (0, 19), **place, **bold)
+    told = "; ".join(
+        f"{s.summary.row.name} from {number(s.summary.context_free, digits)} to {number(s.summary.mean, digits)}"
+        for s in stories
+    )
+    return Drawing(
+        name="point_robot_picture",
+        title="How each method finds the goal",
+        caption=CAPTION,
+        alt=f"Paths of the robot before context, while exploring, and after context. Mean return: {told}.",
+        figure=figure,
+        columns=("method", "collector", "seed", "task", "goal_x", "goal_y", "kind", "block", "time", "x", "y"),
+        data=[row for story in stories for row in _data(story)],
+    )
+
+
+CAPTION = (
+    "The robot starts at the dot and earns minus its distance to a goal that it is not told. Every test task is a goal "
+    "on the half circle (ring, in its colour); grey dots are the goals of training tasks. Before: one scored episode "
+    "per test task, a single plain line where they all coincide. Collecting: the episodes that become context, for "
+    f"{SHOWN_TASKS} of the tasks, the earlier the paler. After: one scored episode per test task; a method that has "
+    "found its task ends in the ring of its colour. Paths are of the first seed and repeat, returns are means over all "
+    "seeds and repeats."
+)
+
+
+def single(story: Story, kind: str, low: Floats, high: Floats, width: float = 3.6) -> Figure:
+    """Draw one panel alone, without words, so that a page can lay panels out as its width allows."""
+    figure = Figure(figsize=(width, width * (high[1] - low[1]) / (high[0] - low[0])))
+    panel(figure.add_axes((0, 0, 1, 1)), story, kind, low, high)
+    return figure
+
+
+def heading(story: Story, kind: str, digits: int) -> str:
+    """Return what one panel shows, with the return of scored episodes."""
+    steps = story.summary.row.evaluation.context_steps[-1]
+    if kind == "before":
+        return f"Before any context: {number(story.summary.context_free, digits)}"
+    if kind == "after":
+        return f"After {steps:,} steps of context: {number(story.summary.mean, digits)}"
+    return "Collecting context" if story.paths["explored"] else "Context is read from data"
+
+
+def limits(stories: Sequence[Story]) -> tuple[Floats, Floats]:
+    """Return the lower left and upper right corner that hold every goal and all but the farthest strays."""
+    paths = [path for story in stories for kind in KINDS for _, _, path in story.paths[kind]]
+    points = np.concatenate([path for path in paths if len(path)] + [story.goals for story in stories])
+    low, high = np.quantile(points, [0.01, 0.99], axis=0)
+    low, high = np.clip(low, [-1.6, -0.35], [-1.12, -0.12]), np.clip(high, [1.12, 1.12], [1.6, 1.6])
+    reach = max(-float(low[0]), float(high[0]))
+    return np.array([-reach, float(low[1]) - 0.06]), np.array([reach, float(high[1]) + 0.06])
+
+
+def panel(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
+    """Draw one kind of path over the half circle of goals; nothing where there are none, as in offline context."""
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+    ax.set_axis_off()
+    if not story.paths[kind]:
+        return
+    angle = np.linspace(0, np.pi, 91)
+    ax.plot(np.cos(angle), np.sin(angle), color=LIGHT["rule"], linewidth=1)
+    tasks = story.summary.row.evaluation.tasks
+    usual = max(tasks) < len(HALF_CIRCLE) and np.allclose(HALF_CIRCLE[list(tasks)], story.goals, atol=1e-3)
+    if usual:
+        train = np.delete(HALF_CIRCLE, list(tasks), axis=0)
+        ax.plot(train[:, 0], train[:, 1], "o", color=LIGHT["muted"], alpha=0.6, markersize=2.2, markeredgewidth=0)
+    hues = [along_arc(1 - float(np.arctan2(max(y, 0.0), x)) / np.pi) for x, y in story.goals]
+    blocks = 1 + max(block for _, block, _ in story.paths[kind])
+    shown = {task for task, _, _ in story.paths[kind]}
+    for task, (goal, hue) in enumerate(zip(story.goals, hues, strict=True)):
+        ax.plot(*goal, "o", color="none", markeredgecolor=hue, markersize=9, alpha=1.0 if task in shown else 0.45)
+    alike = kind == "before" and all(np.array_equal(path, story.paths[kind][0][2]) for _, _, path in story.paths[kind])
+    for task, block, path in story.paths[kind]:
+        hue = LIGHT["ink"] if alike else hues[task]
+        late = (block + 1) / blocks
+        style: dict[str, Any] = {"color": hue, "solid_joinstyle": "round", "solid_capstyle": "round"}
+        if kind == "explored":
+            ax.plot(path[:, 0], path[:, 1], linewidth=1.0, alpha=0.15 + 0.6 * late**1.5, **style)
+        elif len(path):
+            ax.plot(path[:, 0], path[:, 1], linewidth=1.7, **style)
+            ax.plot(*path[-1], "o", color=hue, markersize=4.2)
+        if alike:
+            break
+    ax.plot(0, 0, "o", color=LIGHT["ink"], markersize=4)
+
+
+def _data(story: Story) -> list[tuple[Any, ...]]:
+    row = story.summary.row
+    return [
+        (row.method, row.label, row.seeds[0], row.evaluation.tasks[task], *goal, kind, block, time, *map(float, point))
+        for kind in KINDS
+        for task, block, path in story.paths[kind]
+        for goal in [story.goals[task].tolist()]
+        for time, point in enumerate(path)
+    ]

@@ -1,0 +1,144 @@
+"""Sentences about numbers: never more than the interval carries, and ties called ties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from selectrl.report.analyse import ENOUGH_SEEDS, Analysis, Comparison, Effect, Interval, Summary
+from selectrl.report.group import difference
+
+MINUS, EN, NONE = "−", "–", "–"
+
+
+def number(value: float | None, digits: int, *, sign: bool = False) -> str:
+    """Return a number with a true minus sign, or a dash where there is none; ``sign`` shows a plus too."""
+    if value is None:
+        return NONE
+    shown = f"{value:{'+' if sign else ''},.{digits}f}".replace("-", MINUS)
+    zero = f"{0:.{digits}f}"
+    return zero if shown.lstrip(f"+{MINUS}") == zero else shown
+
+
+def interval(ends: Interval, digits: int, *, sign: bool = False) -> str:
+    """Return ``low to high``, or a dash."""
+    return NONE if ends is None else " to ".join(number(end, digits, sign=sign) for end in ends)
+
+
+def effect(one: Effect | None, digits: int) -> str:
+    """Return ``difference, low to high``, or a dash."""
+    return f"{number(one.value, digits, sign=True)}, {interval(one.interval, digits, sign=True)}" if one else NONE
+
+
+def digits_for(values: Iterable[float]) -> int:
+    """Return how many decimals show about three significant digits of the largest value."""
+    largest = max((abs(value) for value in values), default=0.0)
+    return 2 if largest < 100 else 1 if largest < 1000 else 0
+
+
+def join(words: Sequence[str], last: str = "and") -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``."""
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def count(n: int, word: str) -> str:
+    """Return ``1 seed`` or ``3 seeds``."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+def order(analysis: Analysis) -> str:
+    """Return one sentence on the order of the methods, or nothing where there is nothing to order."""
+    names = [one.row.method for one in analysis.methods]
+    top = analysis.unbeaten
+    effects = [comparison.effect for comparison in analysis.comparisons.values()]
+    if not any(effects):
+        return ""
+    if len(top) == 1 and all(analysis.sign(top[0], other) > 0 for other in names if other != top[0]):
+        few = any(effect.seeds < ENOUGH_SEEDS for effect in effects if effect)
+        others, intervals = (names[1], "the") if len(names) == 2 else ("every other method", "each")
+        where = " in these runs" if few else ""
+        return f"{top[0]} scores above {others}{where}: {intervals} 95% interval of the difference excludes zero."
+    if len(top) == len(names) and all(effects):
+        return f"{join(names)} are tied: {'the' if len(names) == 2 else 'each'} interval of a difference includes zero."
+    lower = [name for name in names if name not in top]
+    below = f"; {join(lower)} {'is' if len(lower) == 1 else 'are each'} below at least one" if lower else ""
+    return f"No method is shown to be above {join(top, 'or')}{below}." if top else "The methods have no clear order."
+
+
+def sentence(analysis: Analysis, one: Summary, digits: int) -> str:
+    """Return what was measured of one method, what context did for it, and how it stands to the others."""
+    row = one.row
+    spread = (
+        f"95% interval {interval(one.mean_interval, digits)} over {count(len(row.seeds), 'seed')}"
+        if one.mean_interval
+        else "one seed, so no interval"
+    )
+    said = [
+        f"After {count(row.evaluation.context_steps[-1], 'step')} of context its mean return is "
+        f"{number(one.mean, digits)} ({spread}).",
+        gained(one.gain, digits),
+    ]
+    others = [other.row.method for other in analysis.methods if other is not one]
+    comparisons = [analysis.comparisons[row.method, other] for other in others]
+    for sign, word in ((1, "above"), (0, "tied with"), (-1, "below")):
+        alike = [c for c in comparisons if c.effect and c.effect.sign == sign]
+        if alike:
+            said.append(f"It is {word} {join([_against(c, digits) for c in alike])}.")
+    apart = [c for c in comparisons if c.effect is None]
+    if apart:
+        said.append(f"It is not compared with {join([f'{c.b} ({c.reason})' for c in apart])}.")
+    return " ".join(said)
+
+
+def gained(gain: Effect, digits: int) -> str:
+    """Return what context did to the return."""
+    if gain.interval is None:
+        return f"Context changes it by {number(gain.value, digits, sign=True)} (a single pair, so no interval)."
+    if gain.sign == 0:
+        return f"No effect of context could be shown ({effect(gain, digits)})."
+    ends = sorted(map(abs, gain.interval))
+    size = f"{number(abs(gain.value), digits)} ({interval((ends[0], ends[1]), digits)})"
+    return f"Context {'raises' if gain.sign > 0 else 'lowers'} it by {size}."
+
+
+def notes(analysis: Analysis) -> list[str]:
+    """Return what stands between these numbers and a fair comparison, one sentence each."""
+    rows = [one.row for one in analysis.methods]
+    said = []
+    fewest = min(len(row.seeds) for row in rows)
+    if fewest < ENOUGH_SEEDS:
+        said.append(
+            f"{count(fewest, 'seed')} {'is' if fewest == 1 else 'are'} few, and intervals over so few come out too "
+            "narrow. Read “above” and “below” as statements about these runs; a claim about the methods takes "
+            f"{ENOUGH_SEEDS} seeds or more."
+        )
+    if len({row.seeds for row in rows}) > 1:
+        said.append(
+            "The methods do not have the same seeds; differences are taken over the seeds that two of them share."
+        )
+    prints = sorted({short(run.dataset.get("fingerprint", "not recorded")) for row in rows for run in row.runs})
+    if len(prints) > 1:
+        said.append(f"The runs were not trained on the same data (fingerprints {join(prints)}).")
+    steps = [f"{row.method} {row.runs[0].steps or 'unknown'}" for row in rows]
+    if len({row.runs[0].steps for row in rows}) > 1:
+        said.append(f"The methods were not trained for equally many steps ({join(steps)}).")
+    environments = [row.runs[0].experiment["env"] for row in rows]
+    told = next((d for other in environments if (d := difference(environments[0], other))), None)
+    if told:
+        said.append(f"The methods did not face the same environment ({told}).")
+    priors = sorted({str(row.evaluation.settings["prior"]) for row in rows})
+    if len(priors) > 1:
+        said.append(f"The methods start from different priors: {join(priors)}.")
+    return said
+
+
+def short(fingerprint: object) -> str:
+    """Return the head of a fingerprint, enough to tell two apart."""
+    return str(fingerprint)[:12]
+
+
+def _against(comparison: Comparison, digits: int) -> str:
+    """Return the other's name with the size of the difference, and for a tie its interval."""
+    one = comparison.effect
+    if one is None or one.sign == 0:
+        return f"{comparison.b} ({effect(one, digits)})"
+    return f"{comparison.b} (by {number(abs(one.value), digits)})"

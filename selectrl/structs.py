@@ -1,0 +1,109 @@
+"""The records that pass between parts: named tuples of tensors without ``None``, so that they pass through ``vmap``.
+
+Axes have one vocabulary: ``task batch context latent obs action episode time seed world``. Ranks are fixed: reward,
+terminal, log-probability and V are (task, batch); Q is (twin, task, batch); z is (task, 1 or batch, latent). No tensor
+ever carries a trailing axis of one. A field nobody asked for has width 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Spec(NamedTuple):
+    """Shapes of one task family.
+
+    Attributes:
+        obs: width of an observation.
+        action: width of an action; actions live in the box [-1, 1].
+        horizon: steps after which an episode times out.
+        dynamics_vary: whether tasks differ in their dynamics and not only in their reward.
+    """
+
+    obs: int
+    action: int
+    horizon: int
+    dynamics_vary: bool
+
+
+class Rows(NamedTuple):
+    """Transitions, with any leading axes; in training (task, batch)."""
+
+    obs: Tensor  # (task, batch, obs)
+    action: Tensor  # (task, batch, action)
+    reward: Tensor  # (task, batch)
+    next_obs: Tensor  # (task, batch, obs)
+    terminal: Tensor  # (task, batch) 1.0 where nothing follows
+    row: Tensor  # (task, batch) int64, the row's place in its task's data
+
+
+class Latent(NamedTuple):
+    """What an encoder says of the tasks of a batch.
+
+    Attributes:
+        z: the task variable at s, (task, 1 or batch, latent).
+        z_next: the task variable at s'; set encoders give z again, belief filters the belief one step later.
+        features: what the encoder's own losses read, by name (row embeddings, means, variances).
+    """
+
+    z: Tensor
+    z_next: Tensor
+    features: dict[str, Tensor]
+
+    def detach(self) -> Latent:
+        """Return the same values cut from the graph that made them."""
+        return Latent(self.z.detach(), self.z_next.detach(), {k: v.detach() for k, v in self.features.items()})
+
+
+class Batch(NamedTuple):
+    """All that a loss may look at besides parameters.
+
+    Attributes:
+        tasks: ids of the meta-batch's tasks, (task,) int64.
+        draws: rows by draw name (``"rl"``, ``"context"``, …).
+        noise: standard noise by name, shaped as declared.
+        progress: fraction of the phase that has passed, a scalar in [0, 1).
+        latent: the encoding of this step; absent while the encoder itself runs.
+    """
+
+    tasks: Tensor
+    draws: dict[str, Rows]
+    noise: dict[str, Tensor]
+    progress: Tensor
+    latent: Latent
+
+
+class Losses(NamedTuple):
+    """The scalar that is minimised, and terms that are only logged."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class Sample(NamedTuple):
+    """A draw from a policy.
+
+    Attributes:
+        action: in [-1, 1], (task, batch, action).
+        log_prob: its log-probability, (task, batch); 0 for a deterministic policy.
+        size: mean over dimensions of the squared head outputs before squashing, (task, batch); actors may penalise it.
+    """
+
+    action: Tensor
+    log_prob: Tensor
+    size: Tensor
+
+
+class Belief(NamedTuple):
+    """An encoder's present belief of each world's task at meta-test.
+
+    Attributes:
+        z: its mean, (world, latent).
+        spread: its standard deviation per dimension, (world, latent), as far as the encoder knows one.
+    """
+
+    z: Tensor
+    spread: Tensor

@@ -1,0 +1,1 @@
+"""The agent, the engine that steps it, checkpoints, and the one training loop."""

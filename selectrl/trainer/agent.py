@@ -1,0 +1,66 @@
+"""The agent: where the parts of a method meet."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+from torch import nn
+
+from selectrl.errors import CompositionError
+from selectrl.protocols import Track
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class Agent(nn.Module):
+    """Encoder, critic, policy and actor loss, and the Polyak copies that the critic declares.
+
+    Args:
+        encoder: a ContextEncoder.
+        critic: a Critic.
+        actor: an ActorLoss.
+        policy: a Policy.
+        tracks: which modules have a target.
+
+    Raises:
+        CompositionError: a track names a module that does not exist.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, critic: nn.Module, actor: nn.Module, policy: nn.Module, tracks: Iterable[Track]
+    ) -> None:
+        super().__init__()
+        self.encoder, self.critic, self.actor, self.policy = encoder, critic, actor, policy
+        modules = dict(self.named_modules())
+        self._target_names = {id(modules[t.source]): target_name(t.source) for t in tracks if t.source in modules}
+        for track in tracks:
+            if track.source not in modules:
+                raise CompositionError(f"a target of {track.source!r} was asked for, but the agent has no such module")
+        self.targets = nn.ModuleDict({target_name(t.source): copy.deepcopy(modules[t.source]) for t in tracks})
+
+    def target(self, module: M) -> M:
+        """Return the Polyak copy of one of this agent's modules.
+
+        Raises:
+            CompositionError: no critic declared a track of it.
+        """
+        name = self._target_names.get(id(module))
+        if name is None:
+            raise CompositionError(f"{type(module).__name__} has no target; declare a Track of it in Critic.tracks()")
+        return cast(M, self.targets[name])
+
+    def forward(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call ``function(agent, *arguments)``, so that a functional call can substitute parameters."""
+        return function(self, *arguments)
+
+
+def target_name(source: str) -> str:
+    """Return the name of a source's copy below ``targets``."""
+    return source.replace(".", "_")
+
+
+def belongs(parameter: str, prefix: str) -> bool:
+    """Say whether a parameter's dotted name lies below a prefix."""
+    return parameter == prefix or parameter.startswith(prefix + ".")

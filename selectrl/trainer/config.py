@@ -1,0 +1,34 @@
+"""How long and on what batches a run trains."""
+
+from __future__ import annotations
+
+import attrs
+
+from selectrl.fields import as_tuple, flag, integer, names
+
+
+@attrs.frozen(kw_only=True)
+class TrainConfig:
+    """The training loop's settings; the same for every method that is compared.
+
+    Attributes:
+        steps: steps of the rl phase.
+        meta_batch: tasks per step, K.
+        replacement: draw the tasks of a meta-batch with replacement, so that pairs of one task occur.
+        batch: RL rows per task, B.
+        context: context rows per task, M.
+        order: names of all objectives of the rl phase in the order wanted; empty keeps encoder, critic, actor.
+        test_every: rl steps between meta-tests during training.
+        log_every: steps between logged losses.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    steps: int = attrs.field(default=65_000, validator=integer(0))
+    meta_batch: int = attrs.field(default=16, validator=integer(2))
+    replacement: bool = attrs.field(default=False, validator=flag())
+    batch: int = attrs.field(default=256, validator=integer(1))
+    context: int = attrs.field(default=256, validator=integer(1))
+    order: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=names())
+    test_every: int = attrs.field(default=1000, validator=integer(1))
+    log_every: int = attrs.field(default=100, validator=integer(1))
+    checkpoint_every: int = attrs.field(default=1000, validator=integer(1))

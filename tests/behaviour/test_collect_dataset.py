@@ -1,0 +1,239 @@
+"""From the public function to a dataset on disk, and the shipped presets."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+
+from selectrl.behaviour.collect import WORK, collect
+from selectrl.behaviour.config import SacBehaviourConfig
+from selectrl.data.store import OfflineDataset
+from selectrl.envs import PointRobotConfig
+from selectrl.errors import FieldError, InputError, RunError
+
+FAMILY = PointRobotConfig(tasks=4)
+TINY = SacBehaviourConfig(
+    hidden=(8,), batch=4, steps=130, warmup=40, period=20, first_label=60, last_label=100, episodes=3, keep_warmup=2
+)
+PRESETS = sorted(Path(__file__).parents[2].glob("gin/behaviour/*.gin"))
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(step):
+    def progress(where):
+        if where.step == step:
+            raise Stop
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return collect(FAMILY, TINY, tmp_path_factory.mktemp("data") / "whole")
+
+
+def fingerprint(folder):
+    return OfflineDataset.open(folder, env="point_robot").fingerprint
+
+
+def test_published_labels(tmp_path):
+    config = SacBehaviourConfig(hidden=(4,), batch=2, train_every=100, episodes=2)
+    manifest = OfflineDataset.open(collect(PointRobotConfig(tasks=3), config, tmp_path / "data")).manifest
+    for entry in manifest.tasks:
+        assert [one.label for one in entry.returns] == list(range(2200, 4801, 200))
+        assert [one.episodes for one in entry.returns] == [2] * 14
+    assert manifest.keep_warmup == 0
+
+
+def test_dataset(whole):
+    dataset = OfflineDataset.open(whole, env="point_robot", spec=FAMILY.build().spec)
+    manifest = dataset.manifest
+    assert manifest.env_id == "selectrl/PointRobot-v0"
+    assert manifest.split == {"train": (0, 1, 3), "test": (2,)}
+    assert manifest.behaviour["hidden"] == [8]
+    assert dataset.verify() == []
+    assert not (whole / WORK).exists()
+    for entry, goal in zip(manifest.tasks, FAMILY.build().parameters, strict=True):
+        episodes = dataset.task(entry.task)
+        assert entry.parameter == tuple(goal)
+        assert episodes.label.tolist() == [0] * 2 + [60] * 3 + [80] * 3 + [100] * 3
+        assert episodes.length.tolist() == [20] * 11
+        assert not episodes.terminal.any()
+        obs, action = episodes.obs.numpy(), episodes.action.numpy()
+        np.testing.assert_allclose(np.diff(obs, axis=1), 0.1 * action, atol=1e-6)
+        np.testing.assert_allclose(episodes.reward, -np.linalg.norm(obs[:, 1:] - goal, axis=-1), atol=1e-6)
+
+
+def test_warmup_is_uniform_and_kept_as_label_zero(tmp_path):
+    config = attrs.evolve(TINY, warmup=400, keep_warmup=20, first_label=400, last_label=400, steps=420)
+    episodes = OfflineDataset.open(collect(FAMILY, config, tmp_path / "data")).task(1)
+    action = episodes.action[episodes.label == 0].numpy().ravel()
+    assert action.size == 20 * 20 * 2
+    histogram, _ = np.histogram(action, bins=4, range=(-1, 1))
+    assert histogram.min() > 0.2 * action.size
+
+
+def test_progress(tmp_path):
+    seen = []
+    collect(FAMILY, TINY, tmp_path / "data", progress=seen.append)
+    assert [one.step for one in seen] == list(range(1, 131))
+    assert {one.steps for one in seen} == {130}
+    assert sorted({one.label for one in seen}) == [0, 60, 80, 100]
+    assert np.isnan(seen[0].mean_return)
+    assert -60 < seen[-1].mean_return < 0
+
+
+def test_interrupted_at_a_random_step(tmp_path, whole):
+    stops = np.random.default_rng().integers(1, TINY.steps, 3)
+    for step in stops:
+        with pytest.raises(Stop):
+            collect(FAMILY, TINY, tmp_path / "data", save_every=7, progress=stop_at(max(step, 7)))
+    collect(FAMILY, TINY, tmp_path / "data", save_every=7)
+    assert fingerprint(tmp_path / "data") == fingerprint(whole), stops
+
+
+def test_interrupted_while_the_dataset_is_written(tmp_path, whole, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("selectrl.behaviour.collect.write_manifest", lambda *_, **__: (_ for _ in ()).throw(Stop()))
+        with pytest.raises(Stop):
+            collect(FAMILY, TINY, tmp_path / "data")
+    steps = []
+    collect(FAMILY, TINY, tmp_path / "data", progress=steps.append)
+    assert steps == []
+    assert fingerprint(tmp_path / "data") == fingerprint(whole)
+
+
+def test_killed(tmp_path, whole):
+    code = (
+        "from pathlib import Path; import attrs, sys, torch; torch.set_num_threads(1)\n"
+        "from selectrl.behaviour.collect import collect; from selectrl.behaviour.config import SacBehaviourConfig\n"
+        "from selectrl.envs import PointRobotConfig\n"
+        f"config = SacBehaviourConfig(**{attrs.asdict(TINY)!r})\n"
+        f"collect(PointRobotConfig(tasks=4), config, Path({str(tmp_path / 'data')!r}), save_every=1,"
+        " progress=lambda where: print(where.step, flush=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) == 77:
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not (tmp_path / "data" / "manifest.json").exists()
+    seen = []
+    collect(FAMILY, TINY, tmp_path / "data", threads=1, progress=seen.append)
+    assert seen[0].step > 77
+    assert fingerprint(tmp_path / "data") == fingerprint(collect(FAMILY, TINY, tmp_path / "again", threads=1))
+
+
+def test_threads_are_put_back(tmp_path):
+    import torch
+
+    before = torch.get_num_threads()
+    with pytest.raises(Stop):
+        collect(FAMILY, TINY, tmp_path / "data", threads=before + 1, progress=stop_at(1))
+    assert torch.get_num_threads() == before
+
+
+def test_a_complete_dataset_is_returned_at_once(whole):
+    collect(FAMILY, TINY, whole, progress=stop_at(1))
+
+
+@pytest.mark.parametrize(
+    ("family", "behaviour", "field"),
+    [
+        (FAMILY, attrs.evolve(TINY, lr=0.5), r"behaviour\.lr is 0\.0001 there and 0\.5 here"),
+        (PointRobotConfig(tasks=4, step_size=0.2), TINY, r"env_config\.step_size is 0\.1 there"),
+    ],
+)
+def test_another_configuration_is_refused(tmp_path, whole, family, behaviour, field):
+    with pytest.raises(InputError, match=field):
+        collect(family, behaviour, whole)
+    with pytest.raises(Stop):
+        collect(FAMILY, TINY, tmp_path / "begun", progress=stop_at(5))
+    with pytest.raises(InputError, match=field):
+        collect(family, behaviour, tmp_path / "begun")
+
+
+def test_missing_episodes_are_refused(tmp_path):
+    with pytest.raises(Stop):
+        collect(FAMILY, TINY, tmp_path / "data", progress=stop_at(130))
+    (tmp_path / "data" / WORK / "part_000000080.safetensors").unlink()
+    with pytest.raises(RunError, match="task 0 has 0 episodes of checkpoint 80, expected 3"):
+        collect(FAMILY, TINY, tmp_path / "data")
+    assert not (tmp_path / "data" / "manifest.json").exists()
+
+
+def test_unregistered_family(tmp_path):
+    with pytest.raises(InputError, match="not registered"):
+        collect(TINY, TINY, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"first_label": 70}, "first_label"),
+        ({"first_label": 20}, "first_label"),
+        ({"last_label": 40}, "last_label"),
+        ({"steps": 100}, "last_label"),
+        ({"log_std_max": -5.0}, "log_std_max"),
+        ({"hidden": ()}, "hidden"),
+        ({"gamma": 1.5}, "gamma"),
+        ({"batch": 0}, "batch"),
+    ],
+)
+def test_config_refuses(change, field):
+    with pytest.raises(FieldError, match=rf"SacBehaviourConfig\.{field}: expected"):
+        attrs.evolve(TINY, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"), [({"period": 10}, "period"), ({"steps": 119}, "steps"), ({"keep_warmup": 3}, "warmup")]
+)
+def test_config_that_does_not_fit_the_horizon(tmp_path, change, field):
+    with pytest.raises(FieldError, match=rf"SacBehaviourConfig\.{field}: expected"):
+        collect(FAMILY, attrs.evolve(TINY, **change), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def preset(path):
+    bindings = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        code = line.split("#")[0].strip()
+        if code:
+            name, value = code.split(" = ")
+            assert name.startswith("behaviour.sac.")
+            bindings[name.removeprefix("behaviour.sac.")] = ast.literal_eval(value)
+    return SacBehaviourConfig(**bindings), bindings
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_presets_build(path):
+    config, bindings = preset(path)
+    config.check_horizon(20)
+    assert len(config.labels) == 14
+    assert bindings.keys() == attrs.asdict(config).keys(), "a preset says every number"
+
+
+def test_the_published_preset_is_the_default():
+    assert preset(Path(__file__).parents[2] / "gin/behaviour/paper.gin")[0] == SacBehaviourConfig()
+
+
+def test_policies_learn(tmp_path):
+    config = SacBehaviourConfig(
+        hidden=(32, 32), batch=64, lr=3e-3, init_temperature=0.02, steps=1420, warmup=400, period=200,
+        first_label=400, last_label=1400, episodes=10,
+    )  # fmt: skip
+    returns = OfflineDataset.open(collect(FAMILY, config, tmp_path / "data")).summary()["mean_return_by_label"]
+    assert returns["400"] < -12
+    assert returns["1400"] > -7

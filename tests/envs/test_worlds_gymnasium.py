@@ -1,0 +1,130 @@
+"""Gymnasium's contracts: the vector interface, the single environment and the ids."""
+
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.error import InvalidAction, ResetNeeded
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+import selectrl.envs.ids
+from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.errors import InputError
+
+ID = "selectrl/PointRobot-v0"
+FAMILY = PointRobotConfig().build()
+
+
+@pytest.fixture
+def worlds():
+    built = FAMILY.worlds([0, 10, 20])
+    built.reset(seed=1)
+    return built
+
+
+def test_spaces_and_metadata(worlds):
+    assert worlds.metadata["autoreset_mode"] is AutoresetMode.DISABLED
+    assert worlds.num_envs == 3
+    assert worlds.observation_space.shape == worlds.action_space.shape == (3, 2)
+    assert worlds.single_action_space == gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    assert worlds.step(worlds.action_space.sample())[0] in worlds.observation_space
+
+
+def test_corner_of_the_plane_lies_in_the_space(worlds):
+    for _ in range(20):
+        obs = worlds.step(np.ones((3, 2)))[0]
+    assert obs in worlds.observation_space
+
+
+def test_partial_reset(worlds):
+    for _ in range(5):
+        before = worlds.step(np.ones((3, 2)))[0]
+    obs, _ = worlds.reset(options={"reset_mask": np.array([False, True, False])})
+    np.testing.assert_array_equal(obs[1], [0, 0])
+    np.testing.assert_array_equal(obs[[0, 2]], before[[0, 2]])
+    for _ in range(15):
+        truncated = worlds.step(np.ones((3, 2)))[3]
+    np.testing.assert_array_equal(truncated, [True, False, True])
+    with pytest.raises(ResetNeeded, match=r"\[0, 2\]"):
+        worlds.step(np.ones((3, 2)))
+    worlds.reset(options={"reset_mask": truncated})
+    worlds.step(np.ones((3, 2)))
+
+
+def test_refusals(worlds):
+    with pytest.raises(ValueError, match="one seed per world"):
+        worlds.reset(seed=[1, 2])
+    with pytest.raises(ValueError, match="reset_mask"):
+        worlds.reset(options={"reset_mask": np.array([1, 0, 1])})
+    with pytest.raises(InvalidAction, match=r"\(3, 2\)"):
+        worlds.step(np.ones(2))
+    with pytest.raises(InvalidAction, match="NaN"):
+        worlds.step(np.full((3, 2), np.nan))
+    with pytest.raises(ResetNeeded):
+        FAMILY.worlds([0]).step(np.ones((1, 2)))
+
+
+def test_returned_arrays_are_the_callers(worlds):
+    first = worlds.step(np.ones((3, 2)))
+    kept = [array.copy() for array in first[:4]]
+    worlds.step(-np.ones((3, 2)))
+    for array, copy in zip(first[:4], kept, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_single_equals_batch_bit_for_bit(worlds):
+    rng = np.random.default_rng(3)
+    singles = [gymnasium.make(ID, task=task) for task in (0, 10, 20)]
+    for single in singles:
+        single.reset(seed=5)
+    for _ in range(20):
+        action = rng.uniform(-1, 1, (3, 2)).astype(np.float32)
+        batch = worlds.step(action)
+        for world, single in enumerate(singles):
+            one = single.step(action[world])
+            np.testing.assert_array_equal(batch[0][world], one[0])
+            assert tuple(part[world] for part in batch[1:4]) == one[1:4]
+
+
+@pytest.mark.parametrize("mode", [None, "rgb_array"])
+def test_check_env(mode):
+    check_env(gymnasium.make(ID, task=7, render_mode=mode).unwrapped)
+
+
+def test_only_one_counter_cuts_episodes():
+    env = gymnasium.make(ID, task=3)
+    assert env.spec.max_episode_steps is None
+    env.reset()
+    assert [env.step(np.zeros(2, np.float32))[3] for _ in range(20)] == [False] * 19 + [True]
+
+
+def test_picture():
+    env = gymnasium.make(ID, task=20, render_mode="rgb_array")
+    env.reset()
+    for _ in range(3):
+        env.step(np.ones(2, np.float32))
+    picture = env.render()
+    assert (picture.shape, picture.dtype) == ((256, 256, 3), np.uint8)
+    assert {(46, 160, 67), (31, 78, 160), (140, 160, 200)} <= {
+        tuple(map(int, colour)) for colour in picture.reshape(-1, 3)
+    }
+
+
+def test_make_vec():
+    worlds = gymnasium.make_vec(ID, num_envs=2, task=[3, 4])
+    np.testing.assert_array_equal(worlds.goal, FAMILY.parameters[[3, 4]])
+    assert gymnasium.make_vec(ID, num_envs=2, task=5).goal.shape == (2, 2)
+    with pytest.raises(InputError, match="one per world"):
+        gymnasium.make_vec(ID, num_envs=2, task=[3])
+
+
+def test_registering_twice_is_harmless():
+    selectrl.envs.ids.register()
+
+
+def test_id_works_in_a_fresh_interpreter():
+    code = f"import gymnasium; gymnasium.make('selectrl.envs:{ID}', task=3).reset()"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from selectrl.errors import InputError
+from selectrl.functional.statistics import area, iqm, paired_interval, stratified_bootstrap
+
+FLOATS = st.floats(-100, 100, allow_nan=False, width=32)
+VECTORS = arrays(np.float64, st.integers(1, 40), elements=FLOATS)
+TABLES = arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(2, 5)), elements=FLOATS)
+
+
+def test_iqm_of_eight_values_is_the_mean_of_the_middle_four() -> None:
+    assert iqm([100.0, 1, 2, 3, 4, 5, 6, -100]) == pytest.approx((2 + 3 + 4 + 5) / 4)
+
+
+@given(VECTORS)
+def test_iqm_equals_scipys_trimmed_mean(values: np.ndarray) -> None:
+    assert iqm(values) == pytest.approx(scipy.stats.trim_mean(values, 0.25), abs=1e-9)
+
+
+@given(VECTORS, st.randoms(use_true_random=False), FLOATS)
+def test_iqm_ignores_order_and_follows_a_shift(values: np.ndarray, random: object, shift: float) -> None:
+    shuffled = values.tolist()
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert iqm(shuffled) == iqm(values)
+    assert iqm(values + shift) == pytest.approx(iqm(values) + shift, abs=1e-9)
+
+
+def test_bootstrap_of_one_stratum_agrees_with_scipy() -> None:
+    values = np.random.default_rng(0).normal(3.0, 2.0, size=(1, 30))
+    ours = stratified_bootstrap(values, np.mean, resamples=8000)
+    theirs = scipy.stats.bootstrap(
+        (values[0],), np.mean, n_resamples=8000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    np.testing.assert_allclose(ours, theirs, atol=0.05)
+
+
+def test_strata_are_kept_apart() -> None:
+    """Strata far apart but without spread leave nothing to resample."""
+    values = np.repeat([[0.0], [100.0]], 3, axis=1)
+    assert stratified_bootstrap(values, np.mean) == (50.0, 50.0)
+
+
+def test_shared_luck_of_runs_shows_only_when_strata_are_resampled_together() -> None:
+    luck = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    values = np.repeat(luck[None], 10, axis=0)  # every task repeats the luck of the run
+    apart = stratified_bootstrap(values, np.mean)
+    together = stratified_bootstrap(values, np.mean, together=True)
+    alone = stratified_bootstrap(luck[None], np.mean)
+    np.testing.assert_allclose(together, alone, atol=0.11)
+    assert apart[1] - apart[0] < 0.5 * (together[1] - together[0])
+
+
+@settings(max_examples=25)
+@given(TABLES, FLOATS, st.booleans())
+def test_bootstrap_is_ordered_deterministic_and_follows_a_shift(
+    values: np.ndarray, shift: float, together: bool
+) -> None:
+    def interval(table: np.ndarray) -> tuple[float, float]:
+        return stratified_bootstrap(table, iqm, resamples=100, together=together)
+
+    low, high = interval(values)
+    assert values.min() - 1e-9 <= low <= high <= values.max() + 1e-9
+    assert interval(values) == (low, high)
+    np.testing.assert_allclose(interval(values + shift), (low + shift, high + shift), atol=1e-8)
+
+
+def test_paired_interval_over_one_axis_agrees_with_scipy() -> None:
+    generator = np.random.default_rng(2)
+    a = generator.normal(size=25)
+    b = a - 1 + 0.3 * generator.normal(size=25)
+    theirs = scipy.stats.bootstrap(
+        (a - b,), np.mean, n_resamples=8000, method="percentile", rng=np.random.default_rng(3)
+    ).confidence_interval
+    np.testing.assert_allclose(paired_interval(a, b, resamples=8000), theirs, atol=0.02)
+
+
+def test_paired_interval_resamples_seeds_as_whole_units() -> None:
+    """With all spread between seeds, more tasks do not narrow the interval."""
+    luck = np.array([-1.0, 0.0, 1.0, 2.0])
+    one = paired_interval(luck, np.zeros(4))
+    many = paired_interval(np.repeat(luck[:, None], 50, axis=1), np.zeros((4, 50)))
+    np.testing.assert_allclose(many, one, atol=1e-9)
+
+
+def test_paired_interval_matches_a_loop_over_resampled_indices() -> None:
+    generator = np.random.default_rng(5)
+    difference = generator.normal(size=(3, 6)) + generator.normal(size=(3, 1))
+    means = [difference[generator.integers(3, size=3)][:, generator.integers(6, size=6)].mean() for _ in range(8000)]
+    ours = paired_interval(difference, np.zeros_like(difference), resamples=8000)
+    np.testing.assert_allclose(ours, np.quantile(means, [0.025, 0.975]), atol=0.06)
+
+
+@settings(max_examples=25)
+@given(TABLES, FLOATS)
+def test_paired_interval_is_antisymmetric_and_follows_a_shift(a: np.ndarray, shift: float) -> None:
+    b = np.zeros_like(a)
+    low, high = paired_interval(a, b, resamples=100)
+    np.testing.assert_allclose(paired_interval(b, a, resamples=100), (-high, -low), atol=1e-9)
+    np.testing.assert_allclose(paired_interval(a + shift, b, resamples=100), (low + shift, high + shift), atol=1e-8)
+
+
+def test_area_by_hand() -> None:
+    assert area([0, 1, 3], [0.0, 2.0, 2.0]) == pytest.approx((1 + 4) / 3)
+
+
+@given(arrays(np.float64, st.integers(2, 20), elements=FLOATS), FLOATS, st.floats(0.1, 10))
+def test_area_is_a_weighted_mean(y: np.ndarray, shift: float, scale: float) -> None:
+    x = np.arange(len(y), dtype=float) ** 1.5
+    assert y.min() - 1e-9 <= area(x, y) <= y.max() + 1e-9
+    assert area(x, y) == pytest.approx(np.trapezoid(y, x) / x[-1], abs=1e-9)
+    assert area(scale * x + 3, y + shift) == pytest.approx(area(x, y) + shift, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: iqm([]), "values: expected finite numbers, got none"),
+        (lambda: iqm([1.0, float("nan")]), "NaN or infinity"),
+        (lambda: stratified_bootstrap([1.0, 2.0], iqm), r"expected \(stratum, run\)"),
+        (lambda: stratified_bootstrap([[1.0], [2.0]], iqm), "two or more runs"),
+        (lambda: stratified_bootstrap([[1.0, 2.0]], iqm, level=95), "level: expected"),
+        (lambda: paired_interval(np.ones(3), np.ones((3, 1))), r"got \(3,\) and \(3, 1\)"),
+        (lambda: paired_interval([1.0], [2.0]), "two or more pairs"),
+        (lambda: area([0.0, 0.0], [1.0, 2.0]), "strictly increasing"),
+        (lambda: area([0.0], [1.0]), "at least 2"),
+    ],
+)
+def test_misuse_is_told_in_one_sentence(call: object, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        call()  # type: ignore[operator]
