@@ -1,3 +1,32 @@
-"""SELECT-RL: offline meta-reinforcement learning from interchangeable parts."""
+"""SELECT-RL: offline meta-reinforcement learning from interchangeable parts.
 
-__version__ = "0.1.0"
+>>> import selectrl
+>>> experiment = selectrl.compose("select", "point_robot", profile="laptop")
+>>> run = selectrl.train(experiment, seed=0)  # doctest: +SKIP
+>>> run.evaluate()["return"]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from selectrl.version import __version__
+
+if TYPE_CHECKING:
+    from selectrl.api import compose, train
+    from selectrl.experiment.config import Experiment
+
+__all__ = ["Experiment", "__version__", "compose", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used, so that importing a room stays light."""
+    if name in ("compose", "train"):
+        import selectrl.api
+
+        return getattr(selectrl.api, name)
+    if name == "Experiment":
+        from selectrl.experiment.config import Experiment
+
+        return Experiment
+    raise AttributeError(f"module 'selectrl' has no attribute {name!r}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -10,20 +12,30 @@ from selectrl.errors import FieldError, suggest
 
 Validator: TypeAlias = Callable[[Any, Any, Any], None]
 
+LARGEST = 2**63 - 1  # of 64 bits, as arrays and files hold them
+
 
 def _fail(instance: object, attribute: Any, value: object, expected: str) -> None:
-    raise FieldError(type(instance), attribute.name, f"expected {expected}, got {value!r}")
+    raise FieldError(type(instance), attribute.name, f"expected {expected}, got {_shown(value)}")
 
 
-def integer(low: int, high: int | None = None) -> Validator:
-    """An ``int`` (never a ``bool``) between low and high, both included."""
-    span = f">= {low}" if high is None else f"from {low} to {high}"
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print ints of thousands of digits
+        return "a number too long to print"
+    return text if len(text) <= 80 else f"{text[:76]} ..."
+
+
+def integer(low: int, high: int = LARGEST) -> Validator:
+    """An ``int`` (never a ``bool``) between low and high, both included; without a high it fits 64 bits."""
+    span = f">= {low}" if high == LARGEST else f"from {low} to {high}"
 
     def check(instance: object, attribute: Any, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
             _fail(instance, attribute, value, "int")
-        elif value < low or (high is not None and value > high):
-            _fail(instance, attribute, value, f"int {span}")
+        elif not low <= value <= high:
+            _fail(instance, attribute, value, f"int {span}" if value <= LARGEST else "int below 2**63")
 
     return check
 
@@ -36,9 +48,8 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Valida
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)
-            or not math.isfinite(value)
-            or value < low
-            or value > high
+            or not abs(value) <= sys.float_info.max  # neither NaN nor infinite nor an int that no float holds
+            or not low <= value <= high
             or (above and value == low)
         ):
             _fail(instance, attribute, value, span)
@@ -61,17 +72,21 @@ def choice(*options: str) -> Validator:
 
     def check(instance: object, attribute: Any, value: object) -> None:
         if value not in options:
-            _fail(instance, attribute, value, f"one of {', '.join(options)} ({suggest(str(value), options)})")
+            _fail(instance, attribute, value, f"one of {', '.join(options)} ({suggest(_shown(value), options)})")
 
     return check
+
+
+def is_name(value: object) -> bool:
+    """Say whether it is fit for a folder's name: up to 100 letters, digits, ``_``, ``-`` and ``.``, not just dots."""
+    return isinstance(value, str) and bool(re.fullmatch(r"(?!\.*$)[A-Za-z0-9_.-]{1,100}", value))
 
 
 def name() -> Validator:
     """A short name made of letters, digits, ``_``, ``-`` and ``.``, safe as a folder name."""
 
     def check(instance: object, attribute: Any, value: object) -> None:
-        good = isinstance(value, str) and value.strip(".") and all(c.isalnum() or c in "_-." for c in value)
-        if not good or not str(value).isascii():
+        if not is_name(value):
             _fail(instance, attribute, value, "a name of letters, digits, '_', '-' and '.'")
 
     return check
@@ -82,7 +97,7 @@ def sizes() -> Validator:
 
     def check(instance: object, attribute: Any, value: object) -> None:
         good = isinstance(value, tuple) and len(value) > 0
-        if not good or any(isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in value):  # type: ignore[attr-defined]
+        if not good or any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= LARGEST for v in value):  # type: ignore[attr-defined]
             _fail(instance, attribute, value, "a sequence of positive ints")
 
     return check

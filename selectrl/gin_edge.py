@@ -1,13 +1,14 @@
 """The only module that knows gin. It turns layers of gin files and ``--set`` bindings into one frozen config value.
 
-Layers, later ones winning: method → env → profile → the user's file → ``--set``. Each is first read statement by statement:
-``import`` lines are refused, nothing is executed, every name and field is checked before gin evaluates it, and an error
-names the file, the line, the binding and the valid choices. Bindings that our own files make for a part that a later layer
-replaced are dropped in silence; in the user's file or in ``--set`` an unused binding is an error.
+Layers, later ones winning: method → env → profile → the user's file → ``--set``. Each is first read statement by
+statement: ``import`` lines are refused, nothing is executed, every name and field is checked before gin evaluates it,
+and an error names the file, the line, the binding and the valid choices. Bindings that our own files make for a part
+that a later layer replaced are dropped in silence; in the user's file or in ``--set`` an unused binding is an error.
 """
 
 from __future__ import annotations
 
+import re
 import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -104,12 +105,12 @@ def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
     layers = []
     if file is not None:
         try:
-            layers.append(Layer(str(file), file.read_text(encoding="utf-8"), own=False))
+            layers.append(Layer(str(file), file.read_text(encoding="utf-8-sig"), own=False))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read {file}: {error}") from error
     for setting in settings:
         path, equals, value = setting.partition("=")
-        if not equals or "\n" in setting:
+        if not equals or len(setting.splitlines()) != 1:
             raise InputError(f"--set {setting!r}: expected path=value, for example --set encoders.csro.latent_dim=10")
         layers.append(Layer(f"--set {setting}", f"{path.strip()} = {_literal(value.strip())}", own=False))
     return layers
@@ -132,7 +133,7 @@ def build_experiment(layers: Sequence[Layer], name: str) -> Experiment:
     Raises:
         InputError: a layer is wrong; the sentence names file, line, binding and choices.
     """
-    named = Layer("name", f"experiment.name = {name!r}", own=True)
+    named = Layer("--name", f"experiment.name = {name!r}", own=True)
     return cast(Experiment, _build("experiment", [named, *layers]))
 
 
@@ -159,8 +160,9 @@ def _classes() -> dict[str, type]:
 
 
 def _literal(value: str) -> str:
-    """Quote a bare word, so that ``--set data.name=laptop`` needs no quotes of its own."""
-    return repr(value) if value.isidentifier() and value not in ("True", "False", "None") else value
+    """Quote a bare word, so that ``--set data.name=my-data`` needs no quotes of its own."""
+    bare = re.fullmatch(r"[A-Za-z_][\w.-]*", value) and value not in ("True", "False", "None")
+    return repr(value) if bare else value
 
 
 def _build(root: str, layers: Sequence[Layer]) -> object:
@@ -185,6 +187,10 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
         return gin.get_configurable(classes[root])()
     except FieldError as error:
         raise InputError(_where(error, classes, chosen)) from None
+    except InputError as error:  # without what gin adds to it
+        raise InputError(str(error.args[0])) from None
+    except RecursionError:
+        raise InputError("a value is nested too deeply to be built; write a plain number, string or tuple") from None
     finally:
         gin.clear_config()
 
@@ -203,18 +209,20 @@ _REGISTERED: set[str] = set()
 
 def _parse(layer: Layer, classes: dict[str, type]) -> Iterator[Binding]:
     """Read the bindings of one layer and check every name in them."""
-    command = layer.name.startswith("--set")
+    command = layer.name.startswith("--")
+    parser = None
     try:
-        for statement in config_parser.ConfigParser(layer.text, _Delegate()):
+        parser = config_parser.ConfigParser(layer.text, _Delegate())
+        for statement in parser:
             where = layer.name if command else f"{layer.name}:{statement.location.line_num}"
             if isinstance(statement, config_parser.ImportStatement | config_parser.IncludeStatement):
                 raise InputError(f"{where}: a gin file here can bind values, not import or include; remove the line")
             if isinstance(statement, config_parser.BindingStatement):
                 yield _check(Binding(statement, where, layer.own), classes)
-    except (SyntaxError, tokenize.TokenError, ValueError) as error:
-        line = getattr(error, "lineno", None)
+    except (SyntaxError, tokenize.TokenError, ValueError, TypeError, RecursionError) as error:
+        line = getattr(error, "lineno", None) or (parser.current_token.start[0] if parser else 1)
         reason = str(error.args[0]).strip().splitlines()[0] if error.args else str(error)
-        at = f"{layer.name}:{line}" if line and not command else layer.name
+        at = layer.name if command else f"{layer.name}:{line}"
         raise InputError(f"{at}: not a gin binding ({reason}); write selector.field = value") from error
 
 
@@ -244,45 +252,45 @@ def _reachable(root: str, chosen: dict[str, Binding], classes: dict[str, type]) 
     """Return the paths of the bindings and macros that building the root reads.
 
     Raises:
-        InputError: a macro is not defined, or a required field is not bound.
+        InputError: a macro is not defined, a required field is not bound, or a part or macro is made of itself.
     """
     used: set[str] = set()
-    seen: set[str] = set()
-    todo: list[_Part] = [_Part(root, True)]
-    while todo:
-        selector = todo.pop().selector
-        if selector in seen:
-            continue
-        seen.add(selector)
-        for field in attrs.fields(classes[selector]):
-            path = f"{selector}.{field.name}"
-            if path in chosen:
-                todo += _follow(chosen[path], chosen, used)
-            elif field.default is attrs.NOTHING:
-                raise InputError(f"{path} is required but no file binds it; give --method and --env, or bind it")
+    done: set[_Part | _Macro] = set()
+
+    def visit(reference: _Part | _Macro, above: tuple[_Part | _Macro, ...], where: str) -> None:
+        if reference in above:
+            raise InputError(f"{where}: {reference} is made of itself; bind something else")
+        if reference in done:
+            return
+        for binding in _read_by(reference, chosen, classes, where):
+            used.add(binding.path)
+            for inner in _references(binding.statement.value):
+                visit(inner, (*above, reference), binding.where)
+        done.add(reference)
+
+    visit(_Part(root, True), (), root)
     return used
 
 
-def _follow(binding: Binding, chosen: dict[str, Binding], used: set[str]) -> list[_Part]:
-    """Mark a binding and the macros that it reads as used; return the parts that it names."""
-    used.add(binding.path)
-    parts: list[_Part] = []
-    for reference in _references(binding.statement.value):
-        if isinstance(reference, _Part):
-            parts.append(reference)
-        elif reference.name not in chosen:
+def _read_by(
+    reference: _Part | _Macro, chosen: dict[str, Binding], classes: dict[str, type], where: str
+) -> list[Binding]:
+    """Return the bindings that a part or macro reads itself."""
+    if isinstance(reference, _Macro):
+        if reference.name not in chosen:
             macros = [path for path, one in chosen.items() if not one.field]
-            raise InputError(
-                f"{binding.where}: no macro %{reference.name} is defined; {suggest(reference.name, macros)}"
-            )
-        elif reference.name not in used:
-            parts += _follow(chosen[reference.name], chosen, used)
-    return parts
+            raise InputError(f"{where}: no macro {reference} is defined; {suggest(reference.name, macros)}")
+        return [chosen[reference.name]]
+    paths = {f"{reference.selector}.{field.name}": field for field in attrs.fields(classes[reference.selector])}
+    for path, field in paths.items():
+        if path not in chosen and field.default is attrs.NOTHING:
+            raise InputError(f"{path} is required but no file binds it; give --method and --env, or bind it")
+    return [chosen[path] for path in paths if path in chosen]
 
 
 def _where(error: FieldError, classes: dict[str, type], chosen: dict[str, Binding]) -> str:
     """Say a refused value as the user bound it, with file and line."""
-    selector = next(name for name, cls in classes.items() if cls is error.owner)
+    selector = next((name for name, cls in classes.items() if cls is error.owner), error.owner.__name__)
     path = f"{selector}.{error.field}"
     where = f"{chosen[path].where}: " if path in chosen else ""
     return f"{where}{path}: {error.problem}"
@@ -293,10 +301,16 @@ class _Part:
     selector: str
     called: bool
 
+    def __str__(self) -> str:
+        return f"@{self.selector}()"
+
 
 @attrs.frozen
 class _Macro:
     name: str
+
+    def __str__(self) -> str:
+        return f"%{self.name}"
 
 
 class _Delegate(config_parser.ParserDelegate):  # type: ignore[misc]

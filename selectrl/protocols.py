@@ -1,7 +1,7 @@
 """The four parts, what they declare to the loop, and the loop that uses them.
 
-A method is a composition of a ContextEncoder, a Critic, an ActorLoss and a ContextCollector. What it trains is an ordered
-tuple of objectives; the loop runs the tuple and knows no algorithm::
+A method is a composition of a ContextEncoder, a Critic, an ActorLoss and a ContextCollector. What it trains is an
+ordered tuple of objectives; the loop runs the tuple and knows no algorithm::
 
     latent = encode(agent, batch)                                   # once, at the step's first parameters
     for objective in phase.objectives:
@@ -92,7 +92,7 @@ class Objective:
         moves: optimiser by parameter prefix (``"encoder.net"``); an optimiser's state belongs to its prefix.
         draws: rows that the loss reads.
         noise: noise that the loss reads.
-        every: the objective is due on every so-manieth step.
+        every: the objective is due on every n-th step.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Objective:
 
 @attrs.frozen(kw_only=True)
 class Track:
-    """A Polyak target: a copy of ``source`` that moves towards it by ``tau`` on every so-manieth step, after all losses.
+    """A Polyak target: a copy of ``source`` that moves towards it by ``tau`` on every n-th step, after all losses.
 
     The agent makes the copy when it is built; losses read it as ``agent.target(module)``.
     """

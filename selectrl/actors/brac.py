@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 class BracActor(SacActor):
     r"""The soft actor plus :math:`\alpha\,\operatorname{mean}\hat D`, a dual estimate of KL(π‖β).
 
-    Objectives, in this order: ``dual_steps`` steps of the dual critic on one optimiser, the first on the step's rows and
+    Objectives, in this order: ``dual_steps`` steps of the dual critic on one optimiser, the first on the step's rows,
     the others on fresh ones; then the policy and the multiplier on one estimate, made with the updated dual critic:
 
     .. math:: \alpha_{used} = \operatorname{clip}(\alpha, 0, \alpha_{max}), \qquad
        \alpha \leftarrow \alpha + lr\,(\operatorname{mean}\hat D - D_{target})
 
-    As in CSRO's code the multiplier itself is not clipped and may wind up. Differs from CSRO's code: the multiplier does
-    not move when the constraint is off (bind ``@actors.sac`` for that), and fresh rows reuse the step's task variables,
-    which are equal because the encoder has not moved.
+    As in CSRO's code the multiplier itself is not clipped and may wind up. Differs from CSRO's code: the multiplier
+    does not move when the constraint is off (bind ``@actors.sac`` for that), and fresh rows reuse the step's task
+    variables, which are equal because the encoder has not moved.
 
     References:
         Wu, Tucker & Nachum, "Behavior Regularized Offline Reinforcement Learning", 2019.

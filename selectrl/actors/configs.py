@@ -28,7 +28,7 @@ class WeightedBcConfig:
         alpha: weight of the Q term against the cloning term, α of Eq. 2. The paper gives no value; 2.5 is TD3+BC's.
         lambda_on: whose |Q₁| normalises: ``dataset`` actions (Eq. 2) or the ``policy``'s (the TD3+BC and wPC code).
         weight: weight of the cloning term by advantage; ``binary`` is Eq. 3, ``constant`` makes it TD3+BC.
-        actor_every: the policy moves on every so-manieth step.
+        actor_every: the policy moves on every n-th step.
         lr: learning rate of the policy (Adam).
     """
 

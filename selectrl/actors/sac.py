@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class SacActor(nn.Module):
     r"""Minimises :math:`\operatorname{mean}(\tau_\pi\log\pi(\tilde a|s,z) - \min_j Q_j(s,\tilde a,z)) + R`.
 
-    R is rlkit's :math:`10^{-3}(\operatorname{mean}\mu^2 + \operatorname{mean}\log^2\sigma)`. Q is read after its update.
+    R is rlkit's :math:`10^{-3}(\operatorname{mean}\mu^2 + \operatorname{mean}\log^2\sigma)`. Q is read after its
+    update.
 
     References:
         Haarnoja et al., ICML 2018; the actor of PEARL, FOCAL and CSRO.

@@ -17,7 +17,7 @@ from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.behaviour.parts import join, read_parts
 from selectrl.data.manifest import NAME
 from selectrl.data.store import OfflineDataset, write_manifest, write_task
-from selectrl.errors import InputError
+from selectrl.errors import DataError, InputError
 from selectrl.files import read_json, write_json
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import FAMILIES
@@ -69,9 +69,9 @@ def collect(
         The folder.
 
     Raises:
-        InputError: the folder holds data of another configuration, the family is not registered, or the configuration
-            does not fit the family's horizon.
-        RunError: a policy diverged, or kept episodes are missing.
+        InputError: the folder holds data of another configuration or damaged data, the family is not registered, or the
+            configuration does not fit the family's horizon.
+        RunError: a policy diverged, or what an interrupted collection left is damaged or incomplete.
     """
     entry = FAMILIES.find(type(family_config))
     if entry is None:
@@ -112,7 +112,10 @@ def _complete(folder: Path, record: dict[str, Any]) -> bool:
     """
     if not (folder / NAME).exists():
         return False
-    manifest = OfflineDataset.open(folder).manifest
+    try:
+        manifest = OfflineDataset.open(folder).manifest
+    except DataError as error:
+        raise DataError(f"{error} (delete {folder} first)") from error
     found = {"env": manifest.env, "env_config": dict(manifest.env_config), "behaviour": dict(manifest.behaviour)}
     _same(folder, found, record)
     return True

@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from selectrl.behaviour.config import SacBehaviourConfig
-from selectrl.behaviour.parts import write_part
+from selectrl.behaviour.parts import REMEDY, write_part
 from selectrl.behaviour.play import play
 from selectrl.behaviour.replay import Replay
 from selectrl.behaviour.sac import BatchedSac
@@ -80,9 +81,16 @@ class Collection:
             self.obs = self._reset(ended)
 
     def resume(self) -> None:
-        """Go back to the saved state, or to the beginning if there is none."""
+        """Go back to the saved state, or to the beginning if there is none.
+
+        Raises:
+            RunError: the saved state is damaged.
+        """
         if self._path.exists():
-            state = load_file(self._path)
+            try:
+                state = load_file(self._path)
+            except (OSError, SafetensorError) as error:
+                raise RunError(f"{self._path} cannot be read ({error}); {REMEDY}") from error
             self.sac.load(state)
             self.replay.load(state)
             self.step = self.replay.size

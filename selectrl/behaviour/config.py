@@ -67,7 +67,7 @@ class SacBehaviourConfig:
             if getattr(self, field) % self.period:
                 self._refuse(field, f"expected a multiple of period ({self.period}), got {getattr(self, field)}")
         if self.first_label < self.warmup:
-            self._refuse("first_label", f"expected a step after warmup ({self.warmup}), got {self.first_label}")
+            self._refuse("first_label", f"expected at least warmup ({self.warmup}), got {self.first_label}")
         if not self.first_label <= self.last_label < self.steps:
             span = f"from first_label ({self.first_label}) to below steps ({self.steps})"
             self._refuse("last_label", f"expected a step {span}, got {self.last_label}")
@@ -88,13 +88,16 @@ class SacBehaviourConfig:
         Raises:
             FieldError: one might not; the sentence names the field to change.
         """
-        if self.period < horizon:
-            self._refuse("period", f"expected at least the horizon ({horizon}), got {self.period}")
-        if self.steps < self.last_label + horizon:
-            self._refuse(
-                "steps", f"expected at least last_label + horizon ({self.last_label + horizon}), got {self.steps}"
-            )
-        if self.warmup < self.keep_warmup * horizon:
-            self._refuse(
-                "warmup", f"expected at least keep_warmup · horizon ({self.keep_warmup * horizon}), got {self.warmup}"
-            )
+
+        def reached(
+            label: int,
+        ) -> int:  # an episode that ends right with the warm-up is no checkpoint: wait for the next
+            return label + horizon + (label == self.warmup)
+
+        for field, least, why in (
+            ("period", reached(self.first_label) - self.first_label, "the longest wait for an episode's end"),
+            ("steps", reached(self.last_label), "last_label and the longest wait for an episode's end"),
+            ("warmup", self.keep_warmup * horizon, "keep_warmup · horizon"),
+        ):
+            if getattr(self, field) < least:
+                self._refuse(field, f"expected at least {least} ({why}), got {getattr(self, field)}")

@@ -18,6 +18,8 @@ from selectrl.files import write_atomically
 
 Array: TypeAlias = NDArray[Any]
 
+REMEDY = "delete the folder's .collecting and collect again"
+
 
 def write_part(folder: Path, step: int, tasks: Sequence[int], episodes: Episodes[Array]) -> None:
     """Write the episodes that fell due at one step, with their leading task axis."""
@@ -26,12 +28,19 @@ def write_part(folder: Path, step: int, tasks: Sequence[int], episodes: Episodes
 
 
 def read_parts(folder: Path, task: int) -> list[Episodes[Array]]:
-    """Return one task's episodes, part by part in the order of their steps."""
+    """Return one task's episodes, part by part in the order of their steps.
+
+    Raises:
+        RunError: a part is damaged.
+    """
     found = []
     for path in sorted(folder.glob("part_*.safetensors")):
-        with safetensors.safe_open(path, framework="np") as handle:
-            for place in np.flatnonzero(handle.get_tensor("task") == task):
-                found.append(Episodes(*(handle.get_slice(name)[int(place)] for name in Episodes._fields)))
+        try:
+            with safetensors.safe_open(path, framework="np") as handle:
+                for place in np.flatnonzero(handle.get_tensor("task") == task):
+                    found.append(Episodes(*(handle.get_slice(name)[int(place)] for name in Episodes._fields)))
+        except (OSError, safetensors.SafetensorError) as error:
+            raise RunError(f"{path} cannot be read ({error}); {REMEDY}") from error
     return found
 
 
@@ -50,5 +59,5 @@ def join(task: int, parts: Sequence[Episodes[Array]], expected: dict[int, int]) 
     for label in sorted(expected.keys() | got.keys()):
         if got[label] != expected.get(label, 0):
             counts = f"{got[label]} episodes of checkpoint {label}, expected {expected.get(label, 0)}"
-            raise RunError(f"task {task} has {counts}; delete the folder's .collecting and collect again")
+            raise RunError(f"task {task} has {counts}; {REMEDY}")
     return Episodes(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

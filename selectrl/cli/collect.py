@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import attrs
 from cyclopts import Parameter
 
-from selectrl.cli.options import Data, DryRun, Json, Sets, Threads
+from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
-from selectrl.experiment.config import to_record
 from selectrl.gin_edge import build_collection, shipped_layer, user_layers
+from selectrl.registry import tag
 
 
 def collect(
@@ -20,7 +21,9 @@ def collect(
     env: Annotated[str, Parameter(help="A shipped environment, see `selectrl list`.")],
     preset: Annotated[str, Parameter(help="A shipped behaviour preset: laptop or paper.")] = "laptop",
     set_: Sets = (),
-    name: Annotated[str | None, Parameter(help="Name of the dataset; default: the preset's.")] = None,
+    name: Annotated[
+        str | None, Parameter(validator=plain_name, help="Name of the dataset; default: the preset's.")
+    ] = None,
     threads: Threads = None,
     data: Data = Path("data"),
     dry_run: DryRun = False,
@@ -32,28 +35,29 @@ def collect(
     """
     layers = [shipped_layer("envs", env), shipped_layer("behaviour", preset), *user_layers(file, set_)]
     collection = build_collection(layers)
-    folder = data / env / (name or preset)
+    family = str(tag(collection.env))
+    folder = data / family.removeprefix("envs.") / (name or preset)
     if dry_run:
-        record = {"folder": str(folder), **to_record(collection)}
+        parts: dict[str, Any] = {family: collection.env, "behaviour.sac": collection.behaviour}
+        values = {f"{part}.{k}": v for part, one in parts.items() for k, v in attrs.asdict(one).items()}
         if json:
-            emit(record)
+            emit({"folder": str(folder), "bindings": values})
         else:
-            table(
-                f"Dataset {folder}",
-                ["binding", "value"],
-                [[f"behaviour.sac.{k}", str(v)] for k, v in record["behaviour"].items()],
-            )
+            table(f"Dataset {folder}", ["binding", "value"], [[path, str(value)] for path, value in values.items()])
         return
-    from selectrl.behaviour import collect as fill
+    from selectrl.behaviour.collect import collect as fill
     from selectrl.data.store import OfflineDataset
 
+    told = {0}
     with bars() as shown:
 
         def show(at: Any) -> None:
-            shown.update(f"{env}/{name or preset}", at.step, at.steps, at.note, tell=at.tell)
+            note = f"checkpoint {at.label}: mean return {at.mean_return:.2f}" if at.label else ""
+            shown.update(str(folder), at.step, at.steps, note, tell=at.label not in told)
+            told.add(at.label)
 
         fill(collection.env, collection.behaviour, folder, threads=threads, progress=show)
-    summary = OfflineDataset.open(folder, env=env).summary()
+    summary = OfflineDataset.open(folder).summary()
     if json:
         emit(summary)
         return

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 from cyclopts import Parameter
 
-from selectrl.cli.options import Data, Json, Sets, Threads
+from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
+from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import as_layer, build_part, user_layers
 from selectrl.registry import COLLECTORS, tag
+
+if TYPE_CHECKING:
+    from selectrl.experiment.run import Run
 
 
 def find_runs(folders: tuple[Path, ...]) -> list[Path]:
@@ -22,32 +27,36 @@ def find_runs(folders: tuple[Path, ...]) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    found = [path.parent for folder in folders for path in sorted(folder.rglob("experiment.json"))]
+    found = list(dict.fromkeys(path.parent for one in folders for path in sorted(one.rglob("experiment.json"))))
     if not found:
         names = ", ".join(map(str, folders))
         raise InputError(f"no run at or below {names} (no experiment.json); give a folder like runs/point_robot")
     return found
 
 
-def label_of(collector: Any, test: TestConfig, default: TestConfig) -> str:
-    """Return a name for a meta-test: the collector and what differs from its defaults and the run's own test."""
-    words = [str(tag(collector)).removeprefix("collectors.")]
-    words += [f"{f.name}{getattr(collector, f.name)}" for f in _changed(collector, type(collector)())]
-    words += [f"{f.name}{getattr(test, f.name)}" for f in _changed(test, default)]
+def label_of(collector: Any, test: TestConfig, own: Experiment) -> str:
+    """Return a name for a meta-test: the collector, and what differs from the run's own collector and test."""
+    like = own.collector if type(collector) is type(own.collector) else type(collector)()
+    words = [str(tag(collector)).removeprefix("collectors."), *_changes(collector, like), *_changes(test, own.test)]
     return "-".join(words)
 
 
-def _changed(value: Any, default: Any) -> list[Any]:
-    return [f for f in attrs.fields(type(value)) if getattr(value, f.name) != getattr(default, f.name)]
+def _changes(value: Any, default: Any) -> list[str]:
+    both = [(f.name, getattr(value, f.name), getattr(default, f.name)) for f in attrs.fields(type(value))]
+    return [f"{name}{new}" for name, new, old in both if new != old]
 
 
 def evaluate(
     *runs: Annotated[Path, Parameter(help="Run directories, or folders above them.")],
     collector: Annotated[str | None, Parameter(help="A registered collector; default: the run's own.")] = None,
-    budget: Annotated[int | None, Parameter(help="Environment steps of context per task and repeat.")] = None,
-    repeats: Annotated[int | None, Parameter(help="Repeats per task.")] = None,
+    budget: Annotated[
+        int | None, Parameter(validator=AT_LEAST_0, help="Environment steps of context per task and repeat.")
+    ] = None,
+    repeats: Annotated[int | None, Parameter(validator=AT_LEAST_1, help="Repeats per task.")] = None,
     set_: Sets = (),
-    label: Annotated[str | None, Parameter(help="Name of the result; default: made of what differs.")] = None,
+    label: Annotated[
+        str | None, Parameter(validator=plain_name, help="Name of the result; default: made of what differs.")
+    ] = None,
     threads: Threads = None,
     data: Data = Path("data"),
     json: Json = False,
@@ -60,13 +69,15 @@ def evaluate(
         raise InputError("no run given; for example `selectrl evaluate runs/point_robot`")
     if collector is not None:
         COLLECTORS[collector]  # names the choices if there is none
-    folders = find_runs(runs)
+    words = (("budget", budget), ("repeats", repeats))
+    settings = [*(f"test.{name}={value}" for name, value in words if value is not None), *set_]
+    plans = [plan(folder, collector, settings, label, threads, data) for folder in find_runs(runs)]
     results = []
     with bars() as shown:
-        for done, folder in enumerate(folders):
-            shown.update("evaluate", done, len(folders), str(folder), tell=True)
-            results.append(_evaluate_one(folder, collector, budget, repeats, set_, label, threads, data))
-        shown.update("evaluate", len(folders), len(folders))
+        for done, (run, *what) in enumerate(plans):
+            shown.update("evaluate", done, len(plans), str(run.folder), tell=True)
+            results.append(run.evaluate(*what))
+        shown.update("evaluate", len(plans), len(plans))
     if json:
         emit({"evaluations": results})
         return
@@ -78,30 +89,32 @@ def evaluate(
         table("", ["context steps", *(str(steps[i]) for i in picks)], [["return", *(f"{curve[i]:.2f}" for i in picks)]])
 
 
-def _evaluate_one(
+def plan(
     folder: Path,
     collector: str | None,
-    budget: int | None,
-    repeats: int | None,
-    settings: tuple[str, ...],
+    settings: Sequence[str],
     label: str | None,
     threads: int | None,
     data: Path,
-) -> dict[str, Any]:
+) -> tuple[Run, str, Any, Any]:
+    """Return a run, and the label, collector and test of the meta-test that the command asks for.
+
+    Raises:
+        InputError: the folder's record is damaged, or a setting is wrong or about something else.
+    """
     from selectrl.experiment.run import Execution, Run
 
     run = Run.open(folder, Execution(data=data, threads=threads or 1))
     own = run.experiment
     selector = f"collectors.{collector}" if collector else str(tag(own.collector))
-    extra = [f"test.{name}={value}" for name, value in (("budget", budget), ("repeats", repeats)) if value is not None]
-    mine = [one for one in settings if one.startswith(selector)]
-    others = [one for one in settings if not one.startswith((selector, "test."))]
+    mine = [one for one in settings if one.startswith(f"{selector}.")]
+    tests = [one for one in settings if one.startswith("test.")]
+    others = [one for one in settings if one not in (*mine, *tests)]
     if others:
         raise InputError(
             f"--set {others[0]!r}: a meta-test has {selector}.* and test.* alone; train again to change more"
         )
     base = [as_layer(own.collector)] if str(tag(own.collector)) == selector else []
     chosen: Any = build_part(selector, [*base, *user_layers(None, mine)])
-    tests = [one for one in settings if one.startswith("test.")]
-    test: Any = build_part("test", [as_layer(own.test), *user_layers(None, [*extra, *tests])])
-    return run.evaluate(label or label_of(chosen, test, own.test), chosen, test)
+    test: Any = build_part("test", [as_layer(own.test), *user_layers(None, tests)])
+    return run, label or label_of(chosen, test, own), chosen, test

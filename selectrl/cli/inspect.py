@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from selectrl.cli.options import Json
 from selectrl.cli.screen import emit, line, table
-from selectrl.errors import RunError
+from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import SHIPPED, build_experiment, shipped, shipped_layer
 from selectrl.registry import REGISTRIES, tag
@@ -33,6 +33,9 @@ def list_parts(
     kind: Annotated[str | None, Parameter(help="Only parts of this kind, for example encoders.")] = None,
 ) -> None:
     """List every registered part with its paper, and every shipped method as a composition of parts."""
+    kinds = [registry.kind for registry in REGISTRIES]
+    if kind not in (None, *kinds):
+        raise InputError(f"no parts of the kind {kind!r}: {suggest(str(kind), kinds)}")
     parts = {
         registry.kind: [{"name": e.name, "paper": e.paper, "summary": e.summary} for e in registry]
         for registry in REGISTRIES
@@ -59,10 +62,10 @@ def list_parts(
 
 def doctor(*, json: Json = False) -> None:
     """Print versions and checks, as a bug report needs them."""
-    import selectrl
+    from selectrl.version import __version__
 
     found: dict[str, Any] = {
-        "selectrl": selectrl.__version__,
+        "selectrl": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cores": len(os.sched_getaffinity(0)),

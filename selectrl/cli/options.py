@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on stdout.")]
+from selectrl.fields import is_name
+
+AT_LEAST_0, AT_LEAST_1 = Number(gte=0), Number(gte=1)
+
+
+def plain_name(kind: Any, value: Any) -> None:
+    """Refuse a name that is no plain name of a folder or file."""
+    if isinstance(value, str) and not is_name(value):
+        raise ValueError("Expected up to 100 letters, digits, '_', '-' and '.'.")
+
+
+Json: TypeAlias = Annotated[
+    bool, Parameter(name="--json", negative="", show_default=False, help="Print one JSON object on stdout.")
+]
 Sets: TypeAlias = Annotated[
-    tuple[str, ...], Parameter(name="--set", negative="", help="Bind one value, path=value; may be given again.")
+    tuple[str, ...],
+    Parameter(name="--set", negative="", show_default=False, help="Bind one value, path=value; may be given again."),
 ]
 Data: TypeAlias = Annotated[Path, Parameter(name="--data", help="Folder of the datasets.")]
 DryRun: TypeAlias = Annotated[
-    bool, Parameter(name="--dry-run", negative="", help="Print what would be run, and stop before reading data.")
+    bool,
+    Parameter(
+        name="--dry-run", negative="", show_default=False, help="Print what would be run, and stop before reading data."
+    ),
 ]
-Threads: TypeAlias = Annotated[int | None, Parameter(name="--threads", help="Threads that torch may use.")]
+Threads: TypeAlias = Annotated[
+    int | None, Parameter(name="--threads", validator=AT_LEAST_1, help="Threads that torch may use.")
+]

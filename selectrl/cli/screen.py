@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from selectrl.errors import SelectRLError
+
 Show: TypeAlias = "Bars"
 
 
 def say(sentence: str) -> None:
     """Print one sentence on stderr."""
-    print(f"selectrl: {sentence}", file=sys.stderr)  # noqa: T201
+    print(f"selectrl: {' '.join(sentence.splitlines())}", file=sys.stderr)  # noqa: T201
+
+
+def verdict(error: Exception) -> tuple[str, int]:
+    """Return the sentence and the exit code with which an error ends; a bug of ours is still one sentence."""
+    if isinstance(error, SelectRLError):
+        return str(error), error.exit_code
+    if os.environ.get("SELECTRL_TRACEBACK"):
+        raise error
+    return f"internal error, {type(error).__name__}: {error}; SELECTRL_TRACEBACK=1 shows where, please report it", 1
 
 
 def emit(value: Any) -> None:
@@ -32,12 +44,15 @@ def line(text: str = "") -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout, folded to the terminal's width."""
-    grid = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    grid = Table(box=None, padding=(0, 2, 0, 0))
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*row)
-    Console(highlight=False, markup=False).print(grid)
+    console = Console(highlight=False, markup=False)
+    if title:
+        console.print(title, style="bold", soft_wrap=True)
+    console.print(grid)
 
 
 class Bars:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
+import signal
+from contextlib import suppress
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import attrs
 from cyclopts import Parameter
 
-from selectrl.cli.options import Data, DryRun, Json, Sets, Threads
-from selectrl.cli.screen import Bars, bars, emit, line, say, table
-from selectrl.errors import InputError, RunError, SelectRLError
+from selectrl.cli.evaluate import label_of
+from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, DryRun, Json, Sets, Threads, plain_name
+from selectrl.cli.screen import Bars, bars, emit, line, say, table, verdict
+from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.gin_edge import Layer, build_experiment, shipped_layer, user_layers
+from selectrl.protocols import CollectorConfig
+
+if TYPE_CHECKING:
+    from selectrl.experiment.run import Run
 
 
 @attrs.frozen(kw_only=True)
@@ -52,16 +60,21 @@ def train(
     env: Annotated[str | None, Parameter(help="A shipped environment, see `selectrl list`.")] = None,
     profile: Annotated[str | None, Parameter(help="A shipped profile: laptop.")] = None,
     set_: Sets = (),
-    seeds: Annotated[int, Parameter(help="How many seeds: 0, 1, ….")] = 1,
-    seed: Annotated[int | None, Parameter(help="Train this one seed instead.")] = None,
+    seeds: Annotated[int, Parameter(validator=AT_LEAST_1, help="How many seeds: 0, 1, ….")] = 1,
+    seed: Annotated[int | None, Parameter(validator=AT_LEAST_0, help="Train this one seed instead.")] = None,
     jobs: Annotated[
-        int | None, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
+        int | None,
+        Parameter(validator=AT_LEAST_1, help="Runs side by side; default: as many as cores, one thread each."),
     ] = None,
     threads: Threads = None,
     data: Data = Path("data"),
     out: Annotated[Path, Parameter(help="Folder of the runs.")] = Path("runs"),
-    name: Annotated[str | None, Parameter(help="Name of the method's folder; default: its name and key.")] = None,
-    tensorboard: Annotated[bool, Parameter(negative="", help="Also write TensorBoard event files.")] = False,
+    name: Annotated[
+        str | None, Parameter(validator=plain_name, help="Name of the method's folder; default: its name and key.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Also write TensorBoard event files.")
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -75,12 +88,10 @@ def train(
     if dry_run:
         show(experiment, json=json)
         return
-    if seeds < 1 or (seed is not None and seed < 0):
-        raise InputError(f"expected --seeds >= 1 and --seed >= 0, got {seeds} and {seed}; give one of the two")
     wanted = [seed] if seed is not None else list(range(seeds))
     cores = len(os.sched_getaffinity(0))
     side_by_side = max(1, min(jobs or cores, len(wanted)))
-    folder = out / experiment.env_name / (name or f"{experiment.name}-{experiment.key[:8]}")
+    folder = out / experiment.env_name / (name or experiment.folder_name)
     each = threads or max(1, cores // side_by_side)
     todo = [
         Job(
@@ -160,23 +171,36 @@ def run_one(job: Job, report: Any) -> dict[str, Any]:
     execution = Execution(data=job.data, threads=job.threads, tensorboard=job.tensorboard)
     run = Run(job.folder, job.experiment, job.seed, execution)
     trained = run.train(report)
-    own = str(run.collector_name)
-    results = {}
-    for label, collector in {own: job.experiment.collector, "offline": OfflineConfig()}.items():
-        path = job.folder / "evaluations" / f"{label}.json"
-        fresh = trained or not path.exists()
-        results[label] = run.evaluate(label, collector, job.experiment.test) if fresh else read_json(path)
-    wall = read_json(job.folder / "execution.json").get("wall_seconds", 0.0)
+    first = Run.open(job.folder, execution).experiment  # collector and test may have been others then
+    own, offline = (tested(run, collector, first) for collector in (job.experiment.collector, OfflineConfig()))
     return {
         "seed": job.seed,
         "run": str(job.folder),
         "trained": trained,
-        "collector": own,
-        "return": results[own]["return"],
-        "context_free": results[own]["context_free"],
-        "offline": results["offline"]["return"],
-        "wall_seconds": wall,
+        "collector": run.collector_name,
+        "return": own["return"],
+        "context_free": own["context_free"],
+        "offline": offline["return"],
+        "wall_seconds": read_json(job.folder / "execution.json").get("wall_seconds", 0.0),
     }
+
+
+def tested(run: Run, collector: CollectorConfig, first: Experiment) -> dict[str, Any]:
+    """Return the meta-test of a trained run with a collector, done now unless this very one lies there already."""
+    from selectrl.files import read_json
+
+    test = run.experiment.test
+    label = label_of(collector, test, first)
+    path = run.folder / "evaluations" / f"{label}.json"
+    try:
+        found = read_json(path)
+    except InputError:  # none yet, or one that a kill or a hand has damaged
+        found = None
+    wanted = {"train_step": run.experiment.train.steps, "collector": to_record(collector)}
+    wanted |= {name: getattr(test, name) for name in ("budget", "repeats", "prior")}
+    if isinstance(found, dict) and all(found.get(name) == value for name, value in wanted.items()):
+        return found
+    return run.evaluate(label, collector, test)
 
 
 def note(shown: Bars, job: Job, record: dict[str, Any], state: dict[str, str]) -> None:
@@ -202,20 +226,27 @@ def run_here(jobs: list[Job], shown: Bars) -> list[dict[str, Any]]:
     return results
 
 
-def work(job: Job, outbox: Any, parent: int) -> None:
+def work(job: Job, outbox: Any) -> None:
     """Run one job in a worker process; a worker whose parent is gone stops at its next record."""
+    with suppress(BrokenPipeError):
+        message: tuple[str, Any]
+        try:
+            message = "done", run_one(job, lambda record: outbox.send(("record", record)))
+        except Exception as error:
+            message = "failed", verdict(error)
+        outbox.send(message)
 
-    def report(record: dict[str, Any]) -> None:
-        if os.getppid() != parent:
-            os._exit(1)
-        outbox.put((job.seed, "record", record))
 
-    try:
-        outbox.put((job.seed, "done", run_one(job, report)))
-    except SelectRLError as error:
-        outbox.put((job.seed, "failed", (str(error), error.exit_code)))
-    except KeyboardInterrupt:
-        os._exit(130)
+def start(job: Job) -> tuple[Any, BaseProcess]:
+    """Start a job in a worker process, and return the end of the pipe that its records come out of."""
+    context = multiprocessing.get_context("spawn")
+    inbox, outbox = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(job, outbox), daemon=True)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is for this process to handle
+    process.start()
+    signal.signal(signal.SIGINT, before)
+    outbox.close()  # so that the end of the worker is the end of the pipe
+    return inbox, process
 
 
 def run_side_by_side(jobs: list[Job], count: int, shown: Bars) -> list[dict[str, Any]]:
@@ -225,36 +256,33 @@ def run_side_by_side(jobs: list[Job], count: int, shown: Bars) -> list[dict[str,
         InputError: the input of a run was wrong.
         RunError: a run failed; the others have ended.
     """
-    context = multiprocessing.get_context("spawn")
-    outbox = context.Queue()
-    waiting, running = list(jobs), {}
-    states: dict[int, dict[str, str]] = {job.seed: {} for job in jobs}
-    by_seed = {job.seed: job for job in jobs}
+    waiting = list(jobs)
+    running: dict[Any, tuple[Job, BaseProcess, dict[str, str]]] = {}
     results: dict[int, dict[str, Any]] = {}
     failures: list[tuple[str, int]] = []
     try:
         while waiting or running:
             while waiting and len(running) < count:
-                job = waiting.pop(0)
-                process = context.Process(target=work, args=(job, outbox, os.getpid()), daemon=True)
-                process.start()
-                running[job.seed] = process
-            try:
-                seed, kind, value = outbox.get(timeout=0.5)
-            except queue.Empty:
-                for seed in [s for s, process in running.items() if process.exitcode not in (None, 0)]:
-                    failures.append((f"seed {seed} was ended from outside (exit code {running.pop(seed).exitcode})", 1))
-                continue
-            if kind == "record":
-                note(shown, by_seed[seed], value, states[seed])
-                continue
-            running.pop(seed).join()
-            if kind == "done":
-                results[seed] = value
-            else:
-                failures.append(value)
+                inbox, process = start(waiting[0])
+                running[inbox] = (waiting.pop(0), process, {})
+            for inbox in cast(list[Any], wait(list(running))):
+                job, process, state = running[inbox]
+                try:
+                    kind, value = inbox.recv()
+                except (EOFError, OSError):
+                    process.join()
+                    code = process.exitcode
+                    kind, value = "failed", (f"seed {job.seed} was ended from outside (exit code {code})", 1)
+                if kind == "record":
+                    note(shown, job, value, state)
+                    continue
+                running.pop(inbox)[1].join()
+                if kind == "done":
+                    results[job.seed] = value
+                else:
+                    failures.append(value)
     finally:
-        for process in running.values():
+        for _, process, _ in running.values():
             process.terminate()
     for sentence, _ in failures[1:]:
         say(sentence)

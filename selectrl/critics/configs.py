@@ -51,11 +51,11 @@ class DualTargetConfig:
         discount: γ; .9 on Point-Robot, .99 elsewhere.
         reward_scale: ρ; 100 on Point-Robot, 5 elsewhere.
         tau: Polyak rate of the target Q and the target policy.
-        target_every: the targets move on every so-manieth step, TD3's delay.
+        target_every: the targets move on every n-th step, TD3's delay.
         smoothing: deviation of TD3's target smoothing noise, in units of the action box [-1, 1].
         smoothing_clip: where that noise is clipped.
         v_target: what V regresses on: ``td_target`` the critic's own y (the wPC reading, default); ``min_target_q``
-            min Q′(s, a) at the data's action; ``min_target_q_policy`` min Q′(s, π(s)), the literal reading of the paper.
+            min Q′(s, a) at the data's action; ``min_target_q_policy`` min Q′(s, π(s)), the paper read literally.
         q_lr: learning rate of the twin Q (Adam).
         v_lr: learning rate of V (Adam).
     """

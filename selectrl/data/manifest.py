@@ -14,12 +14,12 @@ from pathlib import Path
 
 import attrs
 
-import selectrl
 from selectrl.data import json_fields as js
 from selectrl.data.json_fields import Fields, Json
 from selectrl.errors import DataError, InputError
 from selectrl.files import read_json, write_json
 from selectrl.structs import Spec
+from selectrl.version import __version__
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -158,7 +158,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and every installed library that shapes the data."""
-    found = {"python": platform.python_version(), "selectrl": selectrl.__version__}
+    found = {"python": platform.python_version(), "selectrl": __version__}
     for library in LIBRARIES:
         try:
             found[library] = metadata.version(library)

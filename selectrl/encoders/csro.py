@@ -23,9 +23,9 @@ class CsroEncoder(FocalEncoder):
     Two objectives, in this order: the estimator q(z | s, a) is fitted to the row embeddings, then the encoder minimises
     :math:`w_{club} L_{club} + 10\,L_{DML}` with the estimator frozen at its new parameters.
 
-    Differs from CSRO's code in cost alone: the bound over all pairs of rows is computed in its exact linear form, not on
-    an M×M grid, and the context is embedded once per step. What it conditions on, (s, a), is CSRO's choice in all six
-    shipped configurations.
+    Differs from CSRO's code in cost alone: the bound over all pairs of rows is computed in its exact linear form, not
+    on an M×M grid, and the context is embedded once per step. What it conditions on, (s, a), is CSRO's choice in all
+    six shipped configurations.
 
     References:
         Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023; SELECT, AAMAS 2025.

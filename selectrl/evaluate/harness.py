@@ -1,9 +1,9 @@
 """Meta-test: collect context in unseen tasks, update the belief, and score the policy under it.
 
 Context is collected in blocks of exactly one horizon, all worlds (tasks × repeats) in lockstep; an episode that ends
-early restarts inside its block, so that an agent that falls gets no extra context. Before the first block and after each
-one the policy is scored for one episode, without exploration, under the belief's mean; scored episodes never enter the
-context. Starts and noise are keyed by (task, repeat, purpose), the same for every method and amount of context.
+early restarts inside its block, so that an agent that falls gets no extra context. Before the first block and after
+each one the policy is scored for one episode, without exploration, under the belief's mean; scored episodes never enter
+the context. Starts and noise are keyed by (task, repeat, purpose), the same for every method and amount of context.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TestResult:
         tasks: ids of the tested tasks.
         context_steps: environment steps of context before each scored episode, (point,).
         returns: undiscounted raw return of each scored episode, (task, repeat, point).
-        explored: observations of the first repeat's collection, (task, block, time + 1, obs); empty for offline context.
+        explored: observations of the first repeat's collection, (task, block, time + 1, obs); empty if offline.
         scored: observations of the first repeat's scored episodes, (task, point, time + 1, obs); NaN after the end.
     """
 

@@ -39,7 +39,7 @@ def build_agent(experiment: Experiment, spec: Spec, seed: int) -> Agent:
         actor = experiment.actor.build(spec, encoder.latent_dim)
         seeded("policy")
         policy = experiment.actor.policy.build(spec, encoder.latent_dim)
-        return Agent(*(cast(Any, part) for part in (encoder, critic, actor, policy)), tracks=critic.tracks())
+        return Agent(cast(Any, encoder), cast(Any, critic), cast(Any, actor), cast(Any, policy), critic.tracks())
 
 
 def build_phases(experiment: Experiment, agent: Agent) -> tuple[Phase, ...]:

@@ -57,6 +57,11 @@ class Experiment:
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def folder_name(self) -> str:
+        """What its folder is called: the name, and enough of the key to tell it from others of that name."""
+        return f"{self.name}-{self.key[:8]}"
+
+    @property
     def env_name(self) -> str:
         """The registered name of the task family."""
         return str(tag(self.env)).removeprefix("envs.")
@@ -96,7 +101,7 @@ def from_record(record: Any, where: str = "experiment") -> Any:
     """Rebuild a config from :func:`to_record`'s values.
 
     Raises:
-        InputError: a name is unknown, a field is missing or unknown, or a value is refused; the sentence names the place.
+        InputError: a name is unknown, a field is missing or unknown, or a value is refused.
     """
     if isinstance(record, list):
         return tuple(from_record(item, where) for item in record)

@@ -80,7 +80,7 @@ class Run:
     @property
     def collector_name(self) -> str:
         """The registered name of the run's own collector."""
-        return str(tag(self.experiment.collector)).removeprefix("collectors.")
+        return registered_name(self.experiment.collector)
 
     @property
     def dataset(self) -> OfflineDataset:
@@ -147,17 +147,24 @@ class Run:
         before = int(about["total"]) - self.experiment.train.steps
         return agent, int(about["step"]) - before
 
-    def evaluate(self, label: str, collector: CollectorConfig, test: TestConfig) -> Record:
+    def evaluate(
+        self, label: str | None = None, collector: CollectorConfig | None = None, test: TestConfig | None = None
+    ) -> Record:
         """Meta-test the newest checkpoint and write the result below the run.
 
         Args:
-            label: what the result is called.
-            collector: how context is gathered.
-            test: budget, repeats, prior and seed.
+            label: what the result is called; default: the collector's registered name.
+            collector: how context is gathered; default: the run's own.
+            test: budget, repeats, prior and seed; default: the run's own.
 
         Returns:
             The record that was written.
+
+        Raises:
+            InputError: the run has no sound checkpoint, or the folder cannot be written to.
         """
+        collector, test = collector or self.experiment.collector, test or self.experiment.test
+        label = label or registered_name(collector)
         agent, step = self.agent()
         with threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
@@ -285,6 +292,11 @@ class Run:
                     writer.add_scalar(name, value, record["step"])
 
             yield write
+
+
+def registered_name(part: object) -> str:
+    """Return the name under which a part's config is registered, ``proximal``."""
+    return str(tag(part)).partition(".")[2]
 
 
 def summary(result: TestResult, test: TestConfig, horizon: int) -> Record:

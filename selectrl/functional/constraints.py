@@ -33,7 +33,9 @@ def weighted_cloning_loss(
     weight: Float[Tensor, "task batch"],
     scale: Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
-    r"""SELECT's actor loss, Eq. 1 negated: :math:`-\lambda\,\operatorname{mean} Q + \operatorname{mean}_{t,i,d}\, w\,(\pi - a)^2`.
+    r"""SELECT's actor loss, Eq. 1 negated.
+
+    .. math:: -\lambda\,\operatorname{mean} Q + \operatorname{mean}_{t,i,d}\, w\,(\pi - a)^2
 
     Args:
         q: Q₁(s, π(s, z), z).
@@ -57,7 +59,9 @@ def weighted_cloning_loss(
 
 
 def dual_kl(c_policy: Float[Tensor, "task batch"], c_data: Float[Tensor, "task batch"]) -> Float[Tensor, "task batch"]:
-    r"""BRAC's dual estimate of KL(π‖β) per row: :math:`1 + \log(g_\pi + 10^{-8}) - g_\beta,\ g = \operatorname{softplus}(c)`.
+    r"""BRAC's dual estimate of KL(π‖β) per row.
+
+    .. math:: 1 + \log(g_\pi + 10^{-8}) - g_\beta, \qquad g = \operatorname{softplus}(c)
 
     Args:
         c_policy: dual critic at the policy's action.
@@ -77,7 +81,9 @@ def dual_kl(c_policy: Float[Tensor, "task batch"], c_data: Float[Tensor, "task b
 
 
 def magnitude_penalty(c: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
-    r"""The dual critic's penalty in CSRO's and FOCAL's code: :math:`\operatorname{mean}\max(\sqrt{c^2+10^{-8}} - 1, 0)^2`.
+    r"""The dual critic's penalty in CSRO's and FOCAL's code.
+
+    .. math:: \operatorname{mean}\max(\sqrt{c^2+10^{-8}} - 1, 0)^2
 
     Args:
         c: dual critic at actions between the policy's and the data's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -38,9 +39,7 @@ class MLP(nn.Module):
         lead = (members,) if members else ()
         widths = [rows + latent, *hidden]
         self.rows, self.members, self.scalar = rows, members, out == 0
-        self.weights = nn.ParameterList(
-            _uniform((*lead, n_in, n_out), n_out**-0.5) for n_in, n_out in zip(widths, widths[1:], strict=False)
-        )
+        self.weights = nn.ParameterList(_uniform((*lead, n_in, n_out), n_out**-0.5) for n_in, n_out in pairwise(widths))
         self.weights.append(_uniform((*lead, widths[-1], max(out, 1)), head))
         self.biases = nn.ParameterList(nn.Parameter(torch.full((*lead, 1, width), 0.1)) for width in hidden)
         self.biases.append(_uniform((*lead, 1, max(out, 1)), head))
@@ -71,7 +70,7 @@ class MLP(nn.Module):
         for weight, bias in zip(weights[1:], biases[1:], strict=True):
             flat = affine(bias, flat.relu(), weight)
         out = flat.reshape(*flat.shape[:-2], *x.shape[:-1], flat.shape[-1])
-        return cast(Tensor, out.squeeze(-1) if self.scalar else out)
+        return out.squeeze(-1) if self.scalar else out
 
     def __call__(self, x: Tensor, z: Tensor | None = None, members: int | None = None) -> Tensor:
         """Apply the network(s), see :meth:`forward`."""

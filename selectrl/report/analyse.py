@@ -153,7 +153,7 @@ def _summary(row: Row, family: Family) -> Summary:
         iqm_interval=stratified_bootstrap(final.T, iqm, together=True) if several else None,
         context_free=float(first.mean()),
         gain=_effect(final, first, len(scores)),
-        area=area(steps, scores.mean(axis=(0, 1))) if len(steps) > 1 else None,
+        area=area(np.array(steps, float), scores.mean(axis=(0, 1))) if len(steps) > 1 else None,
         offline=float(offline.scores[..., -1].mean()) if offline and offline is not row else None,
         gap=compare(offline, row).effect if offline and offline is not row else None,
     )

@@ -10,19 +10,20 @@ from typing import Any
 
 import attrs
 
-from selectrl import __version__
 from selectrl.files import write_atomically, write_json
 from selectrl.report.analyse import Analysis, Summary
 from selectrl.report.figures import Drawing
-from selectrl.report.ink import FORMATS, render
+from selectrl.report.ink import FORMATS, render, settle
 from selectrl.report.records import Omission
 from selectrl.report.words import notes, order
+from selectrl.version import __version__
 
 SCHEMA = 1
 
 
 def write_figure(drawing: Drawing, folder: Path) -> bytes:
     """Write a figure as PNG, PDF and SVG and its numbers as CSV; return the SVG."""
+    settle(drawing.figure)
     made = {kind: render(drawing.figure, kind) for kind in FORMATS}
     for kind, content in made.items():
         _write(folder / f"{drawing.name}.{kind}", content)

@@ -67,6 +67,7 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
     ax = axes(figure, title="Mean return on the test tasks", across="")
     ax.grid(axis="y", visible=False)
     ax.grid(axis="x")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
     for y, one in enumerate(methods):
         colour = marks[one.row.method].colour
         ax.plot([one.context_free, one.mean], [y, y], color=colour, linewidth=1.2, alpha=0.55)
@@ -190,7 +191,9 @@ _SPREAD = ("mean", "std", "seeds")
 
 def _tested(row: Row) -> tuple[Floats, Floats]:
     """Return (point,) steps that every seed was tested at, and (seed, point) returns."""
-    curves = [dict(run.tested[row.label]) for run in row.runs if row.label in run.tested]
+    part = str(row.evaluation.collector.get("part", "")).rpartition(".")[2]
+    curves = [dict(run.tested.get(row.label) or run.tested.get(part, ())) for run in row.runs]
+    curves = [curve for curve in curves if curve]
     shared = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
     return np.array(shared, dtype=float), np.array([[curve[step] for step in shared] for curve in curves])
 

@@ -89,6 +89,12 @@ def axes(figure: Figure, *, title: str, across: str) -> Axes:
     return ax
 
 
+def settle(figure: Figure) -> None:
+    """Lay the figure out now, once for all the formats that it is rendered in."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def render(figure: Figure, kind: str) -> bytes:
     """Return the file that holds the figure as PNG, PDF or SVG, free of dates; PNG and PDF on white."""
     metadata: dict[str, dict[str, Any]] = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
 import numpy as np
 
 from selectrl.errors import InputError
@@ -32,7 +33,7 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
     Raises:
         InputError: a path does not exist, or no run directory lies at or below it.
     """
-    runs: dict[tuple[str, str, int], Run] = {}
+    runs: dict[tuple[str, str, int], Run] = {}  # by environment, folder and seed
     omissions: list[Omission] = []
     for folder in _folders(paths):
         try:
@@ -41,11 +42,19 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
             omissions.append(Omission(folder, str(error)))
             continue
         omissions += partly
-        first = runs.setdefault((run.env, run.method, run.seed), run)
+        first = runs.setdefault((run.env, run.folder, run.seed), run)
         if first is not run:
-            reason = f"seed {run.seed} of {run.method} is already read from {first.path}; rename one of the folders"
+            reason = f"seed {run.seed} of {run.folder} is already read from {first.path}; rename one of the folders"
             omissions.append(Omission(folder, reason))
-    return [runs[key] for key in sorted(runs)], omissions
+    return sorted(_called(runs.values()), key=lambda run: (run.env, run.method, run.seed)), omissions
+
+
+def _called(runs: Iterable[Run]) -> list[Run]:
+    """Call each method by its experiment's name, or by its folder where two folders of one environment share a name."""
+    folders: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        folders.setdefault((run.env, run.method), set()).add(run.folder)
+    return [run if len(folders[run.env, run.method]) == 1 else attrs.evolve(run, method=run.folder) for run in runs]
 
 
 def _folders(paths: Sequence[Path]) -> list[Path]:
@@ -64,9 +73,11 @@ def _folders(paths: Sequence[Path]) -> list[Path]:
 
 def _run(folder: Path) -> tuple[Run, list[Omission]]:
     """Read one run directory; an ``InputError`` says why it cannot be used."""
-    record = _mapping(read_json(folder / RUN_FILE), RUN_FILE)
+    record = _object(folder / RUN_FILE)
     experiment = _mapping(record.get("experiment"), f"{RUN_FILE}: experiment")
     env = _part(experiment, "env")
+    if not env.replace("_", "").isalnum():
+        raise InputError(f"corrupt: {env!r} is no name of an environment")
     steps = _mapping(experiment.get("train", {}), "train").get("steps")
     tested, speed, reached = _metrics(folder / "metrics.jsonl")
     omissions: list[Omission] = []
@@ -84,14 +95,15 @@ def _run(folder: Path) -> tuple[Run, list[Omission]]:
         progress = f"; training reached step {reached:,}" + (f" of {steps:,}" if isinstance(steps, int) else "")
         raise InputError(f"unfinished: not evaluated with its own collector, {wanted}{progress if reached else ''}")
     try:
-        execution = _mapping(read_json(folder / "execution.json"), "execution.json")
+        execution = _object(folder / "execution.json")
     except InputError as error:
         execution = {}
         omissions.append(Omission(folder / "execution.json", f"{error}; the run itself is kept"))
     run = Run(
         path=folder,
         env=env,
-        method=text(folder.resolve().parent.name if folder.resolve().name.startswith("seed") else record.get("name")),
+        folder=text(folder.resolve().parent.name),
+        method=text(_field(record, "name", str)),
         seed=_field(record, "seed", int),
         experiment=experiment,
         execution=execution,
@@ -120,7 +132,7 @@ def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> str | N
 
 def _evaluation(file: Path, env: str, steps: object) -> Evaluation:
     """Read one evaluation; an ``InputError`` says why it cannot be used."""
-    record = _mapping(read_json(file), file.name)
+    record = _object(file)
     step = record.get("train_step")
     if isinstance(steps, int) and isinstance(step, int) and step < steps:
         raise InputError(f"half-finished: evaluated at step {step:,} of {steps:,}")
@@ -137,8 +149,6 @@ def _evaluation(file: Path, env: str, steps: object) -> Evaluation:
         raise InputError(
             f"corrupt: returns are {returns.shape}, expected ({expected[0]} tasks, repeats, {expected[1]})"
         )
-    if not np.isfinite(returns).all():
-        raise InputError("corrupt: a return is not finite")
     if (np.diff(context_steps) <= 0).any():
         raise InputError("corrupt: context_steps do not increase")
     traces = file.with_suffix(".safetensors")
@@ -183,6 +193,16 @@ def _part(experiment: Bindings, field: str) -> str:
     """Return the registered name of a part, without its registry."""
     part = _field(_mapping(experiment.get(field), f"{RUN_FILE}: {field}"), "part", str)
     return text(part.rpartition(".")[2])
+
+
+def _object(file: Path) -> Bindings:
+    """Read a JSON object whose numbers are all finite."""
+    record = _mapping(read_json(file), file.name)
+    try:
+        json.dumps(record, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"corrupt: {file.name} holds a number that is not finite") from error
+    return record
 
 
 def _mapping(value: Any, name: str) -> Bindings:

@@ -9,12 +9,12 @@ from string import Template
 
 import attrs
 
-from selectrl import __version__
 from selectrl.report import tables
 from selectrl.report.analyse import Analysis, Summary
 from selectrl.report.records import Omission
 from selectrl.report.style import DARK, LIGHT, Mark, variables
 from selectrl.report.words import count, digits_for, join, notes, number, order, sentence
+from selectrl.version import __version__
 
 
 @attrs.frozen(kw_only=True)
@@ -146,4 +146,4 @@ PAIRS = (
 COLLECTORS = (
     "One trained policy, tested with context from each collector. Data of the test tasks are read by “offline” only."
 )
-COST = "Environment steps at test are those of one seed: all tasks and repeats together."
+COST = "Environment steps at test are those of one task and one repeat."

@@ -27,9 +27,6 @@ KINDS = ("before", "explored", "after")
 SHOWN_TASKS = 4
 """Test tasks whose exploration is drawn; more would hide each other."""
 
-HALF_CIRCLE = np.stack([np.cos(np.linspace(0, np.pi, 40)), np.sin(np.linspace(0, np.pi, 40))], axis=1)
-"""The family's forty goals, (task, 2)."""
-
 Paths = list[tuple[int, int, NDArray[np.float32]]]
 """(row of the task, block, (time, 2)) of each path, free of padding."""
 
@@ -128,8 +125,8 @@ CAPTION = (
     "The robot starts at the dot and earns minus its distance to a goal that it is not told. Every test task is a goal "
     "on the half circle (ring, in its colour); grey dots are the goals of training tasks. Before: one scored episode "
     "per test task, a single plain line where they all coincide. Collecting: the episodes that become context, for "
-    f"{SHOWN_TASKS} of the tasks, the earlier the paler. After: one scored episode per test task; a method that has "
-    "found its task ends in the ring of its colour. Paths are of the first seed and repeat, returns are means over all "
+    "some of the tasks, the earlier the paler. After: one scored episode per test task; a method that has found its "
+    "task ends in the ring of its colour. Paths are of the first seed and repeat, returns are means over all "
     "seeds and repeats."
 )
 
@@ -169,10 +166,8 @@ def panel(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
         return
     angle = np.linspace(0, np.pi, 91)
     ax.plot(np.cos(angle), np.sin(angle), color=LIGHT["rule"], linewidth=1)
-    tasks = story.summary.row.evaluation.tasks
-    usual = max(tasks) < len(HALF_CIRCLE) and np.allclose(HALF_CIRCLE[list(tasks)], story.goals, atol=1e-3)
-    if usual:
-        train = np.delete(HALF_CIRCLE, list(tasks), axis=0)
+    train = _train_goals(story)
+    if len(train):
         ax.plot(train[:, 0], train[:, 1], "o", color=LIGHT["muted"], alpha=0.6, markersize=2.2, markeredgewidth=0)
     hues = [along_arc(1 - float(np.arctan2(max(y, 0.0), x)) / np.pi) for x, y in story.goals]
     blocks = 1 + max(block for _, block, _ in story.paths[kind])
@@ -192,6 +187,16 @@ def panel(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
         if alike:
             break
     ax.plot(0, 0, "o", color=LIGHT["ink"], markersize=4)
+
+
+def _train_goals(story: Story) -> Floats:
+    """Return the goals that are not tested, (task, 2): evenly spaced over the half circle, both ends included."""
+    row = story.summary.row
+    bound = row.runs[0].experiment["env"].get("tasks", 40)
+    angle = np.linspace(0, np.pi, bound if isinstance(bound, int) else 0)
+    goals, tested = np.stack([np.cos(angle), np.sin(angle)], axis=1), list(row.evaluation.tasks)
+    fits = max(tested) < len(goals) and np.allclose(goals[tested], story.goals, atol=1e-3)
+    return np.delete(goals, tested, axis=0) if fits else np.zeros((0, 2))
 
 
 def _data(story: Story) -> list[tuple[Any, ...]]:

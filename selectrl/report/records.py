@@ -64,7 +64,8 @@ class Run:
     Attributes:
         path: its directory.
         env: name of the environment, without its registry.
-        method: name of the folder that holds its seeds.
+        folder: name of the folder that holds its seeds.
+        method: what it is called: its experiment's name, or the folder's where two folders share a name.
         seed: the seed.
         experiment: the nested bindings.
         execution: versions, dataset, machine; any of them may be missing.
@@ -76,6 +77,7 @@ class Run:
 
     path: Path
     env: str
+    folder: str
     method: str
     seed: int
     experiment: Bindings
@@ -104,7 +106,7 @@ class Row:
     """One method under one collector: all seeds of one folder that were evaluated under one label.
 
     Attributes:
-        method: the folder's name.
+        method: what its runs are called.
         label: the evaluation's label.
         own: whether this is the collector that the method binds.
         runs: its runs, by seed.

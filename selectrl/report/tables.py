@@ -53,11 +53,12 @@ def collectors(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
     place = {one.row.method: i for i, one in enumerate(analysis.methods)}
     rows = []
     for one in sorted(analysis.summaries, key=lambda one: (place[one.row.method], not one.row.own, one.row.label)):
-        collector = f"{escape(one.row.label)} <small>{escape(arguments(one.row.evaluation.collector))}</small>"
+        own = ' <em class="own">own</em>' if one.row.own else ""
+        bound = f"<small>{escape(arguments(one.row.evaluation.collector))}</small>"
         rows.append(
             [
                 _method(one.row.method, marks),
-                collector + (' <em class="own">own</em>' if one.row.own else ""),
+                f"{escape(one.row.label)}{own}{bound}",
                 _ranged(number(one.mean, digits), interval(one.mean_interval, digits)),
                 number(one.std, digits),
                 number(one.context_free, digits),
@@ -153,7 +154,7 @@ def bindings(rows: Sequence[Row]) -> str:
 
 def arguments(part: Bindings) -> str:
     """Return a part's bindings as ``name value`` pairs."""
-    return ", ".join(f"{name} {_plain(value)}" for name, value in flatten(part) if name != "part")
+    return ", ".join(f"{name} {_plain(value)}" for name, value in flatten(part) if name != "part" and value is not None)
 
 
 def clock(seconds: float | None) -> str:
@@ -238,4 +239,6 @@ def _value(column: Mapping[str, Any], path: str) -> str:
 
 
 def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
     return f"{value:g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)

@@ -54,11 +54,12 @@ def order(analysis: Analysis) -> str:
         return ""
     if len(top) == 1 and all(analysis.sign(top[0], other) > 0 for other in names if other != top[0]):
         few = any(effect.seeds < ENOUGH_SEEDS for effect in effects if effect)
-        others, intervals = (names[1], "the") if len(names) == 2 else ("every other method", "each")
+        others, which = (names[1], "the") if len(names) == 2 else ("every other method", "each")
         where = " in these runs" if few else ""
-        return f"{top[0]} scores above {others}{where}: {intervals} 95% interval of the difference excludes zero."
+        return f"{top[0]} scores above {others}{where}: the 95% interval of {which} difference excludes zero."
     if len(top) == len(names) and all(effects):
-        return f"{join(names)} are tied: {'the' if len(names) == 2 else 'each'} interval of a difference includes zero."
+        which = "the" if len(names) == 2 else "each"
+        return f"{join(names)} are tied: the 95% interval of {which} difference includes zero."
     lower = [name for name in names if name not in top]
     below = f"; {join(lower)} {'is' if len(lower) == 1 else 'are each'} below at least one" if lower else ""
     return f"No method is shown to be above {join(top, 'or')}{below}." if top else "The methods have no clear order."
@@ -82,7 +83,8 @@ def sentence(analysis: Analysis, one: Summary, digits: int) -> str:
     for sign, word in ((1, "above"), (0, "tied with"), (-1, "below")):
         alike = [c for c in comparisons if c.effect and c.effect.sign == sign]
         if alike:
-            said.append(f"It is {word} {join([_against(c, digits) for c in alike])}.")
+            sizes = len(others) <= 3 or sign == 0  # a long list shows names alone; the table of pairs has the sizes
+            said.append(f"It is {word} {join([_against(c, digits) if sizes else c.b for c in alike])}.")
     apart = [c for c in comparisons if c.effect is None]
     if apart:
         said.append(f"It is not compared with {join([f'{c.b} ({c.reason})' for c in apart])}.")
@@ -106,10 +108,10 @@ def notes(analysis: Analysis) -> list[str]:
     said = []
     fewest = min(len(row.seeds) for row in rows)
     if fewest < ENOUGH_SEEDS:
+        read = " Read “above” and “below” as statements about these runs." if len(rows) > 1 else ""
         said.append(
-            f"{count(fewest, 'seed')} {'is' if fewest == 1 else 'are'} few, and intervals over so few come out too "
-            "narrow. Read “above” and “below” as statements about these runs; a claim about the methods takes "
-            f"{ENOUGH_SEEDS} seeds or more."
+            f"With as few as {count(fewest, 'seed')} to a method, intervals come out too narrow.{read} "
+            f"A claim about methods takes {ENOUGH_SEEDS} seeds or more."
         )
     if len({row.seeds for row in rows}) > 1:
         said.append(

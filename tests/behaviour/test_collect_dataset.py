@@ -10,12 +10,13 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+import torch
 
 from selectrl.behaviour.collect import WORK, collect
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.data.store import OfflineDataset
 from selectrl.envs import PointRobotConfig
-from selectrl.errors import FieldError, InputError, RunError
+from selectrl.errors import DataError, FieldError, InputError, RunError
 
 FAMILY = PointRobotConfig(tasks=4)
 TINY = SacBehaviourConfig(
@@ -30,7 +31,7 @@ class Stop(Exception):
 
 def stop_at(step):
     def progress(where):
-        if where.step == step:
+        if where.step >= step:
             raise Stop
 
     return progress
@@ -74,7 +75,7 @@ def test_dataset(whole):
 
 
 def test_warmup_is_uniform_and_kept_as_label_zero(tmp_path):
-    config = attrs.evolve(TINY, warmup=400, keep_warmup=20, first_label=400, last_label=400, steps=420)
+    config = attrs.evolve(TINY, warmup=400, keep_warmup=20, first_label=420, last_label=420, steps=440)
     episodes = OfflineDataset.open(collect(FAMILY, config, tmp_path / "data")).task(1)
     action = episodes.action[episodes.label == 0].numpy().ravel()
     assert action.size == 20 * 20 * 2
@@ -96,14 +97,17 @@ def test_interrupted_at_a_random_step(tmp_path, whole):
     stops = np.random.default_rng().integers(1, TINY.steps, 3)
     for step in stops:
         with pytest.raises(Stop):
-            collect(FAMILY, TINY, tmp_path / "data", save_every=7, progress=stop_at(max(step, 7)))
+            collect(FAMILY, TINY, tmp_path / "data", save_every=7, progress=stop_at(step))
     collect(FAMILY, TINY, tmp_path / "data", save_every=7)
     assert fingerprint(tmp_path / "data") == fingerprint(whole), stops
 
 
 def test_interrupted_while_the_dataset_is_written(tmp_path, whole, monkeypatch):
+    def fail(*_, **__):
+        raise Stop
+
     with monkeypatch.context() as patch:
-        patch.setattr("selectrl.behaviour.collect.write_manifest", lambda *_, **__: (_ for _ in ()).throw(Stop()))
+        patch.setattr("selectrl.behaviour.collect.write_manifest", fail)
         with pytest.raises(Stop):
             collect(FAMILY, TINY, tmp_path / "data")
     steps = []
@@ -114,11 +118,11 @@ def test_interrupted_while_the_dataset_is_written(tmp_path, whole, monkeypatch):
 
 def test_killed(tmp_path, whole):
     code = (
-        "from pathlib import Path; import attrs, sys, torch; torch.set_num_threads(1)\n"
+        "from pathlib import Path\n"
         "from selectrl.behaviour.collect import collect; from selectrl.behaviour.config import SacBehaviourConfig\n"
         "from selectrl.envs import PointRobotConfig\n"
         f"config = SacBehaviourConfig(**{attrs.asdict(TINY)!r})\n"
-        f"collect(PointRobotConfig(tasks=4), config, Path({str(tmp_path / 'data')!r}), save_every=1,"
+        f"collect(PointRobotConfig(tasks=4), config, Path({str(tmp_path / 'data')!r}), save_every=1, threads=1,"
         " progress=lambda where: print(where.step, flush=True))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -129,16 +133,13 @@ def test_killed(tmp_path, whole):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert not (tmp_path / "data" / "manifest.json").exists()
     seen = []
-    collect(FAMILY, TINY, tmp_path / "data", threads=1, progress=seen.append)
-    assert seen[0].step > 77
-    assert fingerprint(tmp_path / "data") == fingerprint(collect(FAMILY, TINY, tmp_path / "again", threads=1))
+    collect(FAMILY, TINY, tmp_path / "data", progress=seen.append)
+    assert not seen or seen[0].step > 77  # a slow reader of the pipe may have let it finish
+    assert fingerprint(tmp_path / "data") == fingerprint(whole)
 
 
 def test_threads_are_put_back(tmp_path):
-    import torch
-
     before = torch.get_num_threads()
     with pytest.raises(Stop):
         collect(FAMILY, TINY, tmp_path / "data", threads=before + 1, progress=stop_at(1))
@@ -172,6 +173,22 @@ def test_missing_episodes_are_refused(tmp_path):
     with pytest.raises(RunError, match="task 0 has 0 episodes of checkpoint 80, expected 3"):
         collect(FAMILY, TINY, tmp_path / "data")
     assert not (tmp_path / "data" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["part_000000080.safetensors", "state.safetensors"])
+def test_damaged_remains_are_refused(tmp_path, name):
+    with pytest.raises(Stop):
+        collect(FAMILY, TINY, tmp_path / "data", progress=stop_at(130))
+    (tmp_path / "data" / WORK / name).write_bytes(b"half")
+    with pytest.raises(RunError, match=rf"{name} cannot be read .*delete"):
+        collect(FAMILY, TINY, tmp_path / "data")
+
+
+def test_a_damaged_dataset_is_not_taken_for_a_complete_one(tmp_path):
+    collect(FAMILY, TINY, tmp_path / "data")
+    (tmp_path / "data" / "task_001.safetensors").write_bytes(b"half")
+    with pytest.raises(DataError, match=r"task 1.*delete"):
+        collect(FAMILY, TINY, tmp_path / "data")
 
 
 def test_unregistered_family(tmp_path):
@@ -210,9 +227,8 @@ def preset(path):
     bindings = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         code = line.split("#")[0].strip()
-        if code:
+        if code.startswith("behaviour.sac."):
             name, value = code.split(" = ")
-            assert name.startswith("behaviour.sac.")
             bindings[name.removeprefix("behaviour.sac.")] = ast.literal_eval(value)
     return SacBehaviourConfig(**bindings), bindings
 
@@ -237,3 +253,9 @@ def test_policies_learn(tmp_path):
     returns = OfflineDataset.open(collect(FAMILY, config, tmp_path / "data")).summary()["mean_return_by_label"]
     assert returns["400"] < -12
     assert returns["1400"] > -7
+
+
+def test_a_checkpoint_right_after_the_warmup(tmp_path):
+    config = attrs.evolve(TINY, period=40, first_label=40, last_label=80, steps=121)
+    manifest = OfflineDataset.open(collect(FAMILY, config, tmp_path / "data")).manifest
+    assert [one.label for one in manifest.tasks[0].returns] == [0, 40, 80]

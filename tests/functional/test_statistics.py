@@ -125,7 +125,7 @@ def test_area_is_a_weighted_mean(y: np.ndarray, shift: float, scale: float) -> N
         (lambda: iqm([1.0, float("nan")]), "NaN or infinity"),
         (lambda: stratified_bootstrap([1.0, 2.0], iqm), r"expected \(stratum, run\)"),
         (lambda: stratified_bootstrap([[1.0], [2.0]], iqm), "two or more runs"),
-        (lambda: stratified_bootstrap([[1.0, 2.0]], iqm, level=95), "level: expected"),
+        (lambda: stratified_bootstrap([[1.0, 2.0]], iqm, level=95.0), "level: expected"),
         (lambda: paired_interval(np.ones(3), np.ones((3, 1))), r"got \(3,\) and \(3, 1\)"),
         (lambda: paired_interval([1.0], [2.0]), "two or more pairs"),
         (lambda: area([0.0, 0.0], [1.0, 2.0]), "strictly increasing"),

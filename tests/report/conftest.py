@@ -74,15 +74,15 @@ def evaluation(robot: Robot, label: str, repeats: int) -> tuple[dict[str, Any], 
         "context_free": returns[..., 0].mean(),
         "area": 0.0,
         "env_steps": {
-            "collection": 0 if label == "offline" else BUDGET * repeats * len(TASKS),
-            "scored": HORIZON * len(CONTEXT) * repeats * len(TASKS),
+            "collection": BUDGET,
+            "scored": HORIZON * len(CONTEXT),
         },
     }
     return record, {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
 
 
 COLLECTORS: dict[str, dict[str, Any]] = {
-    "proximal": {"part": "collectors.proximal", "sigma": 0.2, "clip": 2.5},
+    "proximal": {"part": "collectors.proximal", "sigma": 0.2, "clip": None},
     "non_prior": {"part": "collectors.non_prior", "random_share": 0.5},
     "prior": {"part": "collectors.prior"},
     "offline": {"part": "collectors.offline"},
@@ -102,9 +102,10 @@ def write_run(
     steps: int = 9000,
     execution: dict[str, Any] | None = None,
     encoder: dict[str, Any] | None = None,
+    folder_name: str = "",
 ) -> Path:
     """Write one finished run directory and return it."""
-    folder = root / env / method / f"seed{seed}"
+    folder = root / env / (folder_name or method) / f"seed{seed}"
     (folder / "evaluations").mkdir(parents=True)
     rng = np.random.default_rng([seed, *method.encode()])
     skill = skill + 0.02 * rng.normal()
@@ -113,7 +114,7 @@ def write_run(
         "critic": {"part": "critics.advantage", "gamma": 0.9},
         "actor": {"part": "actors.weighted_bc", "alpha": 2.5},
         "collector": COLLECTORS[own],
-        "env": {"part": f"envs.{env}"},
+        "env": {"part": f"envs.{env}", "tasks": 40},
         "data": {"name": "laptop", "terminals": "true"},
         "train": {"steps": steps, "meta_batch": 16},
         "test": {"protocol": "equal_budget", "repeats": repeats},

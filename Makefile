@@ -1,0 +1,52 @@
+# Everything a fresh machine needs: `make demo` and `make test`. Each makes the environment if it is not there.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+# Without an NVIDIA driver pip is held to the CPU build of torch.
+CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constraints-cpu.txt)
+# One run per core and one thread each; a demo on a laptop must not fight itself.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup demo test test-fast check bench readme clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what the targets do.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.done  ## Make the environment.
+
+.venv/.done: pyproject.toml constraints-cpu.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e ".[dev]"
+	@touch $@
+
+DEMO := --env point_robot --data demo/data
+TRAIN := $(BIN)/selectrl train $(DEMO) --profile laptop --seeds 2 --out demo/runs --set train.steps=4000
+
+demo: setup  ## Collect data, train SELECT, CSRO and FOCAL on Point-Robot, write a report to look at.
+	$(BIN)/selectrl collect $(DEMO) --preset laptop
+	$(TRAIN) --method select --name select --set collectors.proximal.sigma=0.5
+	$(TRAIN) --method csro --name csro
+	$(TRAIN) --method focal --name focal
+	$(BIN)/selectrl report demo/runs --out demo/report
+
+test: setup  ## Run the test suite.
+	$(BIN)/python -m pytest -q -n 2 tests
+
+check: setup  ## What CI checks besides the tests: lint, format, types, layers, docs, README.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/interrogate -q -c pyproject.toml selectrl
+	$(BIN)/python docs/readme.py --check
+
+bench: setup  ## Measure speed and memory, as ratios within one run.
+	$(BIN)/python -m pytest -q bench --benchmark-columns=min,median,rounds --benchmark-sort=name -s
+
+readme: setup  ## Write the README's generated tables anew.
+	$(BIN)/python docs/readme.py
+
+clean:  ## Remove what the targets made.
+	rm -rf .venv demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

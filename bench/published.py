@@ -1,0 +1,75 @@
+"""The library's own CSRO step at Point-Robot's published sizes, on rows made up in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from selectrl.data.rows import RowStore
+from selectrl.data.sampler import Sampler
+from selectrl.data.store import Episodes, OfflineDataset, write_manifest, write_task
+from selectrl.experiment.build import build_agent, build_phases
+from selectrl.gin_edge import build_experiment, shipped_layer
+from selectrl.trainer.engine import Engine
+from selectrl.trainer.loop import needs
+
+
+def stepper(method: str) -> Callable[[], object]:
+    """Return a function that draws a batch and runs one training step of a method, counting its own calls."""
+    layers = [shipped_layer("methods", method), shipped_layer("envs", "point_robot")]
+    experiment = build_experiment(layers, method)
+    family = experiment.env.build()
+    store = made_up_rows(family)
+    agent = build_agent(experiment, family.spec, 0)
+    engine = Engine([agent])
+    phase = build_phases(experiment, agent)[-1]
+    engine.enter(phase)
+    train = experiment.train
+    sampler = Sampler(
+        store,
+        meta_batch=train.meta_batch,
+        replacement=False,
+        sizes={"rl": train.batch, "context": train.context},
+        seed=0,
+    )
+    draws, noise = needs(phase)
+    count = iter(range(10**9))
+
+    def step() -> object:
+        now = next(count)
+        return engine.step(sampler.batch("rl", phase.steps, draws, noise, now), now)
+
+    return step
+
+
+def made_up_rows(family) -> RowStore:  # type: ignore[no-untyped-def]
+    """Uniform random episodes of the family's training tasks, 700 a task as in the published data."""
+    rng = np.random.default_rng(0)
+    spec, episodes = family.spec, 700
+    with tempfile.TemporaryDirectory() as name:
+        folder, entries = Path(name), []
+        for task in family.train_tasks:
+            data = Episodes(
+                rng.uniform(-1, 1, (episodes, spec.horizon + 1, spec.obs)).astype(np.float32),
+                rng.uniform(-1, 1, (episodes, spec.horizon, spec.action)).astype(np.float32),
+                -rng.random((episodes, spec.horizon), dtype=np.float32),
+                np.zeros((episodes, spec.horizon), dtype=bool),
+                np.full(episodes, spec.horizon),
+                np.zeros(episodes, dtype=np.int64),
+            )
+            entries.append(write_task(folder, task, family.parameters[task], data))
+        split = {"train": list(family.train_tasks), "test": []}
+        write_manifest(
+            folder,
+            env="point_robot",
+            env_id=family.env_id,
+            env_config={},
+            spec=spec,
+            tasks=entries,
+            behaviour={},
+            split=split,
+        )
+        return RowStore(OfflineDataset.open(folder), family.train_tasks)

@@ -1,0 +1,70 @@
+"""The plain Python interface: what the command line does, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectrl.experiment.config import Experiment
+from selectrl.gin_edge import build_experiment, shipped_layer, user_layers
+
+if TYPE_CHECKING:
+    from selectrl.experiment.run import Run
+
+
+def compose(
+    method: str,
+    env: str,
+    *,
+    profile: str | None = None,
+    file: Path | str | None = None,
+    settings: Sequence[str] = (),
+) -> Experiment:
+    """Return a shipped method on a shipped environment, with changes laid over it.
+
+    Args:
+        method: name of a method, for example ``select``.
+        env: name of an environment, for example ``point_robot``.
+        profile: name of a profile, for example ``laptop``.
+        file: a gin file of yours.
+        settings: bindings such as ``"encoders.csro.latent_dim=10"``, as ``--set`` takes them.
+
+    Raises:
+        InputError: a name, a binding or a value is wrong.
+    """
+    layers = [shipped_layer("methods", method), shipped_layer("envs", env)]
+    layers += [shipped_layer("profiles", profile)] if profile else []
+    layers += user_layers(Path(file) if file else None, settings)
+    return build_experiment(layers, Path(file).stem if file else method)
+
+
+def train(
+    experiment: Experiment,
+    *,
+    seed: int = 0,
+    data: Path | str = "data",
+    out: Path | str = "runs",
+    threads: int = 1,
+    progress: Callable[[dict[str, Any]], None] = lambda record: None,
+) -> Run:
+    """Train one seed of an experiment, or go on where an earlier call stopped, and return its run.
+
+    Args:
+        experiment: what to train.
+        seed: its seed.
+        data: folder of the datasets.
+        out: folder of the runs.
+        threads: threads that torch may use.
+        progress: called with every record of losses and meta-tests.
+
+    Raises:
+        InputError: the dataset is missing or damaged, or the folder cannot be written to.
+        RunError: a loss is no longer finite.
+    """
+    from selectrl.experiment.run import Execution, Run
+
+    folder = Path(out) / experiment.env_name / experiment.folder_name / f"seed{seed}"
+    run = Run(folder, experiment, seed, Execution(data=Path(data), threads=threads))
+    run.train(progress)
+    return run

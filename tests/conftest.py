@@ -1,0 +1,21 @@
+"""For the whole suite: one thread, run-time shape checks of the maths, and the helpers of this folder importable."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+sys.path.insert(0, str(Path(__file__).parent))  # test modules are imported by path and see no sibling otherwise
+torch.set_num_threads(1)
+
+early = sorted(name for name in sys.modules if name.startswith("selectrl.functional"))
+if early:
+    raise RuntimeError(f"{early} were imported before their shape checks; import them in test modules alone")
+install_import_hook("selectrl.functional", "beartype.beartype")
+
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
+settings.load_profile("suite")

@@ -1,0 +1,207 @@
+"""Small stand-ins for tests: shapes, batches, tiny parts, shipped methods at toy size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from selectrl.actors.configs import BracConfig, SacConfig, WeightedBcConfig
+from selectrl.actors.weights import BinaryConfig, ConstantConfig
+from selectrl.critics.configs import DualTargetConfig, TwinQVConfig
+from selectrl.data.sampler import merge_draws, merge_noise
+from selectrl.encoders.configs import CsroConfig, FocalConfig
+from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.config import Experiment
+from selectrl.gin_edge import build_experiment, shipped_layer, user_layers
+from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
+from selectrl.protocols import Draw, Noise, Phase
+from selectrl.structs import Batch, Latent, Rows, Spec
+from selectrl.trainer.agent import Agent
+
+SPEC = Spec(obs=3, action=2, horizon=5, dynamics_vary=False)
+HIDDEN = (7, 6)
+LATENT = 4
+TASKS = 4
+SIZES = {"rl": 6, "context": 5}
+METHODS = ("select", "csro", "focal", "brac")  # the shipped files, and CSRO's with BRAC switched on
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+def rows(rng: np.random.Generator, *lead: int, spec: Spec = SPEC, fields: Iterable[str] | None = None) -> Rows:
+    """Random transitions of some leading shape; about one in three is terminal; absent fields have width 0."""
+    normal = rng.standard_normal
+    full = {
+        "obs": normal((*lead, spec.obs)),
+        "action": rng.uniform(-1, 1, (*lead, spec.action)),
+        "reward": normal(lead),
+        "next_obs": normal((*lead, spec.obs)),
+        "terminal": (rng.random(lead) < 0.3).astype(float),
+    }
+    wanted = set(full if fields is None else fields)
+    values = {k: v if k in wanted else v[..., :0] for k, v in full.items()}
+    return Rows(**{k: torch.from_numpy(v).float() for k, v in values.items()}, row=torch.zeros(lead, dtype=torch.int64))
+
+
+def batch(
+    draws: Sequence[Draw],
+    noise: Sequence[Noise],
+    *,
+    seed: int = 0,
+    tasks: Sequence[int] = tuple(range(TASKS)),
+    spec: Spec = SPEC,
+    sizes: Mapping[str, int] = SIZES,
+) -> Batch:
+    """A batch with every draw and noise that is asked for, without a latent."""
+    rng = np.random.default_rng(seed)
+    merged = merge_draws(draws)
+    axes = {"task": len(tasks)} | {name: sizes[draw.kind] for name, draw in merged.items()}
+    drawn = {n: rows(rng, len(tasks), axes[n], spec=spec, fields=d.fields) for n, d in merged.items()}
+    noises = {}
+    for name, one in merge_noise(noise).items():
+        shape = [axes[size] if isinstance(size, str) else size for size in one.shape]
+        value = rng.standard_normal(shape) if one.law == "normal" else rng.random(shape)
+        noises[name] = torch.from_numpy(value).float()
+    empty = torch.zeros(len(tasks), 1, 0)
+    return Batch(torch.tensor(tasks), drawn, noises, torch.tensor(0.25), Latent(empty, empty, {}))
+
+
+def phase_batch(phase: Phase, **options: Any) -> Batch:
+    """A batch with all that a phase asks for."""
+    draws = [*phase.draws, *(draw for objective in phase.objectives for draw in objective.draws)]
+    noise = [*phase.noise, *(one for objective in phase.objectives for one in objective.noise)]
+    return batch(draws, noise, **options)
+
+
+def stacked(batches: Sequence[Batch]) -> Batch:
+    """Batches of several seeds as one with a leading seed axis."""
+    return tree_map(lambda *leaves: torch.stack(leaves), *batches)
+
+
+def double(value: Any) -> Any:
+    """The same records and modules in float64; integers stay."""
+    if isinstance(value, nn.Module):
+        return value.double()
+    return tree_map(
+        lambda leaf: leaf.double() if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf, value
+    )
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+GAUSSIAN = TanhGaussianConfig(hidden=HIDDEN, temperature=0.7, log_std_min=-3.0, log_std_max=0.4)
+DETERMINISTIC = DeterministicConfig(hidden=HIDDEN)
+TINY: dict[str, Any] = {
+    "encoders.focal": FocalConfig(latent_dim=LATENT, hidden=HIDDEN, metric_weight=3.0),
+    "encoders.csro": CsroConfig(
+        latent_dim=LATENT, hidden=HIDDEN, club_hidden=HIDDEN, metric_weight=3.0, club_weight=7.0, club_fit_weight=2.0
+    ),
+    "critics.twin_q_v": TwinQVConfig(hidden=HIDDEN, discount=0.8, reward_scale=3.0, tau=0.1),
+    "critics.dual_target": DualTargetConfig(
+        hidden=HIDDEN, discount=0.8, reward_scale=3.0, tau=0.1, smoothing=0.4, smoothing_clip=0.5
+    ),
+    "actors.sac": SacConfig(policy=GAUSSIAN, regulariser=0.02),
+    "actors.brac": BracConfig(
+        policy=GAUSSIAN, regulariser=0.02, dual_hidden=HIDDEN, divergence_init=1.5, divergence_target=0.2
+    ),
+    "actors.weighted_bc": WeightedBcConfig(policy=DETERMINISTIC, alpha=1.7),
+}
+"""Small configs of the registered parts, with constants that differ from one another and from 1."""
+
+
+def tiny(part: str, **changes: Any) -> Any:
+    """A small config of a part, with changes."""
+    return attrs.evolve(TINY[part], **changes)
+
+
+def agent(
+    encoder: Any = TINY["encoders.focal"],
+    critic: Any = TINY["critics.twin_q_v"],
+    actor: Any = TINY["actors.sac"],
+    *,
+    spec: Spec = SPEC,
+    seed: int = 1,
+    scale: float = 0.6,
+) -> Agent:
+    """An agent of the given configs with all parameters, targets included, redrawn from N(0, scale²).
+
+    Target and source differ, and no layer is near 0, so that a term left out of a loss shows.
+    """
+    built = encoder.build(spec)
+    parts = built, critic.build(spec, built.latent_dim), actor.build(spec, built.latent_dim)
+    together = Agent(*parts, actor.policy.build(spec, built.latent_dim), tracks=parts[1].tracks())
+    return scramble(together, seed=seed, scale=scale)
+
+
+def scramble(module: Any, *, seed: int = 0, scale: float = 0.6) -> Any:
+    """Redraw all parameters but scalars from N(0, scale²), each from a stream of its own name; biases are smaller."""
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if parameter.dim():
+                rng, size = np.random.default_rng([seed, *name.encode()]), scale * (0.2 if ".biases." in name else 1.0)
+                parameter.copy_(torch.from_numpy(size * rng.standard_normal(parameter.shape)))
+    return module
+
+
+def constant(net: nn.Module, *values: float) -> None:
+    """Make a network's output constant: all weights 0, the last bias as given (one value per member, or per output)."""
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        last = list(net.biases)[-1]
+        last.copy_(torch.tensor(values, dtype=last.dtype).reshape(last.shape))
+
+
+def weights() -> tuple[Any, ...]:
+    """One config of each weight of the cloning term."""
+    return BinaryConfig(threshold=0.1), ConstantConfig(value=0.6)
+
+
+# --- shipped methods --------------------------------------------------------------------------------------------------
+
+
+def experiment(method: str, *settings: str) -> Experiment:
+    """A shipped method on Point-Robot at toy size."""
+    sizes = [
+        "LATENT_DIM=3",
+        "ENCODER_HIDDEN=(9, 8)",
+        "HIDDEN=(9, 8)",
+        "STEPS=40",
+        "META_BATCH=4",
+        "BATCH=6",
+        "CONTEXT=5",
+    ]
+    name, more = ("csro", ["CONSTRAINED_ACTOR=@actors.brac()"]) if method == "brac" else (method, [])
+    layers = [shipped_layer("methods", name), shipped_layer("envs", "point_robot")]
+    return build_experiment([*layers, *user_layers(None, [*sizes, *more, *settings])], method)
+
+
+def method(name: str, *settings: str, seed: int = 0) -> tuple[Agent, tuple[Phase, ...], Spec]:
+    """Agent, phases and shapes of a shipped method at toy size."""
+    built = experiment(name, *settings)
+    spec = built.env.build().spec
+    together = build_agent(built, spec, seed)
+    return together, build_phases(built, together), spec
+
+
+def method_batches(phase: Phase, spec: Spec, count: int, *, seed: int = 0) -> Iterator[Batch]:
+    """So many different batches for a phase."""
+    for step in range(count):
+        yield phase_batch(phase, seed=1000 * seed + step, spec=spec)
+
+
+def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of all parameters by name."""
+    return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+
+
+def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
+    """Names of the parameters that differ."""
+    return {name for name, value in before.items() if not torch.equal(value, after[name])}

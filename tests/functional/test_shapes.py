@@ -1,0 +1,75 @@
+"""Every function of the maths refuses tensors that would only fit by broadcasting."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+
+from selectrl.functional import constraints, distributions, representation, values
+from selectrl.functional.checks import rank, same_shape
+
+N, A = torch.ones(3, 3), torch.ones(3, 3, 3)  # all axes alike, so that nothing but the rank tells a misfit
+FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must fit one another, and other arguments
+    "bellman_target": ({"reward": N, "terminal": N, "next_value": N}, {"discount": 0.9, "reward_scale": 1.0}),
+    "twin_td_loss": ({"q": A, "target": N}, {}),
+    "value_loss": ({"v": N, "target": N}, {}),
+    "smoothed_action": ({"action": A, "normal": A}, {"scale": 0.2, "clip": 0.5}),
+    "q_scale": ({"q": N}, {"alpha": 1.0}),
+    "weighted_cloning_loss": (
+        {"q": N, "action": A, "data_action": A, "weight": N},
+        {"scale": torch.tensor(1.0)},
+    ),
+    "dual_kl": ({"c_policy": N, "c_data": N}, {}),
+    "magnitude_penalty": ({}, {"c": N}),  # one tensor has nothing to misfit
+    "tanh_gaussian": ({"mean": A, "log_std": A, "normal": A}, {}),
+    "metric_loss": ({"z": N, "task": torch.arange(3)}, {}),
+    "club_moments": ({}, {"raw": torch.ones(3, 3, 4)}),
+    "club_likelihood_loss": ({"rows": A, "mean": A, "variance": A}, {}),
+    "club_bound": ({"rows": A, "mean": A, "variance": A}, {}),
+}
+
+
+def public(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """The functions that a module defines."""
+    found = inspect.getmembers(module, inspect.isfunction)
+    return {name: one for name, one in found if one.__module__ == module.__name__ and not name.startswith("_")}
+
+
+FUNCTIONS = {k: f for m in (representation, values, constraints, distributions) for k, f in public(m).items()}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_is_listed_and_takes_its_good_arguments(name: str) -> None:
+    tensors, others = FIT[name]
+    FUNCTIONS[name](**tensors, **others)
+
+
+@pytest.mark.parametrize(("name", "which"), [(name, which) for name, (tensors, _) in FIT.items() for which in tensors])
+def test_n_against_n_by_1_raises(name: str, which: str) -> None:
+    tensors, others = FIT[name]
+    wrong = tensors | {which: tensors[which][..., None]}
+    with pytest.raises(ValueError, match=r"expected|axes"):  # what a user's process meets, without run-time checks
+        inspect.unwrap(FUNCTIONS[name])(**wrong, **others)
+    with pytest.raises(TypeCheckError):
+        FUNCTIONS[name](**wrong, **others)
+
+
+@pytest.mark.parametrize("name", ["club_bound", "club_likelihood_loss"])
+def test_the_maths_is_checked_at_run_time_in_this_suite(name: str) -> None:
+    with pytest.raises(TypeCheckError):  # the task axis is missing
+        FUNCTIONS[name](N, N, N)
+
+
+def test_messages_name_each_tensor_and_its_shape() -> None:
+    with pytest.raises(ValueError, match=r"one shape, got left \(2,\), right \(2, 1\)"):
+        same_shape(left=torch.ones(2), right=torch.ones(2, 1))
+    with pytest.raises(ValueError, match=r"expected left with 2 axes, got shape \(2,\)"):
+        rank(2, left=torch.ones(2))
+    same_shape(left=torch.ones(2), right=torch.zeros(2))
+    rank(1, left=torch.ones(2), right=torch.ones(5))

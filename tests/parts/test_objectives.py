@@ -1,0 +1,178 @@
+"""Every objective of every registered part against its formula in NumPy float64, in value and in gradient."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from typing import Any
+
+import attrs
+import fakes
+import numpy as np
+import pytest
+import torch
+from oracles import ORACLES, Parameters, mlp, scenes, slopes
+
+from selectrl.actors.weights import BinaryConfig, ConstantConfig
+from selectrl.protocols import Objective, Phase
+from selectrl.registry import ACTORS, CRITICS, ENCODERS, tag
+from selectrl.trainer.agent import Agent, belongs
+
+VARYING = fakes.SPEC._replace(dynamics_vary=True)
+REPEATED = (4, 9, 4, 2)  # a meta-batch with a pair of one task
+
+
+@attrs.frozen(kw_only=True)
+class Composition:
+    """Three parts and the circumstances under which their losses are checked."""
+
+    encoder: Any = fakes.TINY["encoders.focal"]
+    critic: Any = fakes.TINY["critics.twin_q_v"]
+    actor: Any = fakes.TINY["actors.sac"]
+    spec: Any = fakes.SPEC
+    tasks: tuple[int, ...] = (4, 9, 0, 2)
+    multiplier: float | None = None
+
+    def agent(self) -> Agent:
+        agent = fakes.agent(self.encoder, self.critic, self.actor, spec=self.spec).double()
+        if self.multiplier is not None:
+            agent.actor.multiplier.data.fill_(self.multiplier)
+        return agent
+
+
+tiny = fakes.tiny
+BC, DUAL, BRAC = "actors.weighted_bc", "critics.dual_target", tiny("actors.brac")
+SOFT_DETERMINISTIC = tiny("actors.sac", policy=fakes.DETERMINISTIC)
+COMPOSITIONS = {
+    "focal": Composition(),
+    "focal_next_obs": Composition(encoder=tiny("encoders.focal", next_obs=True), actor=SOFT_DETERMINISTIC),
+    "focal_dynamics_vary": Composition(spec=VARYING),
+    "focal_dynamics_vary_without_next_obs": Composition(encoder=tiny("encoders.focal", next_obs=False), spec=VARYING),
+    "focal_repeated_tasks": Composition(tasks=REPEATED),
+    "csro": Composition(encoder=tiny("encoders.csro"), actor=BRAC),
+    "csro_unsquashed": Composition(encoder=tiny("encoders.csro", club_squash=False), actor=BRAC, spec=VARYING),
+    "csro_repeated_tasks": Composition(encoder=tiny("encoders.csro"), tasks=REPEATED),
+    "brac_multiplier_above": Composition(actor=BRAC, multiplier=1e5),
+    "brac_multiplier_below": Composition(actor=BRAC, multiplier=-3.0),
+    "brac_deterministic": Composition(actor=attrs.evolve(BRAC, policy=fakes.DETERMINISTIC)),
+    "brac_on_dual_target": Composition(critic=tiny(DUAL), actor=BRAC),
+    "bc_on_twin_q_v": Composition(actor=tiny(BC)),
+} | {
+    "-".join(("select", v_target, lambda_on, str(tag(weight)).removeprefix("weights."), str(tag(policy))[9:])): (
+        Composition(
+            encoder=tiny("encoders.csro"),
+            critic=tiny(DUAL, v_target=v_target),
+            actor=tiny(BC, lambda_on=lambda_on, weight=weight, policy=policy),
+        )
+    )
+    for v_target, lambda_on, weight, policy in product(
+        ("td_target", "min_target_q", "min_target_q_policy"),
+        ("dataset", "policy"),
+        (BinaryConfig(threshold=0.1), ConstantConfig(value=0.6)),
+        (fakes.DETERMINISTIC, fakes.GAUSSIAN),
+    )
+}
+
+
+def objectives(part: Any) -> tuple[Objective, ...]:
+    """All objectives of a part, those of an encoder's pre-training included."""
+    if hasattr(part, "phases"):
+        return tuple(one for phase in part.phases(Phase(name="rl", steps=1)) for one in phase.objectives)
+    return part.objectives()
+
+
+@cache
+def declared() -> list[tuple[str, str]]:
+    """(part, objective) of every registered encoder, critic and actor."""
+    found = []
+    for registry in (ENCODERS, CRITICS, ACTORS):
+        for entry in registry:
+            name = f"{registry.kind}.{entry.name}"
+            config = fakes.TINY.get(name) or entry.config()
+            part = config.build(fakes.SPEC, *(() if registry is ENCODERS else (fakes.LATENT,)))
+            found += [(name, one.name) for one in objectives(part)]
+    return found
+
+
+@cache
+def cases() -> list[tuple[str, str, str]]:
+    """(composition, part, objective) of all compositions."""
+    found = []
+    for name, composition in COMPOSITIONS.items():
+        agent = composition.agent()
+        parts = {composition.encoder: agent.encoder, composition.critic: agent.critic, composition.actor: agent.actor}
+        found += [(name, str(tag(config)), one.name) for config, part in parts.items() for one in objectives(part)]
+    return found
+
+
+@pytest.mark.parametrize(("part", "objective"), declared())
+def test_every_declared_objective_has_an_oracle_that_a_composition_runs(part: str, objective: str) -> None:
+    assert (part, objective) in ORACLES, f"write an oracle of {part}'s objective {objective!r} in tests/oracles"
+    assert (part, objective) in {case[1:] for case in cases()}, f"no composition here runs {part}'s {objective!r}"
+
+
+def test_no_oracle_is_left_over() -> None:
+    assert set(ORACLES) <= set(declared())
+
+
+@pytest.mark.parametrize(("name", "part", "objective"), cases())
+def test_loss_and_gradient_follow_the_formula(name: str, part: str, objective: str) -> None:
+    composition = COMPOSITIONS[name]
+    agent = composition.agent()
+    owner = {"encoders": agent.encoder, "critics": agent.critic, "actors": agent.actor}[part.partition(".")[0]]
+    chosen = next(one for one in objectives(owner) if one.name == objective)
+    draws = [agent.encoder.context, *chosen.draws]
+    batch = fakes.double(fakes.batch(draws, chosen.noise, seed=3, tasks=composition.tasks, spec=composition.spec))
+    make = scenes(agent, batch, composition.encoder, composition.critic, composition.actor)
+
+    batch = batch._replace(latent=agent.encoder.encode(batch))
+    total = chosen.loss(agent, batch).total
+    assert total.shape == ()
+    assert total.item() == pytest.approx(ORACLES[part, objective](make()), rel=1e-10)
+
+    prefixes = [*chosen.moves, *(["encoder.net"] if chosen is owner.objectives()[0] and owner is agent.critic else [])]
+    moving = {n: p for n, p in agent.named_parameters() if any(belongs(n, prefix) for prefix in prefixes)}
+    gradients = dict(zip(moving, torch.autograd.grad(total, list(moving.values())), strict=True))
+    at = {n: p.detach().numpy().copy() for n, p in agent.named_parameters()}
+    rng = np.random.default_rng(5)
+    directions: list[Parameters] = [
+        {n: rng.standard_normal(p.shape) for n, p in moving.items() if belongs(n, prefix)}
+        for prefix in prefixes
+        for _ in range(2)
+    ]
+    numeric = slopes(lambda live: ORACLES[part, objective](make(live)), at, iter(directions))
+    for direction, slope in zip(directions, numeric, strict=True):
+        exact = sum(float((gradients[n].numpy() * value).sum()) for n, value in direction.items())
+        assert exact == pytest.approx(slope, rel=1e-5, abs=1e-7)
+        assert abs(slope) > 1e-7, f"the loss does not depend on {sorted(direction)}"
+
+
+@pytest.mark.parametrize("name", COMPOSITIONS)
+def test_the_random_cases_reach_both_branches_of_each_clip(name: str) -> None:
+    """An oracle over data that no clip touches would miss a wrong clip."""
+    composition = COMPOSITIONS[name]
+    agent = composition.agent()
+    asked = [one for part in (agent.critic, agent.actor) for one in part.objectives()]
+    draws = [agent.encoder.context, *(draw for one in asked for draw in one.draws)]
+    batch = fakes.double(
+        fakes.batch(
+            draws, [n for one in asked for n in one.noise], seed=3, tasks=composition.tasks, spec=composition.spec
+        )
+    )
+    scene = scenes(agent, batch, composition.encoder, composition.critic, composition.actor)()
+    rl, z = scene.draws["rl"], scene.z()
+    assert 0 < rl.terminal.mean() < 1
+    q = scene.q(scene.held, rl.obs, rl.action, z)
+    assert 0 < (q[0] < q[1]).mean() < 1
+    if hasattr(composition.actor.policy, "temperature"):
+        log_std = scene.policy(scene.held, rl.obs, z, scene.noise["policy"]).log_std
+        assert 0 < (log_std == composition.actor.policy.log_std_max).mean() < 1
+    if "smoothing" in scene.noise:
+        far = np.abs(composition.critic.smoothing * scene.noise["smoothing"]) > composition.critic.smoothing_clip
+        assert 0 < far.mean() < 1
+    if hasattr(composition.actor, "dual_penalty"):
+        c = mlp(scene.held, "actor.dual", np.concatenate((rl.obs, rl.action), -1), z, 0)
+        assert 0 < (np.abs(c) > 1).mean() < 1
+    if hasattr(composition.actor, "weight") and hasattr(composition.actor.weight, "threshold"):
+        above = q[0] - scene.v(scene.held, rl.obs, z) > composition.actor.weight.threshold
+        assert 0 < above.mean() < 1
