@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from selectrl.envs.ids import register
 from selectrl.version import __version__
 
 if TYPE_CHECKING:
     from selectrl.api import compose, train
     from selectrl.experiment.config import Experiment
+
+register()  # Gymnasium knows the ids from here on
 
 __all__ = ["Experiment", "__version__", "compose", "train"]
 

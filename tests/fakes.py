@@ -28,6 +28,7 @@ SPEC = Spec(obs=3, action=2, horizon=5, dynamics_vary=False)
 HIDDEN = (7, 6)
 LATENT = 4
 TASKS = 4
+ROWS = 20
 SIZES = {"rl": 6, "context": 5}
 METHODS = ("select", "csro", "focal", "brac")  # the shipped files, and CSRO's with BRAC switched on
 
@@ -36,7 +37,10 @@ METHODS = ("select", "csro", "focal", "brac")  # the shipped files, and CSRO's w
 
 
 def rows(rng: np.random.Generator, *lead: int, spec: Spec = SPEC, fields: Iterable[str] | None = None) -> Rows:
-    """Random transitions of some leading shape; about one in three is terminal; absent fields have width 0."""
+    """Random transitions of some leading shape; about one in three is terminal; absent fields have width 0.
+
+    Rows are numbered at random from 0 to ``ROWS`` - 1.
+    """
     normal = rng.standard_normal
     full = {
         "obs": normal((*lead, spec.obs)),
@@ -47,7 +51,8 @@ def rows(rng: np.random.Generator, *lead: int, spec: Spec = SPEC, fields: Iterab
     }
     wanted = set(full if fields is None else fields)
     values = {k: v if k in wanted else v[..., :0] for k, v in full.items()}
-    return Rows(**{k: torch.from_numpy(v).float() for k, v in values.items()}, row=torch.zeros(lead, dtype=torch.int64))
+    row = torch.from_numpy(rng.integers(0, ROWS, lead))
+    return Rows(**{k: torch.from_numpy(np.asarray(v)).float() for k, v in values.items()}, row=row)
 
 
 def batch(

@@ -152,9 +152,7 @@ class MetaTest:
             if self.collector.updates(progress, t + 1 == self.horizon):
                 belief = self.agent.encoder.read(state)
                 z = self.collector.latent(belief, latent_normal)
-            if done.any() and t + 1 < self.horizon:
-                seeds = self.noise.seeds("explore", block * self.horizon + t + 1)
-                obs, _ = self.env.reset(seed=seeds, options={"reset_mask": done})
+            obs = self._restart(obs, done, "explore", block * self.horizon + t + 1)
         return state, belief, np.stack(path, 1)
 
     def _score(self, state: Any, belief: Belief) -> tuple[NDArray[np.float64], Floats]:
@@ -172,7 +170,15 @@ class MetaTest:
                 state = self.agent.encoder.step(state, rows, torch.from_numpy(live))
                 belief = self.agent.encoder.read(state)
             live &= ~done
+            obs = self._restart(obs, done, "score_rest", t + 1)  # it steps on unseen: worlds move in lockstep
         return total, np.stack(path, 1)
+
+    def _restart(self, obs: Floats, done: NDArray[np.bool_], purpose: str, episode: int) -> Floats:
+        """Start a new episode where one ended early; return all worlds' observations."""
+        if not done.any() or episode % self.horizon == 0:
+            return obs
+        started: Floats = self.env.reset(seed=self.noise.seeds(purpose, episode), options={"reset_mask": done})[0]
+        return started
 
     def _step(self, obs: Floats, action: Tensor) -> tuple[Rows, Floats, NDArray[np.bool_]]:
         """Step all worlds; return the transitions, the next observations, and where an episode ended."""

@@ -16,7 +16,9 @@ from torch import Tensor
 from selectrl.functional.representation import club_bound, club_likelihood_loss, club_moments, metric_loss
 
 FINITE = st.floats(-2, 2, width=32)
-LATENTS = st.tuples(st.integers(2, 6), st.integers(1, 4)).flatmap(lambda shape: arrays(np.float64, shape, elements=FINITE))
+LATENTS = st.tuples(st.integers(2, 6), st.integers(1, 4)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=FINITE)
+)
 SEEDS = st.integers(0, 10_000)
 
 

@@ -84,7 +84,7 @@ def test_value_loss_is_a_mean_square_that_moves_v_alone(seed: int) -> None:
 
 
 def test_smoothed_action_golden() -> None:
-    # σ = .2, c = .5: .1 + .2 · 1 = .3; .2 · 4 = .8 is clipped to .5, 0 + .5 = .5; .9 + .2 leaves the box and is cut at 1
+    # σ = .2, c = .5: .1 + .2 · 1 = .3; .2 · 4 = .8 is clipped to .5, 0 + .5 = .5; .9 + .2 leaves the box, cut at 1
     action = smoothed_action(torch.tensor([0.1, 0.0, 0.9]), torch.tensor([1.0, 4.0, 1.0]), scale=0.2, clip=0.5)
     torch.testing.assert_close(action, torch.tensor([0.3, 0.5, 1.0]))
 

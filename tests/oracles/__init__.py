@@ -1,8 +1,8 @@
 """The loss of every objective again, in NumPy float64, straight from the formulas and sharing no code with the library.
 
 A module here holds the oracles of one part and adds them with ``@oracle("kind.name", "objective")``. An oracle gets a
-:class:`Scene` and returns the loss. Where the formula stops a gradient it reads ``scene.held`` instead of ``scene.live``,
-so finite differences in ``live`` give the gradient that training must follow.
+:class:`Scene` and returns the loss. Where the formula stops a gradient it reads ``scene.held`` instead of
+``scene.live``, so finite differences in ``live`` give the gradient that training must follow.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def oracle(part: str, *objectives: str) -> Callable[[Oracle], Oracle]:
 
 
 def scenes(agent: Any, batch: Any, encoder: Any, critic: Any, actor: Any) -> Callable[..., Scene]:
-    """Return a maker of scenes of one agent and batch: (live, held) -> Scene; both default to the agent's parameters."""
+    """Return a maker of scenes of one agent and batch, (live, held) -> Scene; both default to the agent's own."""
     now = numbers(agent)
     draws = {
         name: type(rows)(*(field.double().numpy() if field.is_floating_point() else field.numpy() for field in rows))

@@ -52,7 +52,7 @@ COMPOSITIONS = {
     "csro": Composition(encoder=tiny("encoders.csro"), actor=BRAC),
     "csro_unsquashed": Composition(encoder=tiny("encoders.csro", club_squash=False), actor=BRAC, spec=VARYING),
     "csro_repeated_tasks": Composition(encoder=tiny("encoders.csro"), tasks=REPEATED),
-    "brac_multiplier_above": Composition(actor=BRAC, multiplier=1e5),
+    "brac_multiplier_above": Composition(actor=attrs.evolve(BRAC, divergence_max=2.0), multiplier=5.0),
     "brac_multiplier_below": Composition(actor=BRAC, multiplier=-3.0),
     "brac_deterministic": Composition(actor=attrs.evolve(BRAC, policy=fakes.DETERMINISTIC)),
     "brac_on_dual_target": Composition(critic=tiny(DUAL), actor=BRAC),
