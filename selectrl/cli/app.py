@@ -19,6 +19,7 @@ app = App(
     version_flags=["--version"],
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 app.command(inspect.list_parts, name="list")
 app.command(collect.collect, name="collect")

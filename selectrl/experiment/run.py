@@ -25,16 +25,13 @@ from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import MetaTest, TestResult
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.records import SCHEMA, read_record, registered_name, summary
 from selectrl.files import read_json, write_atomically, write_json
-from selectrl.functional.statistics import area, stratified_bootstrap
 from selectrl.protocols import CollectorConfig, TaskFamily
-from selectrl.registry import tag
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import Record, Trainer
-
-SCHEMA = 1
 
 
 @attrs.frozen(kw_only=True)
@@ -292,50 +289,6 @@ class Run:
                     writer.add_scalar(name, value, record["step"])
 
             yield write
-
-
-def registered_name(part: object) -> str:
-    """Return the name under which a part's config is registered, ``proximal``."""
-    return str(tag(part)).partition(".")[2]
-
-
-def summary(result: TestResult, test: TestConfig, horizon: int) -> Record:
-    """Return what a meta-test found as JSON values, with a 95 % interval over repeats within tasks."""
-    final, steps = result.returns[:, :, -1], list(result.context_steps)
-    curve = result.returns.mean((0, 1))
-    low, high = stratified_bootstrap(final, np.mean) if test.repeats > 1 else (float(final.mean()),) * 2
-    return {
-        "budget": test.budget,
-        "block": horizon,
-        "repeats": test.repeats,
-        "prior": test.prior,
-        "tasks": list(result.tasks),
-        "context_steps": steps,
-        "returns": result.returns.tolist(),
-        "return": float(final.mean()),
-        "interval": [float(low), float(high)],
-        "context_free": float(curve[0]),
-        "curve": [float(value) for value in curve],
-        "area": float(area(np.array(steps, float), curve)) if len(steps) > 1 else float(curve[0]),
-        "return_per_task": final.mean(1).tolist(),
-        "return_per_repeat": final.mean(0).tolist(),
-        "env_steps": {"collection": test.budget, "scored": len(steps) * horizon},
-    }
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read a run's experiment.json.
-
-    Raises:
-        InputError: the folder holds no run, or its record is damaged.
-    """
-    path = folder / "experiment.json"
-    if not path.exists():
-        raise InputError(f"{folder} holds no run (no experiment.json); give a run directory like runs/ENV/NAME/seed0")
-    record = read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("seed"), int) or "experiment" not in record:
-        raise InputError(f"{path} is no run's record; restore it or train again")
-    return record
 
 
 @contextmanager

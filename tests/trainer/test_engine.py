@@ -1,0 +1,504 @@
+"""One training step: what moves, what is read when, populations, exact state, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import fakes
+import numpy as np
+import pytest
+import torch
+from oracles import ORACLES, numbers, scenes
+from torch import Tensor, nn
+
+from selectrl.errors import CompositionError
+from selectrl.experiment.build import build_phases
+from selectrl.nets.mlp import MLP
+from selectrl.protocols import Objective, Optim, Phase, Track
+from selectrl.registry import tag
+from selectrl.structs import Batch, Latent, Losses
+from selectrl.trainer.agent import Agent, belongs
+from selectrl.trainer.engine import Engine
+
+METHODS = pytest.mark.parametrize("name", fakes.METHODS)
+ORDER = {
+    "select": ("club", "encoder", "critic", "policy"),
+    "csro": ("club", "encoder", "critic", "value", "policy"),
+    "focal": ("encoder", "critic", "value", "policy"),
+    "brac": ("club", "encoder", "critic", "value", "dual", "dual_1", "dual_2", "policy"),
+}
+MOVES = {
+    "club": {"encoder.club"},
+    "encoder": {"encoder.net"},
+    "critic": {"critic.q_net"},
+    "value": {"critic.v_net"},
+    "dual": {"actor.dual"},
+    "dual_1": {"actor.dual"},
+    "dual_2": {"actor.dual"},
+    "policy": {"policy"},
+}
+"""What the objectives of the shipped methods move, as methods.md has it; SELECT and BRAC add to it below."""
+
+
+def moves(method: str, objective: str) -> set[str]:
+    more = {("select", "critic"): {"critic.v_net"}, ("brac", "policy"): {"actor.multiplier"}}
+    return MOVES[objective] | more.get((method, objective), set())
+
+
+def setting(name: str, *settings: str, seed: int = 0, lr: float | None = None) -> tuple[Agent, Phase, Any]:
+    """A shipped method with scrambled parameters; ``lr`` overrides all learning rates."""
+    agent, (phase,), spec = fakes.method(name, *settings, seed=seed)
+    fakes.scramble(agent, seed=seed)
+    if lr is not None:
+        fast = [
+            attrs.evolve(one, moves={prefix: attrs.evolve(optim, lr=lr) for prefix, optim in one.moves.items()})
+            for one in phase.objectives
+        ]
+        phase = attrs.evolve(phase, objectives=tuple(fast))
+    return agent, phase, spec
+
+
+def below(agent: nn.Module, prefixes: set[str]) -> set[str]:
+    return {name for name, _ in agent.named_parameters() if any(belongs(name, prefix) for prefix in prefixes)}
+
+
+def watched(phase: Phase, watch: Callable[[str, Any, Batch, Losses], Mapping[str, Tensor]]) -> Phase:
+    """The phase with every loss watched; what ``watch`` returns is logged beside its terms."""
+
+    def wrap(objective: Objective) -> Objective:
+        def loss(agent: Any, batch: Batch) -> Losses:
+            losses = objective.loss(agent, batch)
+            return Losses(losses.total, losses.terms | dict(watch(objective.name, agent, batch, losses)))
+
+        return attrs.evolve(objective, loss=loss)
+
+    return attrs.evolve(phase, objectives=tuple(wrap(objective) for objective in phase.objectives))
+
+
+# --- what moves -------------------------------------------------------------------------------------------------------
+
+
+@METHODS
+def test_objectives_stand_in_the_published_order(name: str) -> None:
+    _, phase, _ = setting(name)
+    assert tuple(objective.name for objective in phase.objectives) == ORDER[name]
+
+
+@METHODS
+def test_each_objective_changes_exactly_its_own_prefixes(name: str) -> None:
+    agent, phase, spec = setting(name)
+    batch = fakes.phase_batch(phase, spec=spec)
+    for objective in phase.objectives:
+        engine = Engine([agent])
+        engine.enter(attrs.evolve(phase, objectives=(objective,), tracks=()))
+        before = fakes.snapshot(agent)
+        engine.step(batch, objective.every - 1)
+        assert fakes.changed(before, fakes.snapshot(agent)) == below(agent, moves(name, objective.name)), objective.name
+
+
+@METHODS
+def test_z_is_attached_for_the_encoder_alone_and_all_that_does_not_move_is_frozen(name: str) -> None:
+    agent, phase, spec = setting(name)
+    seen = {}
+
+    def watch(objective: str, agent: Any, batch: Batch, losses: Losses) -> dict[str, Tensor]:
+        free = {n for n, parameter in agent.named_parameters() if parameter.requires_grad}
+        attached = [batch.latent.z, batch.latent.z_next, *batch.latent.features.values()]
+        seen[objective] = (free, {value.requires_grad for value in attached})
+        return {}
+
+    engine = Engine([agent])
+    engine.enter(watched(phase, watch))
+    engine.step(fakes.phase_batch(phase, spec=spec), 1)
+    assert set(seen) == set(ORDER[name])
+    for objective, (free, attached) in seen.items():
+        assert free == below(agent, moves(name, objective))
+        assert attached == {objective in ("club", "encoder")}, objective
+
+
+@METHODS
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_a_step_moves_what_is_due_and_targets_by_their_rate(name: str, step: int) -> None:
+    agent, phase, spec = setting(name)
+    engine = Engine([agent])
+    engine.enter(phase)
+    before = fakes.snapshot(agent)
+    metrics = engine.step(fakes.phase_batch(phase, spec=spec), step)
+    after = fakes.snapshot(agent)
+    due = [one for one in ORDER[name] if name != "select" or one != "policy" or step % 2 == 1]
+    moved = set().union(*(moves(name, one) for one in due))
+    sources = {"critic.v_net"} if name != "select" else {"critic.q_net", "policy"} if step % 2 == 1 else set()
+    copies = {f"targets.{source.replace('.', '_')}": source for source in sources}
+    assert fakes.changed(before, after) == below(agent, moved | set(copies))
+    assert {metric.partition("/")[0] for metric in metrics} == set(due)
+    for target, source in copies.items():
+        for parameter in below(agent, {target}):
+            own = after[source + parameter.removeprefix(target)]
+            torch.testing.assert_close(after[parameter], before[parameter] * 0.995 + 0.005 * own)
+
+
+def test_targets_move_without_any_objective_and_never_by_one() -> None:
+    agent, phase, spec = setting("select")
+    engine = Engine([agent])
+    engine.enter(attrs.evolve(phase, objectives=()))
+    before = fakes.snapshot(agent)
+    for step in range(4):
+        engine.step(fakes.phase_batch(phase, spec=spec), step)
+    assert fakes.changed(before, fakes.snapshot(agent)) == below(agent, {"targets"})
+    own, copied = before["policy.net.weights.0"], before["targets.policy.net.weights.0"]
+    torch.testing.assert_close(agent.targets["policy"].net.weights[0].detach(), own + 0.995**2 * (copied - own))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_an_objective_is_due_on_every_nth_step_counted_from_one(every: int) -> None:
+    agent, phase, spec = setting("focal")
+    policy = attrs.evolve(phase.objectives[-1], every=every)
+    engine = Engine([agent])
+    engine.enter(attrs.evolve(phase, objectives=(policy,)))
+    ran = [bool(engine.step(fakes.phase_batch(phase, spec=spec), step)) for step in range(12)]
+    assert ran == [(step + 1) % every == 0 for step in range(12)]
+
+
+# --- what is read when ------------------------------------------------------------------------------------------------
+
+FACTS: dict[str, dict[str, tuple[set[str], set[str]]]] = {  # objective -> prefixes read after, and before their updates
+    "select": {
+        "club": (set(), {"encoder.net", "encoder.club"}),
+        "encoder": ({"encoder.club"}, {"encoder.net"}),
+        "critic": (set(), {"encoder.net", "critic.q_net", "critic.v_net", "targets.critic_q_net", "targets.policy"}),
+        "policy": ({"critic.q_net"}, {"encoder.net", "critic.v_net", "policy"}),
+    },
+    "csro": {
+        "encoder": ({"encoder.club"}, {"encoder.net"}),
+        "critic": (set(), {"encoder.net", "critic.q_net", "targets.critic_v_net"}),
+        "value": ({"critic.q_net"}, {"encoder.net", "critic.v_net", "policy"}),
+        "policy": ({"critic.q_net"}, {"encoder.net", "policy"}),
+    },
+    "brac": {
+        "value": ({"critic.q_net"}, {"encoder.net", "critic.v_net", "policy"}),
+        "dual": (set(), {"encoder.net", "actor.dual", "policy"}),
+        "policy": ({"critic.q_net", "actor.dual"}, {"encoder.net", "policy", "actor.multiplier"}),
+    },
+}
+
+
+def mixed(before: dict[str, Any], after: dict[str, Any], late: set[str]) -> dict[str, Any]:
+    """Parameters before the step, but those below some prefixes after it."""
+    return {n: after[n] if any(belongs(n, prefix) for prefix in late) else value for n, value in before.items()}
+
+
+@pytest.mark.parametrize(("name", "objective"), [(name, one) for name, facts in FACTS.items() for one in facts])
+def test_each_loss_reads_updated_or_first_parameters_as_published(name: str, objective: str) -> None:
+    """L_club uses the new psi; z is that of the first parameters; V's and the actor's Q are new; D̂ uses the new c."""
+    # the multiplier is used at its bound, because at its own value the divergence cancels out of the logged total
+    bound = ["actors.brac.divergence_max=2.0"] if name == "brac" else []
+    experiment = fakes.experiment(name, *bound)
+    agent, phase, spec = setting(name, *bound, lr=0.05)
+    fakes.double(agent)
+    if name != "select":
+        phase = attrs.evolve(phase, tracks=tuple(attrs.evolve(track, tau=0.5) for track in phase.tracks))
+    engine = Engine([agent])
+    engine.enter(watched(phase, lambda name, agent, batch, losses: {"total": losses.total}))
+    batch = fakes.double(fakes.phase_batch(phase, spec=spec, seed=5))
+    before = numbers(agent)
+    make = scenes(agent, batch, experiment.encoder, experiment.critic, experiment.actor)
+    logged = engine.step(batch, 1)[f"{objective}/total"].item()
+    after = numbers(agent)
+
+    configs = (experiment.encoder, experiment.critic, experiment.actor)
+    oracle = next(ORACLES[key] for key in ((str(tag(config)), objective) for config in configs) if key in ORACLES)
+    new, first = FACTS[name][objective]
+
+    def expected(late: set[str]) -> float:
+        parameters = mixed(before, after, late)
+        return oracle(make(parameters, parameters))
+
+    assert logged == pytest.approx(expected(new), rel=1e-9)
+    for prefix in new | first:  # each fact can fail: reading one prefix at the other time gives another loss
+        other = new ^ {prefix}
+        assert logged != pytest.approx(expected(other), rel=1e-9), prefix
+
+
+@METHODS
+def test_each_loss_sees_what_moved_before_it_and_nothing_that_moves_late(name: str) -> None:
+    agent, phase, spec = setting(name, lr=0.05)
+    seen: dict[str, dict[str, Tensor]] = {}
+
+    def watch(objective: str, agent: Any, batch: Batch, losses: Losses) -> dict[str, Tensor]:
+        seen[objective] = {n: parameter.detach().clone() for n, parameter in agent.named_parameters()}
+        return {}
+
+    engine = Engine([agent])
+    engine.enter(watched(phase, watch))
+    state = fakes.snapshot(agent)
+    engine.step(fakes.phase_batch(phase, spec=spec), 1)
+    seen["end"] = fakes.snapshot(agent)
+    for objective, following in zip(ORDER[name], (*ORDER[name][1:], "end"), strict=True):
+        assert not fakes.changed(state, seen[objective]), objective
+        expected = moves(name, objective) - {"critic.v_net" if name == "select" else ""}
+        if following == "end":
+            expected |= {"critic.v_net", "targets"} if name == "select" else {"targets"}
+        assert fakes.changed(state, seen[following]) == below(agent, expected), objective
+        state = seen[following]
+
+
+def test_the_actors_weight_compares_the_new_q_with_the_old_v() -> None:
+    agent, phase, spec = setting("select", lr=0.1)
+    engine = Engine([agent])
+    engine.enter(phase)
+    batch = fakes.phase_batch(phase, spec=spec, sizes={"rl": 50, "context": 5})
+    rl, z = batch.draws["rl"], agent.encoder.encode(batch).z.detach()
+    old = copy.deepcopy(agent)
+    logged = engine.step(batch, 1)["policy/weight"].item()
+
+    def share(q: Any, v: Any) -> float:
+        advantage = q.critic.q(rl.obs, rl.action, z)[0] - v.critic.v_net(rl.obs, z)
+        return (advantage > 0).float().mean().item()
+
+    assert logged == pytest.approx(share(agent, old))
+    assert len({share(agent, old), share(agent, agent), share(old, old)}) == 3
+
+
+# --- against a plain loop ---------------------------------------------------------------------------------------------
+
+
+def plain_training(agent: Agent, phase: Phase, batches: Sequence[Batch]) -> list[dict[str, float]]:
+    """The loop of the protocols' docstring on the modules themselves, with single-tensor Adam written out."""
+    moments: dict[str, tuple[Tensor, Tensor, int]] = {}
+    parameters = dict(agent.named_parameters())
+
+    def update(prefix: str, optim: Optim, gradients: dict[str, Tensor]) -> None:
+        for name, gradient in gradients.items():
+            if not belongs(name, prefix):
+                continue
+            if optim.name == "sgd":
+                change = optim.lr * gradient
+            else:
+                first, second, count = moments.get(name, (0 * gradient, 0 * gradient, 0))
+                first, second, count = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2, count + 1
+                moments[name] = first, second, count
+                change = optim.lr * (first / (1 - 0.9**count)) / ((second / (1 - 0.999**count)).sqrt() + 1e-8)
+            with torch.no_grad():
+                parameters[name].copy_(parameters[name] - change)
+
+    log = []
+    for step, batch in enumerate(batches):
+        first = copy.deepcopy(agent.encoder)  # z of the step's first parameters, whatever moves meanwhile
+        late, totals = [], {}
+        for objective in phase.objectives:
+            if (step + 1) % objective.every:
+                continue
+            names = sorted(below(agent, set(objective.moves)))
+            encodes = any(belongs(prefix, "encoder") for prefix in objective.moves)
+            latent = first.encode(batch) if encodes else first.encode(batch).detach()
+            losses = objective.loss(agent, batch._replace(latent=latent))
+            own = dict(first.named_parameters())
+            inputs = [parameters[n] for n in names] + [own[n.removeprefix("encoder.")] for n in names if encodes]
+            gradients = torch.autograd.grad(losses.total, inputs, allow_unused=True)
+            summed: dict[str, Tensor] = {}
+            for n, gradient in zip(names + names * encodes, gradients, strict=True):
+                if gradient is not None:
+                    summed[n] = summed.get(n, 0) + gradient
+            totals[objective.name] = losses.total.item()
+            for prefix, optim in objective.moves.items():
+                if optim.late:
+                    late.append((prefix, optim, summed))
+                else:
+                    update(prefix, optim, summed)
+        for pending in late:
+            update(*pending)
+        with torch.no_grad():
+            for track in phase.tracks:
+                if (step + 1) % track.every == 0:
+                    copied = dict(agent.targets[track.source.replace(".", "_")].named_parameters())
+                    for n, parameter in agent.get_submodule(track.source).named_parameters():
+                        copied[n].copy_((1 - track.tau) * copied[n] + track.tau * parameter)
+        log.append(totals)
+    return log
+
+
+@METHODS
+def test_the_engine_equals_a_plain_loop(name: str) -> None:
+    agent, phase, spec = setting(name, lr=0.01)
+    fakes.double(agent)
+    twin, (twin_phase,) = copy.deepcopy(agent), (phase,)
+    twin._target_names = {id(twin.get_submodule(t.source)): t.source.replace(".", "_") for t in phase.tracks}
+    twin_phase = rebound(phase, agent, twin)
+    batches = [fakes.double(batch) for batch in fakes.method_batches(phase, spec, 7)]
+    engine = Engine([agent])
+    engine.enter(watched(phase, lambda name, agent, batch, losses: {"total": losses.total}))
+    ours = [engine.step(batch, step) for step, batch in enumerate(batches)]
+    for metrics, totals in zip(ours, plain_training(twin, twin_phase, batches), strict=True):
+        assert {n: metrics[f"{n}/total"].item() for n in totals} == pytest.approx(totals, rel=1e-8)
+    for n, parameter in agent.named_parameters():
+        torch.testing.assert_close(parameter, dict(twin.named_parameters())[n], rtol=1e-8, atol=1e-10)
+
+
+def rebound(phase: Phase, agent: Agent, twin: Agent) -> Phase:
+    """The phase with losses of the twin's parts in place of the agent's."""
+    ours = {objective.name: objective for part in (twin.encoder, twin.critic, twin.actor) for objective in part.objectives()}
+    objectives = [attrs.evolve(objective, loss=ours[objective.name].loss) for objective in phase.objectives]
+    return attrs.evolve(phase, objectives=tuple(objectives))
+
+
+# --- populations and state --------------------------------------------------------------------------------------------
+
+
+@METHODS
+def test_a_population_equals_its_members_alone(name: str) -> None:
+    steps, seeds = 30, (0, 1, 2)
+    members = [setting(name, seed=seed) for seed in seeds]
+    _, phase, spec = members[0]
+    population = Engine([agent for agent, _, _ in members])
+    population.enter(phase)
+    batches = [list(fakes.method_batches(phase, spec, steps, seed=seed)) for seed in seeds]
+    together = [population.step(fakes.stacked(batch), step) for step, batch in enumerate(zip(*batches, strict=True))]
+    population.sync()
+    for place, seed in enumerate(seeds):
+        agent, phase, _ = setting(name, seed=seed)
+        alone = Engine([agent])
+        alone.enter(phase)
+        for step in range(steps):
+            for term, value in alone.step(batches[place][step], step).items():
+                got = together[step][term][place].item()
+                assert got == pytest.approx(value.item(), rel=1e-4, abs=1e-5), (term, step)
+        synced = fakes.snapshot(members[place][0])
+        for n, parameter in agent.named_parameters():
+            torch.testing.assert_close(synced[n], parameter.detach(), rtol=1e-3, atol=1e-4)
+
+
+@METHODS
+@pytest.mark.parametrize("count", [1, 2])
+def test_training_goes_on_bit_for_bit_after_state_and_load(name: str, count: int) -> None:
+    def engine(seed: int) -> Engine:
+        members = [setting(name, seed=seed + place) for place in range(count)]
+        made = Engine([agent for agent, _, _ in members])
+        made.enter(members[0][1])
+        return made
+
+    _, phase, spec = setting(name)
+    drawn = zip(*(fakes.method_batches(phase, spec, 12, seed=seed) for seed in range(count)), strict=True)
+    batches = [fakes.stacked(batch) if count > 1 else batch[0] for batch in drawn]
+    straight, resumed = engine(0), engine(50)
+    for step in range(7):
+        straight.step(batches[step], step)
+    saved = {n: value.clone() for n, value in straight.state().items()}
+    assert not torch.equal(resumed.state()["agent/policy.net.weights.0"], saved["agent/policy.net.weights.0"])
+    resumed.load(saved)
+    assert resumed.state().keys() == saved.keys()
+    assert not fakes.changed(saved, resumed.state())
+    for step in range(7, 12):
+        ours, theirs = (one.step(batches[step], step) for one in (straight, resumed))
+        assert ours.keys() == theirs.keys()
+        assert not fakes.changed(ours, theirs)
+    assert not fakes.changed(straight.state(), resumed.state())
+    assert fakes.changed(saved, resumed.state())  # what was saved is not what trains on
+
+
+def test_the_state_holds_every_parameter_and_every_optimisers_moments() -> None:
+    agent, phase, spec = setting("brac")
+    engine = Engine([agent])
+    engine.enter(phase)
+    engine.step(fakes.phase_batch(phase, spec=spec), 1)
+    state = engine.state()
+    assert {n for n in state if n.startswith("agent/")} == {f"agent/{n}" for n in agent.state_dict()}
+    for prefix in ("encoder.net", "encoder.club", "critic.q_net", "critic.v_net", "policy", "actor.dual"):
+        for index in range(len(below(agent, {prefix}))):
+            assert {f"optimiser/{prefix}/{index}/{slot}" for slot in ("step", "exp_avg", "exp_avg_sq")} <= state.keys()
+    assert state["optimiser/actor.dual/0/step"] == 3
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def one_sentence(error: pytest.ExceptionInfo[CompositionError], *words: str) -> None:
+    message = str(error.value)
+    assert "\n" not in message
+    assert 20 < len(message) < 250
+    for word in words:
+        assert word in message, message
+
+
+def nothing(agent: Any, batch: Batch) -> Losses:
+    return Losses(torch.zeros(()), {})
+
+
+def objective(name: str, *prefixes: str, **optim: Any) -> Objective:
+    return Objective(name=name, loss=nothing, moves={prefix: Optim(**optim) for prefix in prefixes})
+
+
+def refused(*objectives: Objective, tracks: tuple[Track, ...] = (), buffers: Any = None) -> Any:
+    engine = Engine([setting("csro")[0]])
+    with pytest.raises(CompositionError) as error:
+        engine.enter(Phase(name="rl", steps=1, objectives=objectives, tracks=tracks), buffers)
+    return error
+
+
+def test_a_prefix_that_matches_nothing_is_refused() -> None:
+    one_sentence(refused(objective("first", "critic.nothing")), "first", "critic.nothing")
+    one_sentence(refused(objective("first", "critic.q")), "first", "critic.q")  # no match inside a word
+
+
+@pytest.mark.parametrize(("wide", "narrow"), [("critic", "critic.q_net"), ("encoder", "encoder.net")])
+def test_overlapping_prefixes_are_refused_in_either_order(wide: str, narrow: str) -> None:
+    one_sentence(refused(objective("first", wide), objective("second", narrow)), wide, narrow)
+    one_sentence(refused(objective("first", narrow), objective("second", wide)), wide, narrow)
+    one_sentence(refused(objective("first", wide, narrow)), wide, narrow)
+
+
+def test_two_objectives_that_move_one_part_of_the_encoder_are_refused() -> None:
+    error = refused(objective("first", "encoder.net"), objective("second", "critic.q_net", "encoder.net"))
+    one_sentence(error, "first", "second", "encoder.net")
+
+
+def test_one_prefix_under_two_settings_is_refused() -> None:
+    one_sentence(refused(objective("first", "policy", lr=0.1), objective("second", "policy", lr=0.2)), "policy", "0.2")
+
+
+def test_a_buffer_that_does_not_exist_is_refused() -> None:
+    one_sentence(refused(buffers={"encoder.cache": torch.zeros(1)}), "rl", "encoder.cache")
+    one_sentence(refused(buffers={"encoder.net.weights.0": torch.zeros(1)}), "rl", "encoder.net.weights.0")
+
+
+def test_a_target_of_a_module_that_does_not_exist_is_refused() -> None:
+    parts = setting("csro")[0]
+    with pytest.raises(CompositionError) as error:
+        Agent(parts.encoder, parts.critic, parts.actor, parts.policy, (Track(source="critic.nothing", tau=0.1),))
+    one_sentence(error, "critic.nothing")
+
+
+def test_a_target_that_nobody_declared_is_refused() -> None:
+    agent, _, _ = setting("csro")
+    with pytest.raises(CompositionError) as error:
+        agent.target(agent.policy)
+    one_sentence(error, "TanhGaussianPolicy", "Track")
+
+
+def test_a_phase_that_tracks_what_has_no_copy_is_refused() -> None:
+    one_sentence(refused(tracks=(Track(source="encoder.net", tau=0.1),)), "encoder.net")
+
+
+def test_two_objectives_that_move_one_prefix_late_are_refused() -> None:
+    """The second would overwrite the first one's gradient."""
+    one_sentence(refused(objective("first", "policy", late=True), objective("second", "policy", late=True)), "policy")
+
+
+def test_a_checkpoint_of_another_composition_is_refused() -> None:
+    engine, other = Engine([setting("csro")[0]]), Engine([setting("focal")[0]])
+    with pytest.raises(CompositionError) as error:
+        engine.load(other.state())
+    one_sentence(error, "encoder.club")
+
+
+@pytest.mark.parametrize("odd", ["wider", "broadcastable"])
+def test_a_checkpoint_of_other_sizes_is_refused(odd: str) -> None:
+    engine = Engine([setting("csro")[0]])
+    state = {n: value.clone() for n, value in engine.state().items()}
+    name = "agent/encoder.net.biases.0"  # (1, hidden)
+    state[name] = torch.zeros(1, 100) if odd == "wider" else torch.zeros(1, 1)
+    with pytest.raises(CompositionError) as error:
+        engine.load(state)
+    one_sentence(error, "encoder.net.biases.0")
