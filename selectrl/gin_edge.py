@@ -110,17 +110,25 @@ def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
             raise InputError(f"cannot read {file}: {error}") from error
     for setting in settings:
         path, equals, value = setting.partition("=")
-        if not equals or len(setting.splitlines()) != 1:
+        if not equals or setting.splitlines() != [setting]:
             raise InputError(f"--set {setting!r}: expected path=value, for example --set encoders.csro.latent_dim=10")
         layers.append(Layer(f"--set {setting}", f"{path.strip()} = {_literal(value.strip())}", own=False))
     return layers
 
 
 def as_layer(config: Any) -> Layer:
-    """Return a config of plain values as a layer of bindings, to lay others over it."""
+    """Return a config, parts inside it included, as a layer of bindings: to lay others over it, or to print it."""
     selector = next(name for name, cls in _classes().items() if cls is type(config))
-    lines = [f"{selector}.{f.name} = {getattr(config, f.name)!r}" for f in attrs.fields(type(config))]
-    return Layer(selector, "\n".join(lines), own=True)
+    own, below = [], []
+    for field in attrs.fields(type(config)):
+        value = getattr(config, field.name)
+        if attrs.has(type(value)):
+            layer = as_layer(value)
+            own.append(f"{selector}.{field.name} = @{layer.name}()")
+            below.append(layer.text)
+        else:
+            own.append(f"{selector}.{field.name} = {value!r}")
+    return Layer(selector, "\n".join(own) + "\n" + "".join(f"\n{text}" for text in below), own=True)
 
 
 def build_experiment(layers: Sequence[Layer], name: str) -> Experiment:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-sys.path.insert(0, str(Path(__file__).parent))  # test modules are imported by path and see no sibling otherwise
+sys.path.append(str(Path(__file__).parent))  # test modules are imported by path and see no sibling otherwise
 torch.set_num_threads(1)
 
 early = sorted(name for name in sys.modules if name.startswith("selectrl.functional"))

@@ -19,7 +19,7 @@ from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, DryRun, Json, Set
 from selectrl.cli.screen import Bars, bars, emit, line, say, table, verdict
 from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
-from selectrl.gin_edge import Layer, build_experiment, shipped_layer, user_layers
+from selectrl.gin_edge import Layer, as_layer, build_experiment, shipped_layer, user_layers
 from selectrl.protocols import CollectorConfig
 
 if TYPE_CHECKING:
@@ -133,21 +133,12 @@ def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
 
 
 def show(experiment: Experiment, *, json: bool) -> None:
-    """Print a resolved experiment."""
-    record = to_record(experiment)
+    """Print a resolved experiment: as gin bindings, which a file of the user's may hold, or as its record."""
     if json:
-        emit({"key": experiment.key, "experiment": record})
+        emit({"key": experiment.key, "experiment": to_record(experiment)})
         return
-
-    def lines(value: Any, path: str) -> list[list[str]]:
-        if not isinstance(value, dict):
-            return [[path, str(value)]]
-        head = [[path, f"@{value['part']}"]] if path else []
-        return head + [
-            row for key, one in value.items() if key != "part" for row in lines(one, f"{path}.{key}".strip("."))
-        ]
-
-    table(f"Experiment {experiment.name}, key {experiment.key}", ["binding", "value"], lines(record, ""))
+    line(f"# {experiment.name} on {experiment.env_name}, key {experiment.key}")
+    line(as_layer(experiment).text.strip())
 
 
 def recorded_threads(folder: Path, asked: int | None) -> int | None:
@@ -168,7 +159,8 @@ def run_one(job: Job, report: Any) -> dict[str, Any]:
     from selectrl.experiment.run import Execution, Run
     from selectrl.files import read_json
 
-    execution = Execution(data=job.data, threads=job.threads, tensorboard=job.tensorboard)
+    gin = as_layer(job.experiment).text
+    execution = Execution(data=job.data, threads=job.threads, tensorboard=job.tensorboard, gin=gin)
     run = Run(job.folder, job.experiment, job.seed, execution)
     trained = run.train(report)
     first = Run.open(job.folder, execution).experiment  # collector and test may have been others then

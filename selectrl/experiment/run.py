@@ -42,11 +42,13 @@ class Execution:
         data: folder of datasets.
         threads: threads that torch may use; recorded, because bits depend on it.
         tensorboard: also write TensorBoard event files.
+        gin: the experiment as gin bindings, written beside its record for people to read and change.
     """
 
     data: Path = Path("data")
     threads: int = 1
     tensorboard: bool = False
+    gin: str = ""
 
 
 class Run:
@@ -249,6 +251,8 @@ class Run:
             raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
         else:
             write_json(path, record)
+            if self.execution.gin:
+                write_atomically(self.folder / "config.gin", lambda file: file.write_text(self.execution.gin))
 
     def _execution_record(self) -> dict[str, Any]:
         path = self.folder / "execution.json"
