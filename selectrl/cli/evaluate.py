@@ -50,9 +50,9 @@ def evaluate(
     *runs: Annotated[Path, Parameter(help="Run directories, or folders above them.")],
     collector: Annotated[str | None, Parameter(help="A registered collector; default: the run's own.")] = None,
     budget: Annotated[
-        int | None, Parameter(validator=AT_LEAST_0, help="Environment steps of context per task and repeat.")
+        int | None, AT_LEAST_0, Parameter(help="Environment steps of context per task and repeat.")
     ] = None,
-    repeats: Annotated[int | None, Parameter(validator=AT_LEAST_1, help="Repeats per task.")] = None,
+    repeats: Annotated[int | None, AT_LEAST_1, Parameter(help="Repeats per task.")] = None,
     set_: Sets = (),
     label: Annotated[
         str | None, Parameter(validator=plain_name, help="Name of the result; default: made of what differs.")
@@ -72,12 +72,12 @@ def evaluate(
     words = (("budget", budget), ("repeats", repeats))
     settings = [*(f"test.{name}={value}" for name, value in words if value is not None), *set_]
     plans = [plan(folder, collector, settings, label, threads, data) for folder in find_runs(runs)]
-    results = []
+    results: list[dict[str, Any]] = []
     with bars() as shown:
-        for done, (run, *what) in enumerate(plans):
-            shown.update("evaluate", done, len(plans), str(run.folder), tell=True)
+        for run, *what in plans:
+            shown.update("evaluate", len(results), len(plans), str(run.folder))
             results.append(run.evaluate(*what))
-        shown.update("evaluate", len(plans), len(plans))
+            shown.update("evaluate", len(results), len(plans), str(run.folder), tell=True)
     if json:
         emit({"evaluations": results})
         return

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from selectrl.fields import is_name
 
-AT_LEAST_0, AT_LEAST_1 = Number(gte=0), Number(gte=1)
+
+def whole(kind: Any, tokens: Sequence[Token]) -> int:
+    """Read an int; cyclopts alone would round 1.5 to 2."""
+    word = tokens[0].value
+    if not word.removeprefix("-").isdecimal():
+        raise ValueError(f"expected a whole number, got {word!r}.")
+    return int(word)
+
+
+AT_LEAST_0 = Parameter(converter=whole, validator=Number(gte=0))
+AT_LEAST_1 = Parameter(converter=whole, validator=Number(gte=1))
 
 
 def plain_name(kind: Any, value: Any) -> None:
@@ -33,6 +44,4 @@ DryRun: TypeAlias = Annotated[
         name="--dry-run", negative="", show_default=False, help="Print what would be run, and stop before reading data."
     ),
 ]
-Threads: TypeAlias = Annotated[
-    int | None, Parameter(name="--threads", validator=AT_LEAST_1, help="Threads that torch may use.")
-]
+Threads: TypeAlias = Annotated[int | None, AT_LEAST_1, Parameter(name="--threads", help="Threads that torch may use.")]

@@ -60,11 +60,10 @@ def train(
     env: Annotated[str | None, Parameter(help="A shipped environment, see `selectrl list`.")] = None,
     profile: Annotated[str | None, Parameter(help="A shipped profile: laptop.")] = None,
     set_: Sets = (),
-    seeds: Annotated[int, Parameter(validator=AT_LEAST_1, help="How many seeds: 0, 1, ….")] = 1,
-    seed: Annotated[int | None, Parameter(validator=AT_LEAST_0, help="Train this one seed instead.")] = None,
+    seeds: Annotated[int, AT_LEAST_1, Parameter(help="How many seeds: 0, 1, ….")] = 1,
+    seed: Annotated[int | None, AT_LEAST_0, Parameter(help="Train this one seed instead.")] = None,
     jobs: Annotated[
-        int | None,
-        Parameter(validator=AT_LEAST_1, help="Runs side by side; default: as many as cores, one thread each."),
+        int | None, AT_LEAST_1, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
     ] = None,
     threads: Threads = None,
     data: Data = Path("data"),
