@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from selectrl.cli.inspect import methods
+from selectrl.cli.overview import methods
 from selectrl.experiment.config import Experiment
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, tag
 

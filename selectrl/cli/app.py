@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from selectrl.cli import collect, data, evaluate, inspect, report, train
+from selectrl.cli import collect, data, evaluate, overview, report, train
 from selectrl.cli.screen import say, verdict
 from selectrl.version import __version__
 
@@ -21,13 +21,13 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-app.command(inspect.list_parts, name="list")
+app.command(overview.list_parts, name="list")
 app.command(collect.collect, name="collect")
 app.command(train.train, name="train")
 app.command(evaluate.evaluate, name="evaluate")
 app.command(report.report, name="report")
 app.command(data.app, name="data")
-app.command(inspect.doctor, name="doctor")
+app.command(overview.doctor, name="doctor")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class TwinQVConfig:
-    """SAC-v1's critic.
+class QVConfig:
+    """What critics of a twin Q and a V have in common.
 
     Attributes:
         hidden: widths of the hidden layers.
         discount: γ; .9 on Point-Robot, .99 elsewhere.
         reward_scale: ρ; 100 on Point-Robot, 5 elsewhere.
-        tau: Polyak rate of the target V.
+        tau: Polyak rate of the targets.
         q_lr: learning rate of the twin Q (Adam).
         v_lr: learning rate of V (Adam).
     """
@@ -34,6 +34,11 @@ class TwinQVConfig:
     tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True))
     q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
     v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+
+
+@attrs.frozen(kw_only=True)
+class TwinQVConfig(QVConfig):
+    """SAC-v1's critic; its one target is a copy of V."""
 
     def build(self, spec: Spec, latent_dim: int) -> TwinQVCritic:
         """Build the critic."""
@@ -43,35 +48,23 @@ class TwinQVConfig:
 
 
 @attrs.frozen(kw_only=True)
-class DualTargetConfig:
-    """SELECT's critic.
+class DualTargetConfig(QVConfig):
+    """SELECT's critic; its targets are copies of the twin Q and of the policy.
 
     Attributes:
-        hidden: widths of the hidden layers.
-        discount: γ; .9 on Point-Robot, .99 elsewhere.
-        reward_scale: ρ; 100 on Point-Robot, 5 elsewhere.
-        tau: Polyak rate of the target Q and the target policy.
         target_every: the targets move on every n-th step, TD3's delay.
         smoothing: deviation of TD3's target smoothing noise, in units of the action box [-1, 1].
         smoothing_clip: where that noise is clipped.
         v_target: what V regresses on: ``td_target`` the critic's own y (the wPC reading, default); ``min_target_q``
             min Q′(s, a) at the data's action; ``min_target_q_policy`` min Q′(s, π(s)), the paper read literally.
-        q_lr: learning rate of the twin Q (Adam).
-        v_lr: learning rate of V (Adam).
     """
 
-    hidden: tuple[int, ...] = attrs.field(default=(256, 256, 256), converter=as_tuple, validator=sizes())
-    discount: float = attrs.field(default=0.99, validator=number(0, 1))
-    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True))
-    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True))
     target_every: int = attrs.field(default=2, validator=integer(1))
     smoothing: float = attrs.field(default=0.2, validator=number(0))
     smoothing_clip: float = attrs.field(default=0.5, validator=number(0))
     v_target: str = attrs.field(
         default="td_target", validator=choice("td_target", "min_target_q", "min_target_q_policy")
     )
-    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
-    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
 
     def build(self, spec: Spec, latent_dim: int) -> DualTargetCritic:
         """Build the critic."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from selectrl.functional.values import bellman_target, smoothed_action, twin_td_loss, value_loss
-from selectrl.nets.mlp import MLP, QNetwork
-from selectrl.protocols import Agent, Draw, Noise, Objective, Optim, Policy, Track
+from selectrl.critics.qv import QVNetworks
+from selectrl.functional.values import smoothed_action, twin_td_loss, value_loss
+from selectrl.protocols import Agent, Noise, Objective, Optim, Track
 from selectrl.structs import Batch, Losses, Spec
 
 if TYPE_CHECKING:
     from selectrl.critics.configs import DualTargetConfig
 
 
-class DualTargetCritic(nn.Module):
+class DualTargetCritic(QVNetworks):
     r"""Twin Q on a TD3-style target, and V beside it, in one objective.
 
     .. math:: y = \rho r + (1-d)\,\gamma\big(\min_j Q'_j(s', \tilde a', z') - \tau_\pi\log\pi'\big), \qquad
@@ -32,21 +32,10 @@ class DualTargetCritic(nn.Module):
     """
 
     def __init__(self, config: DualTargetConfig, spec: Spec, latent_dim: int) -> None:
-        super().__init__()
+        super().__init__(config, spec, latent_dim)
         self.config = config
-        self.rows = Draw("rl", "rl")
         shape = ("task", "rl", spec.action)
         self.noise = (Noise("next_policy", "normal", shape), Noise("smoothing", "normal", shape))
-        self.q_net = QNetwork(spec.obs, spec.action, latent_dim, config.hidden)
-        self.v_net = MLP(spec.obs, latent_dim, config.hidden, 0)
-
-    def q(self, obs: Tensor, action: Tensor, z: Tensor, twins: int = 2) -> Tensor:
-        """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""
-        return self.q_net.value(obs, action, z, twins)
-
-    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
-        """Return V(s, z), (task, batch)."""
-        return self.v_net(obs, z)
 
     def td_target(self, agent: Agent, batch: Batch) -> Tensor:
         """Return y, (task, batch), without gradient."""
@@ -56,10 +45,7 @@ class DualTargetCritic(nn.Module):
             sample.action, batch.noise["smoothing"], scale=config.smoothing, clip=config.smoothing_clip
         )
         next_q = agent.target(self.q_net).value(rl.next_obs, action, z_next).amin(0)
-        next_value = next_q - agent.policy.temperature * sample.log_prob
-        return bellman_target(
-            rl.reward, rl.terminal, next_value, discount=config.discount, reward_scale=config.reward_scale
-        )
+        return self.backup(rl, next_q - agent.policy.temperature * sample.log_prob)
 
     def v_regression_target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
         """Return what V regresses on, (task, batch)."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
-
-from selectrl.functional.values import bellman_target, twin_td_loss, value_loss
-from selectrl.nets.mlp import MLP, QNetwork
-from selectrl.protocols import Agent, Draw, Noise, Objective, Optim, Policy, Track
+from selectrl.critics.qv import QVNetworks
+from selectrl.functional.values import twin_td_loss, value_loss
+from selectrl.protocols import Agent, Noise, Objective, Optim, Track
 from selectrl.structs import Batch, Losses, Spec
 
 if TYPE_CHECKING:
     from selectrl.critics.configs import TwinQVConfig
 
 
-class TwinQVCritic(nn.Module):
+class TwinQVCritic(QVNetworks):
     r"""Twin Q on the target of V, and V on the twin's smaller value.
 
     .. math:: y = \rho r + (1-d)\,\gamma \bar V(s', z'), \qquad
@@ -32,28 +30,14 @@ class TwinQVCritic(nn.Module):
     """
 
     def __init__(self, config: TwinQVConfig, spec: Spec, latent_dim: int) -> None:
-        super().__init__()
+        super().__init__(config, spec, latent_dim)
         self.config = config
-        self.rows = Draw("rl", "rl")
         self.policy_noise = Noise("policy", "normal", ("task", "rl", spec.action))
-        self.q_net = QNetwork(spec.obs, spec.action, latent_dim, config.hidden)
-        self.v_net = MLP(spec.obs, latent_dim, config.hidden, 0)
-
-    def q(self, obs: Tensor, action: Tensor, z: Tensor, twins: int = 2) -> Tensor:
-        """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""
-        return self.q_net.value(obs, action, z, twins)
-
-    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
-        """Return V(s, z), (task, batch)."""
-        return self.v_net(obs, z)
 
     def td_loss(self, agent: Agent, batch: Batch) -> Losses:
         """The TD loss of both Q."""
-        rl, config = batch.draws["rl"], self.config
-        next_value = agent.target(self.v_net)(rl.next_obs, batch.latent.z_next)
-        target = bellman_target(
-            rl.reward, rl.terminal, next_value, discount=config.discount, reward_scale=config.reward_scale
-        )
+        rl = batch.draws["rl"]
+        target = self.backup(rl, agent.target(self.v_net)(rl.next_obs, batch.latent.z_next))
         q = self.q(rl.obs, rl.action, batch.latent.z)
         loss = twin_td_loss(q, target)
         return Losses(loss, {"td": loss, "q": q.mean(), "target": target.mean()})

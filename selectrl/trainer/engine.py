@@ -163,7 +163,7 @@ class Engine:
         if self.population:
             with torch.no_grad():
                 for i, agent in enumerate(self.agents):
-                    for name, value in {**dict(agent.named_parameters()), **dict(agent.named_buffers())}.items():
+                    for name, value in agent.state_dict().items():  # a phase's own buffers stay here
                         value.copy_(self.leaves[name][i])
 
     def state(self) -> dict[str, Tensor]:

@@ -21,7 +21,8 @@ def test_noise_is_a_pure_function_of_seed_purpose_task_and_repeat() -> None:
     assert torch.equal(both.uniform("explore", 4, 2), both.uniform("explore", 6, 2)[:, :4])
     assert both.seeds("score", 2)[1:] == one.seeds("score", 2)
     assert all(0 <= seed < 2**31 for seed in both.seeds("score", 2))
-    others = [CommonNoise(4, [(7, 1)]), CommonNoise(3, [(7, 2)]), CommonNoise(3, [(1, 7)])]
+    worlds = [(4, (7, 1)), (3, (7, 2)), (3, (8, 1)), (3, (1, 7))]
+    others = [CommonNoise(seed, [world]) for seed, world in worlds]
     for other in others:
         assert not torch.equal(other.normal("explore", 6, 2), one.normal("explore", 6, 2))
         assert other.seeds("score", 2) != one.seeds("score", 2)

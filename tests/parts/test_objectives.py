@@ -130,7 +130,8 @@ def test_loss_and_gradient_follow_the_formula(name: str, part: str, objective: s
     assert total.shape == ()
     assert total.item() == pytest.approx(ORACLES[part, objective](make()), rel=1e-10)
 
-    prefixes = [*chosen.moves, *(["encoder.net"] if chosen is owner.objectives()[0] and owner is agent.critic else [])]
+    carries_td = owner is agent.critic and objective == objectives(owner)[0].name
+    prefixes = [*chosen.moves, *(["encoder.net"] if carries_td else [])]  # some encoders take its gradient
     moving = {n: p for n, p in agent.named_parameters() if any(belongs(n, prefix) for prefix in prefixes)}
     gradients = dict(zip(moving, torch.autograd.grad(total, list(moving.values())), strict=True))
     at = {n: p.detach().numpy().copy() for n, p in agent.named_parameters()}

@@ -1,0 +1,38 @@
+"""The networks that critics of a twin Q and a V have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from selectrl.functional.values import bellman_target
+from selectrl.nets.mlp import MLP, QNetwork
+from selectrl.protocols import Draw, Policy
+from selectrl.structs import Rows, Spec
+
+if TYPE_CHECKING:
+    from selectrl.critics.configs import QVConfig
+
+
+class QVNetworks(nn.Module):
+    """A twin Q and a V on the RL rows; what they learn is up to the critics built on them."""
+
+    def __init__(self, config: QVConfig, spec: Spec, latent_dim: int) -> None:
+        super().__init__()
+        self.scales = {"discount": config.discount, "reward_scale": config.reward_scale}
+        self.rows = Draw("rl", "rl")
+        self.q_net = QNetwork(spec.obs, spec.action, latent_dim, config.hidden)
+        self.v_net = MLP(spec.obs, latent_dim, config.hidden, 0)
+
+    def q(self, obs: Tensor, action: Tensor, z: Tensor, twins: int = 2) -> Tensor:
+        """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""
+        return self.q_net.value(obs, action, z, twins)
+
+    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
+        """Return V(s, z), (task, batch)."""
+        return self.v_net(obs, z)
+
+    def backup(self, rl: Rows, next_value: Tensor) -> Tensor:
+        """Return the one-step target of the rows, (task, batch), without gradient."""
+        return bellman_target(rl.reward, rl.terminal, next_value, **self.scales)

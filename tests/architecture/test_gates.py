@@ -1,0 +1,203 @@
+"""Each gate of ``make check`` is green on the tree as it is, and red once a violation is planted in a copy of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+#: The commands of ``make check``.
+GATES = {
+    "types": ("mypy",),
+    "layers": ("lint-imports", "--no-cache"),
+    "lint": ("ruff", "check", "."),
+    "format": ("ruff", "format", "--check", "."),
+    "docs": ("interrogate", "-q", "-c", "pyproject.toml", "selectrl"),
+}
+
+HEAD = '"""Planted."""\n\nfrom __future__ import annotations\n\n'
+#: An encoder's config and its registration; what stands for the parts in capitals decides whether the types fit.
+CONFIG = (
+    HEAD
+    + '''import attrs
+
+from selectrl.registry import ENCODERS
+from selectrl.structs import Spec
+
+
+class Half:
+    """Lacks all but this."""
+
+    latent_dim = 5
+
+
+@attrs.frozen(kw_only=True)
+class PlantedConfig:
+    """Planted."""
+
+BODY
+
+ENCODERS.add("planted", PlantedConfig, paper="none", summary="planted")
+'''
+)
+BUILDS_HALF = '''
+    def build(self, spec: Spec) -> Half:
+        """Build half an encoder."""
+        return Half()
+'''
+
+
+@attrs.frozen
+class Violation:
+    """A file that breaks one rule, or lines at the end of one of ours, and what the gate says of it."""
+
+    gate: str
+    path: str
+    text: str
+    says: str
+    code: int = 1
+
+
+VIOLATIONS = {
+    "a text for a number": Violation("types", "nets/planted.py", HEAD + 'width: int = "wide"\n', "nets/planted.py:5"),
+    "a function without types": Violation(
+        "types", "nets/planted.py", HEAD + "def double(x):\n    return 2 * x\n", "is missing a type annotation"
+    ),
+    "a part that builds nothing": Violation(
+        "types",
+        "encoders/planted.py",
+        CONFIG.replace("BODY", ""),
+        'has incompatible type "type[PlantedConfig]"; expected "type[EncoderConfig]"',
+    ),
+    "a part that builds half an encoder": Violation(
+        "types",
+        "encoders/planted.py",
+        CONFIG.replace("BODY", BUILDS_HALF),
+        'has incompatible type "type[PlantedConfig]"; expected "type[EncoderConfig]"',
+    ),
+    "a collector registered as an encoder": Violation(
+        "types",
+        "encoders/planted.py",
+        HEAD
+        + "from selectrl.collectors.configs import OnlineConfig\nfrom selectrl.registry import ENCODERS\n\n"
+        + 'ENCODERS.add("planted", OnlineConfig, paper="none", summary="planted")\n',
+        'has incompatible type "type[OnlineConfig]"; expected "type[EncoderConfig]"',
+    ),
+    **{
+        f"{path} imports {module}": Violation("layers", path, HEAD + f"import {module}  # noqa: F401\n", "BROKEN")
+        for path, module in [
+            ("encoders/planted.py", "selectrl.critics.configs"),
+            ("critics/planted.py", "selectrl.actors.configs"),
+            ("collectors/planted.py", "selectrl.encoders.mean"),
+            ("trainer/planted.py", "selectrl.evaluate.harness"),
+            ("trainer/planted.py", "selectrl.encoders.csro"),
+            ("evaluate/planted.py", "selectrl.trainer.engine"),
+            ("data/planted.py", "selectrl.experiment.config"),
+            ("data/planted.py", "selectrl.nets.mlp"),
+            ("functional/planted.py", "selectrl.protocols"),
+            ("experiment/planted.py", "selectrl.gin_edge"),
+            ("report/planted.py", "selectrl.behaviour.config"),
+            ("behaviour/planted.py", "selectrl.cli.screen"),
+            ("envs/planted.py", "torch"),
+            ("encoders/planted.py", "gin"),
+            ("trainer/planted.py", "gin"),
+            ("experiment/planted.py", "gin"),
+            ("report/planted.py", "gin"),
+            ("cli/planted.py", "gin"),
+            ("functional/planted.py", "gin"),
+        ]
+    },
+    "protocols.py imports gin": Violation("layers", "protocols.py", "\nimport gin  # noqa\n", "BROKEN"),
+    "a module that no layer names": Violation(
+        "layers", "planted.py", HEAD + "import selectrl.encoders.configs  # noqa: F401\n", "planted"
+    ),
+    "an unused import": Violation("lint", "nets/planted.py", HEAD + "import os\n", "F401"),
+    "a print": Violation("lint", "nets/planted.py", HEAD + 'print("here")\n', "T201"),
+    "a pickle": Violation("lint", "nets/planted.py", HEAD + "import pickle\n\nvalue = pickle.loads(b'')\n", "S301"),
+    "an undocumented function": Violation(
+        "lint", "nets/planted.py", HEAD + "def double(x: int) -> int:\n    return 2 * x\n", "D103"
+    ),
+    "a line too long": Violation("lint", "nets/planted.py", HEAD + f"# {120 * 'x'}\n", "E501"),
+    "a crooked line": Violation("format", "nets/planted.py", HEAD + "x = [1,2 ,  3]\n", "1 file would be reformatted"),
+    "a function without a word": Violation(
+        "docs", "nets/planted.py", HEAD + "def double(x: int) -> int:\n    return 2 * x\n", ""
+    ),
+    "a class without a word": Violation("docs", "nets/planted.py", HEAD + "class Thing:\n    pass\n", ""),
+    "a module without a word": Violation("docs", "nets/planted.py", "x = 1\n", ""),
+}
+
+
+Check = Callable[[str], tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the gates read."""
+    folder = tmp_path_factory.mktemp("tree")
+    skipped = shutil.ignore_patterns("__pycache__")
+    for name in ("selectrl", "gin"):
+        shutil.copytree(ROOT / name, folder / name, ignore=skipped)
+    shutil.copy2(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def check(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Check:
+    """Run a gate on the copy; returns its exit code and all that it said."""
+    cache = tmp_path_factory.mktemp("caches") / "mypy"
+    if (ROOT / ".mypy_cache").is_dir():  # warm, if somebody has run mypy here before
+        shutil.copytree(ROOT / ".mypy_cache", cache, ignore_dangling_symlinks=True)
+
+    def check(gate: str) -> tuple[int, str]:
+        program, *arguments = GATES[gate]
+        extra = ["--cache-dir", str(cache)] if gate == "types" else []
+        done = subprocess.run(
+            [str(BIN / program), *arguments, *extra],
+            cwd=tree,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return check
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_is_green(gate: str, check: Check) -> None:
+    code, said = check(gate)
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_is_red_once_violated(name: str, tree: Path, check: Check) -> None:
+    planted = VIOLATIONS[name]
+    path = tree / "selectrl" / planted.path
+    before = path.read_text() if path.exists() else None
+    path.write_text((before or "") + planted.text)
+    try:
+        code, said = check(planted.gate)
+    finally:
+        path.unlink() if before is None else path.write_text(before)
+    assert code == planted.code, f"the gate is green:\n{said}"
+    assert planted.says in said
+
+
+def test_these_are_the_commands_of_make_check() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for command in GATES.values():
+        assert f"\t$(BIN)/{' '.join(command)}\n" in makefile
+
+
+def test_every_gate_has_a_violation() -> None:
+    assert {planted.gate for planted in VIOLATIONS.values()} == set(GATES)

@@ -1,0 +1,197 @@
+"""Rules of the house that no tool checks."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "selectrl"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+GIN_FILES = sorted((ROOT / "gin").rglob("*.gin"))
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def room(name: str) -> list[Path]:
+    found = sorted((PACKAGE / name).rglob("*.py"))
+    assert found
+    return found
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+class TestSizes:
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_no_module_has_over_400_lines(self, path: Path) -> None:
+        assert lines(path) <= 400
+
+    def test_the_median_module_is_short(self) -> None:
+        assert statistics.median(map(lines, MODULES)) <= 130
+
+    def test_the_loop_has_at_most_200_lines(self) -> None:
+        assert lines(PACKAGE / "trainer" / "loop.py") <= 200
+
+    def test_a_protocol_has_at_most_five_methods(self) -> None:
+        for node in classes(PACKAGE / "protocols.py"):
+            if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+                methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+                assert len(methods) <= 5, node.name
+
+
+def classes(path: Path) -> Iterator[ast.ClassDef]:
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef))
+
+
+class TestNames:
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_no_module_is_called_as_one_of_the_standard_library(self, path: Path) -> None:
+        names = {path.stem, path.parent.name} - {"__init__", "__main__"}
+        assert not names & sys.stdlib_module_names
+
+    def test_the_package_itself_is_not(self) -> None:
+        assert PACKAGE.name not in sys.stdlib_module_names
+
+    def test_gin_is_the_library_and_not_our_folder(self) -> None:
+        assert not list((ROOT / "gin").rglob("*.py"))
+        code = "import gin; print(gin.__file__)"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "site-packages" in done.stdout
+
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_every_folder_of_modules_is_a_package(self, path: Path) -> None:
+        assert (path.parent / "__init__.py").is_file()
+
+
+class TestGinFiles:
+    @pytest.mark.parametrize("path", GIN_FILES, ids=relative)
+    def test_begin_with_a_header(self, path: Path) -> None:
+        """Two lines of comment or more: what it is, and where its numbers come from."""
+        text = path.read_text(encoding="utf-8")
+        head = text.partition("\n\n")[0].splitlines()
+        assert len(head) >= 2
+        assert all(line.startswith("# ") for line in head)
+        if path.parent.name != "profiles":
+            assert "Numbers: " in "\n".join(head)
+
+    @pytest.mark.parametrize("path", GIN_FILES, ids=relative)
+    def test_import_nothing_and_end_in_a_newline(self, path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        assert text.endswith("\n")
+        assert not text.endswith("\n\n")
+        assert not re.search(r"^\s*(import|from|include)\b", text, re.MULTILINE)
+        assert max(map(len, text.splitlines())) <= 130
+
+    @pytest.mark.parametrize(
+        "path", [path for path in GIN_FILES if path.parent.name in ("envs", "profiles")], ids=relative
+    )
+    def test_environments_and_profiles_fit_every_method(self, path: Path) -> None:
+        """They bind macros, the loop, the data and the test, and no method's parts."""
+        bound = re.findall(r"^([\w.]+) *=", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert bound
+        for name in bound:
+            assert re.fullmatch(r"[A-Z_]+|(experiment|collection|train|test|data|envs)\b.*", name), name
+            if name.startswith("experiment."):
+                assert name in ("experiment.env", "experiment.data", "experiment.train", "experiment.test")
+
+    def test_lie_in_the_wheel(self) -> None:
+        assert CONFIG["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"] == {"gin": "selectrl/gin"}
+
+
+class TestRooms:
+    @pytest.mark.parametrize(
+        "path", [path for name in ("encoders", "critics", "actors", "functional") for path in room(name)], ids=relative
+    )
+    def test_a_loss_never_leaves_the_device(self, path: Path) -> None:
+        banned = {"item", "cpu", "numpy", "tolist", "cuda"}
+        calls = {
+            node.func.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        }
+        assert not calls & banned
+
+    @pytest.mark.parametrize(
+        "path", [path for name in ("encoders", "critics", "actors", "collectors") for path in room(name)], ids=relative
+    )
+    def test_a_part_makes_no_random_numbers(self, path: Path) -> None:
+        """Draws and noise come with the batch."""
+        assert not re.search(
+            r"torch\.(rand|randn|randint|randperm|normal|manual_seed|bernoulli)\b|np\.random", path.read_text()
+        )
+
+    @pytest.mark.parametrize(
+        "path", [path for name in ("trainer", "data", "evaluate") for path in room(name)], ids=relative
+    )
+    def test_loop_data_and_harness_name_no_method(self, path: Path) -> None:
+        methods = {file.stem for file in GIN_FILES if file.parent.name == "methods"}
+        words = set(re.findall(r"[a-z]+", path.read_text().lower()))
+        assert not words & {*methods, "corro", "offpearl", "pearl", "borel"}
+
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_no_bare_assert_guards_anything(self, path: Path) -> None:
+        assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)]
+
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_no_blanket_ignore(self, path: Path) -> None:
+        text = path.read_text()
+        assert not re.search(r"# type: ignore(?!\[)", text)
+        assert not re.search(r"# noqa(?!: [A-Z]+\d+)", text)
+        assert "# mypy: ignore" not in text
+
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_every_error_raised_is_of_our_tree(self, path: Path) -> None:
+        """Python's own errors are raised where Python's own protocols ask for them, and nowhere else."""
+        ours = {"SelectRLError", "RunError", "InputError", "FieldError", "CompositionError", "DataError"}
+        allowed = {
+            "selectrl/__init__.py": {"AttributeError"},  # module attributes
+            "selectrl/cli/options.py": {"ValueError"},  # how cyclopts learns that a value is wrong
+        }.get(relative(path), set())
+        raised = {
+            node.exc.func.id
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
+        }
+        assert raised <= ours | allowed
+
+
+class TestImportContracts:
+    LAYERS, TORCH, GIN = CONFIG["tool"]["importlinter"]["contracts"]
+
+    def top(self) -> set[str]:
+        """Return every module and package right below ours."""
+        found = {path.stem for path in PACKAGE.glob("*.py")} | {
+            path.parent.name for path in PACKAGE.glob("*/__init__.py")
+        }
+        return found - {"__init__", "__main__"}
+
+    def test_every_module_has_a_layer(self) -> None:
+        named = re.findall(r"selectrl\.(\w+)|(?<![\w.])(\w+)(?![\w.])", " ".join(self.LAYERS["layers"]))
+        assert {one or other for one, other in named} == self.top()
+
+    def test_gin_is_forbidden_everywhere_but_at_the_edge(self) -> None:
+        named = {name.removeprefix("selectrl.") for name in self.GIN["source_modules"]}
+        assert named == self.top() - {"gin_edge"}
+
+    def test_the_rooms_of_one_floor_are_apart(self) -> None:
+        """With ``|`` between them; ``:`` would let them import each other."""
+        rooms = {"encoders", "critics", "actors", "collectors", "envs", "trainer", "evaluate"}
+        floors = [set(re.findall(r"(\w+)(?= *(?:\||$))", layer)) for layer in self.LAYERS["layers"]]
+        assert any(rooms <= floor for floor in floors)
+
+    def test_no_contract_makes_an_exception(self) -> None:
+        for contract in (self.LAYERS, self.TORCH, self.GIN):
+            assert "ignore_imports" not in contract
