@@ -14,6 +14,7 @@ from selectrl.errors import CompositionError
 from selectrl.protocols import Objective, Optim, Phase
 from selectrl.structs import Batch, Latent, Losses
 from selectrl.trainer.agent import Agent, belongs, target_name
+from selectrl.trainer.refusals import check_phase
 
 
 @attrs.frozen
@@ -75,7 +76,7 @@ class Engine:
         """
         self.phase = phase
         self.plans = tuple(self._plan(objective) for objective in phase.objectives)
-        refuse_shared_encoder_moves(phase)
+        check_phase(phase, self.leaves)
         for name, value in (buffers or {}).items():
             if name not in self.leaves or name in self.parameters:
                 raise CompositionError(f"phase {phase.name}: prepare() returned {name!r}, which is no buffer")
@@ -105,7 +106,14 @@ class Engine:
 
     def _call(self, function: Callable[..., Any], moved: Iterable[str], *arguments: Any) -> Any:
         """Run a function of (agent, …) with the moved parameters attached and all others frozen."""
-        values = self.frozen | {name: self.leaves[name] for name in moved}
+        return self._substitute(function, {name: self.leaves[name] for name in moved}, *arguments)
+
+    def _encode(self, moved: Iterable[str], batch: Batch) -> Latent:
+        """Encode on copies: a loss differentiates this graph even when an earlier one has moved the parameters."""
+        return cast(Latent, self._substitute(encode, {name: self.leaves[name].clone() for name in moved}, batch))
+
+    def _substitute(self, function: Callable[..., Any], attached: Mapping[str, Tensor], *arguments: Any) -> Any:
+        values = {**self.frozen, **attached}
 
         def call(values: dict[str, Tensor], *arguments: Any) -> Any:
             return functional_call(self.agent, values, (function, *arguments), tie_weights=False)
@@ -126,7 +134,7 @@ class Engine:
         attached = [plan for plan in due if plan.encodes]
         if self.phase.encodes:
             moved = [name for plan in attached for name in plan.moved if belongs(name, "encoder")]
-            batch = batch._replace(latent=self._call(encode, moved, batch))
+            batch = batch._replace(latent=self._encode(moved, batch))
         cut = batch._replace(latent=batch.latent.detach())
         metrics: dict[str, Tensor] = {}
         late: list[str] = []
@@ -181,11 +189,12 @@ class Engine:
         Raises:
             CompositionError: names or shapes do not match this composition.
         """
-        expected = {f"agent/{name}" for name in self.agent.state_dict()}
-        got = {name for name in state if name.startswith("agent/")}
-        if expected != got:
-            odd = sorted(expected ^ got)[0].removeprefix("agent/")
-            raise CompositionError(f"the checkpoint's parameters differ from this composition's, first at {odd!r}")
+        expected = {f"agent/{name}": self.frozen[name].shape for name in self.agent.state_dict()}
+        got = {name: value.shape for name, value in state.items() if name.startswith("agent/")}
+        odd = sorted(name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name))
+        if odd:
+            first = odd[0].removeprefix("agent/")
+            raise CompositionError(f"the checkpoint's parameters differ from this composition's, first at {first!r}")
         with torch.no_grad():
             for name in got:
                 self.frozen[name.removeprefix("agent/")].copy_(state[name])
@@ -197,22 +206,3 @@ class Engine:
                     _, _, index, slot = name.split("/")
                     slots.setdefault(int(index), {})[slot] = value.clone()
             optimiser.load_state_dict({"state": slots, "param_groups": own["param_groups"]})
-
-
-def refuse_shared_encoder_moves(phase: Phase) -> None:
-    """Refuse two objectives of a phase that move the same part of the encoder, whose graph both would need.
-
-    Raises:
-        CompositionError: they do.
-    """
-    owners: dict[str, str] = {}
-    for objective in phase.objectives:
-        for prefix in objective.moves:
-            if not belongs(prefix, "encoder"):
-                continue
-            for other, owner in owners.items():
-                if belongs(prefix, other) or belongs(other, prefix):
-                    raise CompositionError(
-                        f"objectives {owner} and {objective.name} both move {prefix!r}; merge them into one objective"
-                    )
-            owners[prefix] = objective.name

@@ -138,7 +138,7 @@ class TestRooms:
     )
     def test_loop_data_and_harness_name_no_method(self, path: Path) -> None:
         methods = {file.stem for file in GIN_FILES if file.parent.name == "methods"}
-        words = set(re.findall(r"[a-z]+", path.read_text().lower()))
+        words = set(re.findall(r"[a-z]+", path.read_text().lower().replace("index_select", "")))
         assert not words & {*methods, "corro", "offpearl", "pearl", "borel"}
 
     @pytest.mark.parametrize("path", MODULES, ids=relative)
@@ -159,6 +159,8 @@ class TestRooms:
         allowed = {
             "selectrl/__init__.py": {"AttributeError"},  # module attributes
             "selectrl/cli/options.py": {"ValueError"},  # how cyclopts learns that a value is wrong
+            "selectrl/envs/worlds.py": {"ValueError", "ResetNeeded", "InvalidAction"},  # as Gymnasium's own
+            "selectrl/functional/checks.py": {"ValueError"},  # as torch's own
         }.get(relative(path), set())
         raised = {
             node.exc.func.id

