@@ -231,6 +231,17 @@ def test_a_per_step_belief_is_not_fed_after_the_end_of_a_scored_episode() -> Non
     np.testing.assert_array_equal(live, [[True, True, False, False, False], [True] * 5])
 
 
+def test_a_belief_that_is_read_now_and_then_takes_in_every_step_all_the_same() -> None:
+    class EverySecond(Collecting):
+        def updates(self, progress: float, block_end: bool) -> bool:
+            self.asked.append((progress, block_end))
+            return block_end or len(self.asked) % HORIZON in (2, 4)
+
+    _, encoder = meta_test(EverySecond(), blocks=1, repeats=1, tasks=(0,))
+    start, scored, collected, scored_again = [0], [2, 4], [2, 4, 5], [7, 9]
+    assert [len(state.seen) for state in encoder.reads] == start + scored + collected + scored_again
+
+
 def test_scoring_spends_no_budget() -> None:
     collector = Collecting(every_step=True)
     meta_test(collector, blocks=2)

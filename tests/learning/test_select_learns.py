@@ -9,11 +9,26 @@ from selectrl.api import compose, train
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.store import Episodes, write_manifest, write_task
 
-SETTINGS = """encoders.csro.hidden=(64,64) encoders.csro.club_hidden=(64,64) critics.dual_target.hidden=(64,64)
-    policies.deterministic.hidden=(64,64) encoders.csro.lr=1e-3 encoders.csro.club_lr=1e-3 critics.dual_target.q_lr=1e-3
-    critics.dual_target.v_lr=1e-3 actors.weighted_bc.lr=1e-3 critics.dual_target.tau=0.02 train.steps=1500
-    train.meta_batch=10 train.batch=64 train.context=64 train.test_every=1500 test.repeats=2 test.budget=100
-    data.name=scripted""".split()
+SETTINGS = [
+    "encoders.csro.hidden=(64,64)",
+    "encoders.csro.club_hidden=(64,64)",
+    "critics.dual_target.hidden=(64,64)",
+    "policies.deterministic.hidden=(64,64)",
+    "encoders.csro.lr=1e-3",
+    "encoders.csro.club_lr=1e-3",
+    "critics.dual_target.q_lr=1e-3",
+    "critics.dual_target.v_lr=1e-3",
+    "actors.weighted_bc.lr=1e-3",
+    "critics.dual_target.tau=0.02",
+    "train.steps=1500",
+    "train.meta_batch=10",
+    "train.batch=64",
+    "train.context=64",
+    "train.test_every=1500",
+    "test.repeats=2",
+    "test.budget=100",
+    "data.name=scripted",
+]
 
 
 def scripted_data(folder, family, rng):
