@@ -130,8 +130,8 @@ class Phase:
         draws: rows that ``encode`` reads.
         noise: noise that ``encode`` reads.
         encodes: whether the encoder runs at all in this phase.
-        prepare: (agent, training data, generator) -> values of non-persistent buffers, on entering the phase; pure, so
-            that a resumed run simply runs it again.
+        prepare: (agent, training data, generator) -> values of non-persistent buffers, on entering the phase; pure, and
+            of parameters that the phase does not move, so that a resumed run simply runs it again.
     """
 
     name: str
@@ -234,7 +234,7 @@ class ContextCollector(Protocol):
     offline: bool  #: context is drawn from the task's stored data instead of being collected
 
     def latent(self, belief: Belief, normal: Tensor) -> Tensor:
-        """Return the z to act under, (world, latent); normal (world, latent) is redrawn each episode."""
+        """Return the z to act under, (world, latent); normal (world, latent) is redrawn each block."""
         ...
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, normal: Tensor, uniform: Tensor, progress: float) -> Tensor:

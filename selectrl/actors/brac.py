@@ -51,7 +51,7 @@ class BracActor(SacActor):
         rl, z = batch.draws[rows], batch.latent.z
         action = agent.policy.sample(rl.obs, z, batch.noise[noise]).action
         estimate = dual_kl(self.c(rl.obs, action, z), self.c(rl.obs, rl.action, z)).mean()
-        mixed = action + batch.noise[mix] * (rl.action - action)
+        mixed = action + batch.noise[mix][..., None] * (rl.action - action)
         penalty = magnitude_penalty(self.c(rl.obs, mixed, z))
         return Losses(self.brac.dual_penalty * penalty - estimate, {"estimate": estimate, "penalty": penalty})
 
@@ -74,7 +74,7 @@ class BracActor(SacActor):
             loss=partial(self.dual_loss, rows=rows, noise=noise, mix=mix),
             moves={"actor.dual": Optim(lr=self.brac.dual_lr)},
             draws=(Draw(rows, "rl", ("obs", "action")) if step else self.rows,),
-            noise=(Noise(noise, "normal", ("task", rows, self.action)), Noise(mix, "uniform", ("task", rows, 1))),
+            noise=(Noise(noise, "normal", ("task", rows, self.action)), Noise(mix, "uniform", ("task", rows))),
         )
 
     def objectives(self) -> tuple[Objective, ...]:

@@ -107,7 +107,7 @@ class MetaTest:
         latent_normal = self.noise.normal("latent", self.blocks, self.agent.encoder.latent_dim)
         returns, scored, explored = [], [], []
         for block in range(self.blocks + 1):
-            total, path = self._score(state, belief)
+            total, path = self._score(block, state, belief)
             returns.append(total)
             scored.append(path)
             if block == self.blocks:
@@ -155,7 +155,7 @@ class MetaTest:
             obs = self._restart(obs, done, "explore", block * self.horizon + t + 1)
         return state, belief, np.stack(path, 1)
 
-    def _score(self, state: Any, belief: Belief) -> tuple[NDArray[np.float64], Floats]:
+    def _score(self, block: int, state: Any, belief: Belief) -> tuple[NDArray[np.float64], Floats]:
         """Score one episode; return each world's return, and the first repeat's observations."""
         total = np.zeros(len(self.worlds))
         live = np.ones(len(self.worlds), dtype=bool)
@@ -164,12 +164,12 @@ class MetaTest:
         for t in range(self.horizon):
             action = self.agent.policy.mode(torch.from_numpy(obs), belief.z)
             rows, obs, done = self._step(obs, action)
-            total += rows.reward.double().numpy() * live
+            total += np.where(live, rows.reward.double().numpy(), 0.0)
             path.append(np.where(live[:, None], obs, np.nan).astype(np.float32)[:: self.config.repeats])
-            if self.collector.updates((t + 1) / self.horizon, block_end=False):  # a filter goes on, on its own copy
-                state = self.agent.encoder.step(state, rows, torch.from_numpy(live))
+            state = self.agent.encoder.step(state, rows, torch.from_numpy(live))  # a filter goes on, on its own copy
+            if self.collector.updates(block / max(self.blocks, 1), block_end=False):
                 belief = self.agent.encoder.read(state)
-            live &= ~done
+            live = live & ~done
             obs = self._restart(obs, done, "score_rest", t + 1)  # it steps on unseen: worlds move in lockstep
         return total, np.stack(path, 1)
 

@@ -54,7 +54,12 @@ class MLP(nn.Module):
 
         Returns:
             (…, out) or (…) if out is 0, with the member axis in front if there are members.
+
+        Raises:
+            ValueError: x and z differ in their number of axes; z would be spread over rows in silence.
         """
+        if z is not None and z.dim() != x.dim():
+            raise ValueError(f"expected z with {x.dim()} axes beside x {tuple(x.shape)}, got shape {tuple(z.shape)}")
         weights = [weight[:members] if members else weight for weight in self.weights]
         biases = [bias[:members] if members else bias for bias in self.biases]
         affine = torch.baddbmm if self.members else torch.addmm

@@ -142,8 +142,12 @@ class Engine:
             losses: Losses = self._call(plan.objective.loss, plan.moved, batch if plan.encodes else cut)
             leaves = [self.leaves[name] for name in plan.moved]
             more = plan.encodes and plan is not attached[-1]
-            gradients = torch.autograd.grad(losses.total.sum(), leaves, retain_graph=more)
-            for leaf, gradient in zip(leaves, gradients, strict=True):
+            gradients = torch.autograd.grad(losses.total.sum(), leaves, retain_graph=more, allow_unused=True)
+            for name, leaf, gradient in zip(plan.moved, leaves, gradients, strict=True):
+                if gradient is None:
+                    raise CompositionError(
+                        f"objective {plan.objective.name} moves {name!r}, which its loss never reads; narrow the prefix"
+                    )
                 leaf.grad = gradient
             for prefix in plan.groups:
                 if self.optims[prefix].late:

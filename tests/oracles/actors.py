@@ -60,7 +60,7 @@ def brac_dual(scene: Scene, suffix: str) -> float:
     rows = f"rl{suffix}"
     rl, z = scene.draws[rows], scene.z()
     action = scene.policy(scene.held, rl.obs, z, scene.noise[f"policy{suffix}"]).action
-    mixed = action + scene.noise[f"mix{suffix}"] * (rl.action - action)
+    mixed = action + scene.noise[f"mix{suffix}"][..., None] * (rl.action - action)
     c = mlp(scene.live, "actor.dual", np.concatenate((rl.obs, mixed), -1), z, 0)[..., 0]
     penalty = np.mean(np.maximum(np.sqrt(c**2 + 1e-8) - 1, 0) ** 2)
     return -estimate(scene, scene.live, rows, action) + scene.actor.dual_penalty * penalty
