@@ -167,17 +167,17 @@ def test_draws_are_pure_functions_of_their_step(dataset: OfflineDataset) -> None
         assert equal(again.draws["rl"], first[step].draws["rl"])
         assert torch.equal(again.noise["eps"], first[step].noise["eps"])
     for a, b in pairwise(first):
-        assert not torch.equal(a.draws["rl"].row, b.draws["rl"].index)
+        assert not torch.equal(a.draws["rl"].row, b.draws["rl"].row)
         assert not torch.equal(a.noise["eps"], b.noise["eps"])
     assert len({tuple(batch.tasks.tolist()) for batch in first}) > 1
     for other in (draw(sampler(dataset, seed=4), RL, NORMAL), draw(one, RL, NORMAL, phase="vae")):
-        assert not torch.equal(other.draws["rl"].row, first[0].draws["rl"].index)
+        assert not torch.equal(other.draws["rl"].row, first[0].draws["rl"].row)
         assert not torch.equal(other.noise["eps"], first[0].noise["eps"])
 
 
 def test_draws_of_different_names_differ(dataset: OfflineDataset) -> None:
     batch = draw(sampler(dataset), RL, Draw("other", "rl"), NORMAL, Noise("eps2", "normal", NORMAL.shape))
-    assert not torch.equal(batch.draws["rl"].row, batch.draws["other"].index)
+    assert not torch.equal(batch.draws["rl"].row, batch.draws["other"].row)
     assert not torch.equal(batch.noise["eps"], batch.noise["eps2"])
 
 
