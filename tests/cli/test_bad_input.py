@@ -171,13 +171,10 @@ class TestCompositions:
             ("train.order", "['clbu']", "did you mean 'club'?"),
         ],
     )
-    @pytest.mark.parametrize("jobs", [1, 2])
     def test_is_said_in_one_sentence(
-        self, path: str, value: object, expected: str, jobs: int, refused: Callable[..., str], small: Call
+        self, path: str, value: object, expected: str, refused: Callable[..., str], small: Call
     ) -> None:
-        if jobs > 1 and path != "test.budget":
-            pytest.skip("one of them side by side is enough")
-        assert expected in refused("train", *small({path: value}), "--jobs", jobs, "--seeds", 1)
+        assert expected in refused("train", *small({path: value}))
 
 
 class TestDatasets:

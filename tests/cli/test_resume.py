@@ -269,6 +269,16 @@ class TestDamage:
         check_same(own_half, whole)
         assert not leftover.exists()
 
+    def test_a_kill_in_the_very_first_write_leaves_a_folder_that_can_be_used(
+        self, call: Call, words: list[str], whole: Path, tmp_path: Path
+    ) -> None:
+        run = tmp_path / "point_robot" / "run" / "seed0"
+        run.mkdir(parents=True)
+        (run / ".experiment.json.77.tmp").write_text("{")
+        done = call("train", *words, "--out", tmp_path)
+        assert done.code == 0, done
+        check_same(run, whole)
+
     def test_a_torn_line_of_metrics_is_dropped(self, call: Call, words: list[str], whole: Path, own_half: Path) -> None:
         with (own_half / "metrics.jsonl").open("a") as handle:
             handle.write('{"kind": "train", "phase": "rl", "st')

@@ -360,6 +360,12 @@ class TestParts:
         built = build_part("test", [as_layer(base), *user_layers(None, ["test.repeats=3"])])
         assert built == attrs.evolve(base, repeats=3)
 
+    @pytest.mark.parametrize("method", METHODS)
+    def test_a_whole_experiment_as_bindings_gives_itself(self, method: str) -> None:
+        experiment = build_experiment(layers(method, profile="laptop"), method)
+        text = as_layer(experiment).text
+        assert build_experiment([Layer("mine.gin", text, own=False)], "other") == experiment
+
     def test_unknown(self) -> None:
         with pytest.raises(InputError, match=r"nothing is called 'collectors\.proximl'; did you mean"):
             build_part("collectors.proximl", [])
