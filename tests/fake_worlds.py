@@ -154,7 +154,8 @@ def meta_test(
     budget = blocks * family.spec.horizon
     config = TestConfig(budget=budget, repeats=repeats, seed=options.pop("seed", 0))
     built = collector.build() if hasattr(collector, "build") else collector
-    return MetaTest(agent, family, built, config, tasks=tasks, **options).run(), encoder
+    prior = options.pop("prior", None)
+    return MetaTest(agent, family, built, config, tasks=tasks, **options).run(prior), encoder
 
 
 def point_robot(collector: Any, **options: Any) -> TestResult:

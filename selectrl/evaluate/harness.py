@@ -60,7 +60,6 @@ class MetaTest:
         config: budget, repeats, prior and seed.
         tasks: ids of the tasks.
         stored: the tasks' stored data, which only an offline collector needs.
-        prior: z before any context, (latent,); ``None`` is the encoder's own.
 
     Raises:
         InputError: the budget is no multiple of the horizon.
@@ -75,10 +74,9 @@ class MetaTest:
         *,
         tasks: Sequence[int],
         stored: RowStore | None = None,
-        prior: Tensor | None = None,
     ) -> None:
         self.agent, self.family, self.collector, self.config = agent, family, collector, config
-        self.tasks, self.stored, self.prior = tuple(tasks), stored, prior
+        self.tasks, self.stored = tuple(tasks), stored
         self.horizon = family.spec.horizon
         if config.budget % self.horizon:
             raise InputError(
@@ -91,8 +89,11 @@ class MetaTest:
         self.env = family.worlds([task for task, _ in self.worlds])
 
     @torch.no_grad()
-    def run(self) -> TestResult:
+    def run(self, prior: Tensor | None = None) -> TestResult:
         """Collect and score.
+
+        Args:
+            prior: z before any context, (latent,); ``None`` is the encoder's own.
 
         Raises:
             RunError: a return is not finite.
@@ -100,8 +101,8 @@ class MetaTest:
         count, spec = len(self.worlds), self.family.spec
         state = self.agent.encoder.init(count)
         belief: Belief = self.agent.encoder.read(state)
-        if self.prior is not None:
-            belief = belief._replace(z=self.prior.expand_as(belief.z))
+        if prior is not None:
+            belief = belief._replace(z=prior.expand_as(belief.z))
         normal = self.noise.normal("explore", self.config.budget, spec.action)
         uniform = self.noise.uniform("explore_uniform", self.config.budget, spec.action)
         latent_normal = self.noise.normal("latent", self.blocks, self.agent.encoder.latent_dim)

@@ -10,8 +10,9 @@ import numpy as np
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import TestResult
+from selectrl.experiment.config import Experiment
 from selectrl.files import read_json
-from selectrl.functional.statistics import area, stratified_bootstrap
+from selectrl.functional.estimates import area, stratified_bootstrap
 from selectrl.registry import tag
 
 SCHEMA = 1
@@ -21,6 +22,20 @@ Record = dict[str, Any]
 def registered_name(part: object) -> str:
     """Return the name under which a part's config is registered, ``proximal``."""
     return str(tag(part)).partition(".")[2]
+
+
+def curve_point(result: TestResult, step: int, experiment: Experiment) -> Record:
+    """Return a meta-test during training as a point of the learning curve."""
+    curve = result.returns.mean((0, 1))
+    return {
+        "kind": "test",
+        "step": step,
+        "collector": registered_name(experiment.collector),
+        "return": float(curve[-1]),
+        "context_free": float(curve[0]),
+        "context_steps": list(result.context_steps),
+        "curve": [float(value) for value in curve],
+    }
 
 
 def summary(result: TestResult, test: TestConfig, horizon: int) -> Record:

@@ -20,13 +20,13 @@ from selectrl.data.manifest import versions
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.data.store import OfflineDataset
-from selectrl.errors import InputError
+from selectrl.errors import DataError, InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import MetaTest, TestResult
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
-from selectrl.experiment.records import SCHEMA, read_record, registered_name, summary
-from selectrl.files import read_json, write_atomically, write_json
+from selectrl.experiment.records import SCHEMA, curve_point, read_record, registered_name, summary
+from selectrl.files import locked, read_json, write_atomically, write_json
 from selectrl.protocols import CollectorConfig, TaskFamily
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
@@ -88,6 +88,12 @@ class Run:
             name = self.experiment.env_name
             folder = self.execution.data / name / self.experiment.data.name
             self._dataset = OfflineDataset.open(folder, env=name, spec=self.family.spec)
+            stored = [entry.parameter for entry in self._dataset.manifest.tasks]
+            if not np.array_equal(np.array(stored), np.asarray(self.family.parameters, np.float64)):
+                raise DataError(
+                    f"the dataset at {folder} holds {len(stored)} tasks that differ from the environment's "
+                    f"{len(self.family.parameters)}; collect data of these tasks under another --name"
+                )
         return self._dataset
 
     def store(self, tasks: tuple[int, ...]) -> RowStore:
@@ -107,28 +113,37 @@ class Run:
             InputError: the directory holds another experiment or cannot be written to, or the dataset is not there,
                 damaged, or not the one that the run began with.
         """
-        self._claim()
+        first = self._begun() or self.experiment
         agent = build_agent(self.experiment, self.family.spec, self.seed)
-        phases = build_phases(self.experiment, agent)
+        phases, engine = build_phases(self.experiment, agent), Engine([agent])
+        for phase in phases:
+            engine.enter(phase)  # refuses what cannot work before anything is written
+        curve = self._meta_test(
+            agent, first.collector, first.test
+        )  # those of the first call, so that curves do not mix
+        store = self.store(self.family.train_tasks)
         trainer = Trainer(
-            engine=Engine([agent]),
+            engine=engine,
             phases=phases,
-            store=self.store(self.family.train_tasks),
+            store=store,
+            sampler=self._sampler(store, self.experiment.train.meta_batch),
             config=self.experiment.train,
             seed=self.seed,
             folder=self.folder,
-            test=lambda step: self._curve_point(agent, step),
+            test=lambda step: curve_point(curve.run(self._prior(agent, first.test)), step, first),
         )
-        found = checkpoint.newest(self.folder)
-        if found is not None and int(found[1]["step"]) == trainer.total:
-            return False
-        self._record_execution()
-        started = time.perf_counter()
-        with threads(self.execution.threads), self._sinks() as write:
-            for record in trainer.run():
-                write(record)
-                progress(record)
-        self._record_execution(wall_seconds=time.perf_counter() - started)
+        with locked(self.folder):
+            found = checkpoint.newest(self.folder)
+            if found is not None and int(found[1]["step"]) == trainer.total:
+                return False
+            self._claim()
+            self._record_execution()
+            started = time.perf_counter()
+            with threads(self.execution.threads), self._sinks() as write:
+                for record in trainer.run():
+                    write(record)
+                    progress(record)
+            self._record_execution(wall_seconds=time.perf_counter() - started)
         return True
 
     def agent(self) -> tuple[Agent, int]:
@@ -190,42 +205,61 @@ class Run:
 
     def meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> TestResult:
         """Meta-test an agent on the unseen tasks."""
-        built = collector.build()
-        stored = self.store(self.family.test_tasks) if built.offline else None
-        prior = self._centroid(agent) if test.prior == "centroid" else None
-        return MetaTest(
-            cast(Any, agent), self.family, built, test, tasks=self.family.test_tasks, stored=stored, prior=prior
-        ).run()
+        return self._meta_test(agent, collector, test).run(self._prior(agent, test))
+
+    def _meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest:
+        built, tasks = collector.build(), self.family.test_tasks
+        stored = self.store(tasks) if built.offline else None
+        return MetaTest(cast(Any, agent), self.family, built, test, tasks=tasks, stored=stored)
+
+    def _sampler(self, store: RowStore, meta_batch: int) -> Sampler:
+        train = self.experiment.train
+        sizes = {"rl": train.batch, "context": train.context}
+        return Sampler(store, meta_batch=meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)
 
     @torch.no_grad()
-    def _centroid(self, agent: Agent) -> Tensor:
-        """Return the mean of the training tasks' beliefs from offline context, (latent,)."""
-        train = self.experiment.train
+    def _prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
+        """Return the mean of the training tasks' beliefs from offline context (latent,), if the test asks for it."""
+        if test.prior == "zero":
+            return None
         tasks = self.family.train_tasks
-        sizes = {"rl": train.batch, "context": train.context}
-        sampler = Sampler(self.store(tasks), meta_batch=len(tasks), replacement=False, sizes=sizes, seed=self.seed)
         rl = build_phases(self.experiment, agent)[-1]
-        batch = sampler.batch("centroid", 1, rl.draws, rl.noise, 0)
+        batch = self._sampler(self.store(tasks), len(tasks)).batch("centroid", 1, rl.draws, rl.noise, 0)
         z: Tensor = cast(Any, agent.encoder).encode(batch).z
         return z.mean(dim=(0, 1))
 
-    def _curve_point(self, agent: Agent, step: int) -> Record:
-        """Meta-test during training with the run's own collector."""
-        result = self.meta_test(agent, self.experiment.collector, self.experiment.test)
-        curve = result.returns.mean((0, 1))
-        return {
-            "kind": "test",
-            "step": step,
-            "collector": self.collector_name,
-            "return": float(curve[-1]),
-            "context_free": float(curve[0]),
-            "context_steps": list(result.context_steps),
-            "curve": [float(value) for value in curve],
-        }
+    def _begun(self) -> Experiment | None:
+        """Return the experiment that the directory was begun with, None if it is new.
+
+        Raises:
+            InputError: it holds something else, or the run was begun on other data.
+        """
+        fingerprint = self.dataset.fingerprint
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
+        if not (self.folder / "experiment.json").exists():
+            if self.folder.exists() and any(not path.name.startswith(".") for path in self.folder.iterdir()):
+                raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
+            return None
+        old = read_record(self.folder)
+        if (old.get("key"), old["seed"]) != (self.experiment.key, self.seed):
+            raise InputError(
+                f"{self.folder} holds another experiment ({old.get('name')}, key {old.get('key')}, seed "
+                f"{old['seed']}), not {self.experiment.key} with seed {self.seed}; choose another folder or name"
+            )
+        ran = self._execution_record().get("dataset", {}).get("fingerprint", fingerprint)
+        if ran != fingerprint:
+            raise InputError(
+                f"{self.folder} was begun on other data (fingerprint {ran[:12]}, now {fingerprint[:12]}); "
+                "restore the dataset or choose another folder"
+            )
+        return experiment_from_record(old["experiment"])
 
     def _claim(self) -> None:
-        """Write the run's record, or check that the directory holds this very run."""
+        """Write the run's record, unless it is there."""
         path = self.folder / "experiment.json"
+        if path.exists():
+            return
         record = {
             "schema": SCHEMA,
             "name": self.experiment.name,
@@ -233,33 +267,24 @@ class Run:
             "key": self.experiment.key,
             "experiment": to_record(self.experiment),
         }
-        dataset = self.dataset  # checked before anything is written
-        if path.exists():
-            old = read_record(self.folder)
-            if (old.get("key"), old.get("seed")) != (record["key"], record["seed"]):
-                raise InputError(
-                    f"{self.folder} holds another experiment ({old.get('name')}, key {old.get('key')}, seed "
-                    f"{old.get('seed')}), not {record['key']} with seed {self.seed}; choose another folder or name"
-                )
-            ran = self._execution_record().get("dataset", {}).get("fingerprint", dataset.fingerprint)
-            if ran != dataset.fingerprint:
-                raise InputError(
-                    f"{self.folder} was begun on other data (fingerprint {ran[:12]}, now {dataset.fingerprint[:12]}); "
-                    "restore the dataset or choose another folder"
-                )
-        elif self.folder.exists() and any(self.folder.iterdir()):
-            raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
-        else:
-            write_json(path, record)
-            if self.execution.gin:
-                write_atomically(self.folder / "config.gin", lambda file: file.write_text(self.execution.gin))
+        if self.execution.gin:
+            write_atomically(self.folder / "config.gin", lambda file: file.write_text(self.execution.gin))
+        write_json(path, record)
 
     def _execution_record(self) -> dict[str, Any]:
-        path = self.folder / "execution.json"
-        return cast(dict[str, Any], read_json(path)) if path.exists() else {}
+        """Return what execution.json says, as far as it can be understood."""
+        try:
+            found = read_json(self.folder / "execution.json")
+        except InputError:
+            return {}
+        found = found if isinstance(found, dict) else {}
+        data = found.get("dataset")
+        if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
+            found.pop("dataset", None)
+        return found
 
     def _record_execution(self, wall_seconds: float = 0.0) -> None:
-        old = self._execution_record()
+        spent = self._execution_record().get("wall_seconds")
         record = {
             "versions": versions(),
             "threads": self.execution.threads,
@@ -271,7 +296,7 @@ class Run:
                 "keep_warmup": self.dataset.manifest.keep_warmup,
             },
             "command": shlex.join(["selectrl", *sys.argv[1:]]),
-            "wall_seconds": round(float(old.get("wall_seconds", 0.0)) + wall_seconds, 2),
+            "wall_seconds": round((spent if isinstance(spent, int | float) else 0.0) + wall_seconds, 2),
         }
         write_json(self.folder / "execution.json", record)
 

@@ -9,6 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from selectrl.functional.checks import rank
+
 
 def _uniform(shape: Sequence[int], bound: float) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
@@ -58,8 +60,8 @@ class MLP(nn.Module):
         Raises:
             ValueError: x and z differ in their number of axes; z would be spread over rows in silence.
         """
-        if z is not None and z.dim() != x.dim():
-            raise ValueError(f"expected z with {x.dim()} axes beside x {tuple(x.shape)}, got shape {tuple(z.shape)}")
+        if z is not None:
+            rank(x.dim(), z=z)
         weights = [weight[:members] if members else weight for weight in self.weights]
         biases = [bias[:members] if members else bias for bias in self.biases]
         affine = torch.baddbmm if self.members else torch.addmm

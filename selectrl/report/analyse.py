@@ -9,7 +9,7 @@ from typing import TypeAlias
 import attrs
 import numpy as np
 
-from selectrl.functional.statistics import Floats, area, iqm, paired_interval, stratified_bootstrap
+from selectrl.functional.estimates import Floats, area, iqm, paired_interval, stratified_bootstrap
 from selectrl.report.records import Evaluation, Family, Row
 
 Interval: TypeAlias = tuple[float, float] | None

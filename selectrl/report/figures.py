@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from selectrl.functional.statistics import Floats
+from selectrl.functional.estimates import Floats
 from selectrl.report.analyse import Analysis
 from selectrl.report.ink import axes, blank
 from selectrl.report.records import Evaluation, Row

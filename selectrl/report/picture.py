@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from selectrl.errors import InputError
-from selectrl.functional.statistics import Floats
+from selectrl.functional.estimates import Floats
 from selectrl.report.analyse import Analysis, Summary
 from selectrl.report.figures import Drawing, clip
 from selectrl.report.ink import blank

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from selectrl.functional.statistics import Floats
+from selectrl.functional.estimates import Floats
 
 Bindings = Mapping[str, Any]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -33,22 +33,35 @@ def save(folder: Path, step: int, state: dict[str, Tensor], about: dict[str, Any
     """
     path = folder / f"checkpoint-{step:09d}.safetensors"
     tensors = {name: value.detach().contiguous() for name, value in state.items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, {"about": json.dumps(about)}))
+    text = json.dumps(about)
+    metadata = {"about": text, "digest": digest(tensors, text)}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
     for old in sorted(folder.glob("checkpoint-*.safetensors"))[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
+
+
+def digest(state: dict[str, Tensor], about: str) -> str:
+    """Return a checksum of names, shapes and values, which tells a damaged file from a sound one."""
+    found = blake2b(about.encode(), digest_size=16)
+    for name in sorted(state):
+        found.update(f"{name} {tuple(state[name].shape)} {state[name].dtype}".encode())
+        found.update(state[name].numpy().tobytes())
+    return found.hexdigest()
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Read a checkpoint; None if it is damaged."""
     try:
         with safe_open(path, framework="pt") as handle:
-            about = json.loads((handle.metadata() or {})["about"])
+            metadata = handle.metadata() or {}
             state = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118  not a dict
-    except (OSError, SafetensorError, KeyError, ValueError):
+        if metadata["digest"] != digest(state, metadata["about"]):
+            return None
+        about = json.loads(metadata["about"])
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         return None
-    finite = all(bool(torch.isfinite(value).all()) for value in state.values() if value.is_floating_point())
-    return (state, about) if finite and isinstance(about, dict) else None
+    return (state, about) if isinstance(about, dict) else None
 
 
 def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

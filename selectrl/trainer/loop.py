@@ -33,7 +33,8 @@ class Trainer:
     Attributes:
         engine: parameters and optimisers.
         phases: what to run; the last is ``rl``.
-        store: rows of the training tasks.
+        store: rows of the training tasks, which a phase may prepare from.
+        sampler: draws batches from them.
         config: the loop's settings.
         seed: the run's seed.
         folder: the run's folder, for metrics and checkpoints.
@@ -43,6 +44,7 @@ class Trainer:
     engine: Engine
     phases: Sequence[Phase]
     store: RowStore
+    sampler: Sampler
     config: TrainConfig
     seed: int
     folder: Path
@@ -80,19 +82,12 @@ class Trainer:
 
     def _run_phase(self, phase: Phase, before: int, start: int, metrics: Metrics) -> Iterator[Record]:
         config, last = self.config, phase is self.phases[-1]
-        sampler = Sampler(
-            self.store,
-            meta_batch=config.meta_batch,
-            replacement=config.replacement,
-            sizes={"rl": config.batch, "context": config.context},
-            seed=self.seed,
-        )
         draws, noise = needs(phase)
         if last and start == 0:
             yield self.test(0)
         clock, counted = time.perf_counter(), start
         for step in range(start, phase.steps):
-            batch = sampler.batch(phase.name, phase.steps, draws, noise, step)
+            batch = self.sampler.batch(phase.name, phase.steps, draws, noise, step)
             values = self.engine.step(batch, step)
             now, end = step + 1, step + 1 == phase.steps
             if now % config.log_every == 0 or end:
@@ -127,7 +122,7 @@ class Trainer:
             before += phase.steps
         self.engine.load(state)
         with path.open("ab") as handle:
-            handle.truncate(int(about["metrics"]))
+            handle.truncate(min(int(about["metrics"]), handle.tell()))
         return done
 
 

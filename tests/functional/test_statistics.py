@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from selectrl.errors import InputError
-from selectrl.functional.statistics import area, iqm, paired_interval, stratified_bootstrap
+from selectrl.functional.estimates import area, iqm, paired_interval, stratified_bootstrap
 
 FLOATS = st.floats(-100, 100, allow_nan=False, width=32)
 VECTORS = arrays(np.float64, st.integers(1, 40), elements=FLOATS)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
+from selectrl.data.sampler import Sampler
 from selectrl.experiment.build import build_phases
 from selectrl.functional.values import value_loss
 from selectrl.nets.mlp import MLP
@@ -102,10 +103,12 @@ def make_store() -> RowStore:
 
 def make_trainer(folder: Path, **parts: str) -> Trainer:
     agent, phases = make_agent(**parts)
+    store = make_store()
     return Trainer(
         engine=Engine([agent]),
         phases=phases,
-        store=make_store(),
+        store=store,
+        sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6, "context": 5}, seed=3),
         config=TrainConfig(steps=RL, meta_batch=3, batch=6, context=5, log_every=1, checkpoint_every=4, test_every=5),
         seed=3,
         folder=folder,
