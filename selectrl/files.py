@@ -66,14 +66,17 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("w")
+        handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}; choose another folder") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"another process works in {folder}; wait for it, or choose another folder") from error
+        raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise InputError(f"another process works in {folder}; wait for it, or choose another folder") from error
+    try:
         for leftover in folder.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         yield
+    finally:
+        os.close(handle)

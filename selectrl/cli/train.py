@@ -156,7 +156,6 @@ def run_one(job: Job, report: Any) -> dict[str, Any]:
     """Train and test one run; returns its figures."""
     from selectrl.collectors.configs import OfflineConfig
     from selectrl.experiment.run import Execution, Run
-    from selectrl.files import read_json
 
     gin = as_layer(job.experiment).text
     execution = Execution(data=job.data, threads=job.threads, tensorboard=job.tensorboard, gin=gin)
@@ -172,7 +171,7 @@ def run_one(job: Job, report: Any) -> dict[str, Any]:
         "return": own["return"],
         "context_free": own["context_free"],
         "offline": offline["return"],
-        "wall_seconds": read_json(job.folder / "execution.json").get("wall_seconds", 0.0),
+        "wall_seconds": run.wall_seconds,
     }
 
 

@@ -82,6 +82,12 @@ class Run:
         return registered_name(self.experiment.collector)
 
     @property
+    def wall_seconds(self) -> float:
+        """Time spent on training so far, as far as it is recorded."""
+        spent = self._execution_record().get("wall_seconds")
+        return float(spent) if isinstance(spent, int | float) else 0.0
+
+    @property
     def dataset(self) -> OfflineDataset:
         """The run's dataset, opened and checked once."""
         if self._dataset is None:
@@ -284,7 +290,6 @@ class Run:
         return found
 
     def _record_execution(self, wall_seconds: float = 0.0) -> None:
-        spent = self._execution_record().get("wall_seconds")
         record = {
             "versions": versions(),
             "threads": self.execution.threads,
@@ -296,7 +301,7 @@ class Run:
                 "keep_warmup": self.dataset.manifest.keep_warmup,
             },
             "command": shlex.join(["selectrl", *sys.argv[1:]]),
-            "wall_seconds": round((spent if isinstance(spent, int | float) else 0.0) + wall_seconds, 2),
+            "wall_seconds": round(self.wall_seconds + wall_seconds, 2),
         }
         write_json(self.folder / "execution.json", record)
 

@@ -13,7 +13,7 @@ import attrs
 
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
-from selectrl.errors import RunError
+from selectrl.errors import InputError, RunError
 from selectrl.protocols import Draw, Noise, Phase
 from selectrl.streams import stream
 from selectrl.trainer import checkpoint
@@ -121,8 +121,14 @@ class Trainer:
                 self.engine.enter(phase)
             before += phase.steps
         self.engine.load(state)
+        size = int(about["metrics"])
+        if not path.exists() or path.stat().st_size < size:
+            raise InputError(
+                f"{path} holds less than the run's checkpoint at step {done} says; restore it, or delete the folder's "
+                "checkpoints to begin again"
+            )
         with path.open("ab") as handle:
-            handle.truncate(min(int(about["metrics"]), handle.tell()))
+            handle.truncate(size)
         return done
 
 
