@@ -22,7 +22,7 @@ setup: .venv/.done  ## Make the environment.
 	@touch $@
 
 DEMO := --env point_robot --data demo/data
-TRAIN := $(BIN)/selectrl train $(DEMO) --profile laptop --seeds 2 --out demo/runs --set train.steps=3000
+TRAIN := $(BIN)/selectrl train $(DEMO) --profile laptop --seeds 2 --out demo/runs --set train.steps=2500
 
 demo: setup  ## Collect data, train SELECT, CSRO and FOCAL on Point-Robot, write a report to look at.
 	$(BIN)/selectrl collect $(DEMO) --preset laptop

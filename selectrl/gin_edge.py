@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
-
 import gin
 from gin import config_parser
+
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import Experiment, config_classes

@@ -104,6 +104,7 @@ class Trainer:
                 yield self.test(now)
                 clock, counted = time.perf_counter(), now
             if now % config.checkpoint_every == 0 or end:
+                finite({name: value.item() for name, value in values.items()}, phase, step)
                 about = {"step": before + now, "metrics": metrics.size(), "total": self.total}
                 checkpoint.save(self.folder, before + now, self.engine.state(), about)
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import gin
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import gin
 from selectrl.actors.configs import BracConfig
 from selectrl.collectors.configs import ProximalConfig
 from selectrl.errors import InputError
