@@ -90,21 +90,23 @@ class Trainer:
             batch = self.sampler.batch(phase.name, phase.steps, draws, noise, step)
             values = self.engine.step(batch, step)
             now, end = step + 1, step + 1 == phase.steps
-            if now % config.log_every == 0 or end:
+            log, save = (now % every == 0 or end for every in (config.log_every, config.checkpoint_every))
+            if log or save:
+                scalars = finite({name: value.item() for name, value in values.items()}, phase, step)
+            if log:
                 rate = (now - counted) / (time.perf_counter() - clock)
                 yield {
                     "kind": "train",
                     "phase": phase.name,
                     "step": now,
                     "steps_per_second": round(rate, 2),
-                    "values": finite({name: value.item() for name, value in values.items()}, phase, step),
+                    "values": scalars,
                 }
                 clock, counted = time.perf_counter(), now
             if last and (now % config.test_every == 0 or end):
                 yield self.test(now)
                 clock, counted = time.perf_counter(), now
-            if now % config.checkpoint_every == 0 or end:
-                finite({name: value.item() for name, value in values.items()}, phase, step)
+            if save:
                 about = {"step": before + now, "metrics": metrics.size(), "total": self.total}
                 checkpoint.save(self.folder, before + now, self.engine.state(), about)
 
