@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
-import torch
 
 from selectrl.behaviour.collection import Collection
 from selectrl.behaviour.config import SacBehaviourConfig
@@ -18,6 +16,7 @@ from selectrl.behaviour.parts import join, read_parts
 from selectrl.data.manifest import NAME
 from selectrl.data.store import OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError, InputError
+from selectrl.experiment.run import torch_threads
 from selectrl.files import read_json, write_json
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import FAMILIES
@@ -90,7 +89,7 @@ def collect(
     work = folder / WORK
     if not _complete(folder, record):
         _claim(work, record)
-        with _threads(threads):
+        with torch_threads(threads):
             collection = Collection(family, behaviour, range(len(family.parameters)), work, device)
             collection.resume()
             while collection.step < behaviour.steps:
@@ -171,13 +170,3 @@ def _write(collection: Collection, folder: Path, record: dict[str, Any]) -> None
         behaviour=record["behaviour"],
         split={"train": list(family.train_tasks), "test": list(family.test_tasks)},
     )
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -145,7 +145,7 @@ class Run:
             self._claim()
             self._record_execution()
             started = time.perf_counter()
-            with threads(self.execution.threads), self._sinks() as write:
+            with torch_threads(self.execution.threads), self._sinks() as write:
                 for record in trainer.run():
                     write(record)
                     progress(record)
@@ -186,7 +186,7 @@ class Run:
         collector, test = collector or self.experiment.collector, test or self.experiment.test
         label = label or registered_name(collector)
         agent, step = self.agent()
-        with threads(self.execution.threads):
+        with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
         record = {
             "schema": SCHEMA,
@@ -326,10 +326,10 @@ class Run:
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads inside the block."""
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many threads inside the block; None leaves them as they are."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(count or before)
     try:
         yield
     finally:
