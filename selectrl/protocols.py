@@ -15,7 +15,7 @@ At meta-test the same encoder filters a stream of transitions::
     state = encoder.init(worlds)
     for each step:
         z = collector.latent(encoder.read(state), normal)
-        action = collector.act(policy, obs, z, normal, uniform, progress)
+        action = collector.act(policy, obs, z, moment)
         state = encoder.step(state, rows, live)
 """
 
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import attrs
 
 from selectrl.fields import choice, flag, number
-from selectrl.structs import Batch, Belief, Latent, Losses, Rows, Sample, Spec
+from selectrl.structs import Batch, Belief, Latent, Losses, Moment, Rows, Sample, Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,14 +57,17 @@ class Draw:
 
     Attributes:
         name: the stream; two draws of one name are one draw.
-        kind: what is drawn, which is also where its size comes from: ``rl`` and ``context`` are independent uniform
-            draws with replacement from each task of the meta-batch.
+        kind: what is drawn: ``rl`` and ``context`` are independent uniform rows, with replacement, of each task of the
+            meta-batch; ``episodes`` whole episodes in the order of time; ``relabelled`` whole episodes of other tasks,
+            with the rewards that the task of the meta-batch would have given.
         fields: which fields are needed; the others come back with width 0.
+        size: rows (or whole episodes) per task; 0 takes the size that the training settings give the kind.
     """
 
     name: str
     kind: str
     fields: tuple[str, ...] = ROW_FIELDS
+    size: int = 0
 
 
 @attrs.frozen
@@ -144,6 +147,9 @@ class Phase:
     prepare: Prepare | None = None
 
 
+#: (parameters, obs, action, next_obs) -> reward, with operators alone, so that it takes NumPy or torch.
+Reward = Callable[[Any, Any, Any, Any], Any]
+
 M = TypeVar("M", bound="nn.Module")
 
 
@@ -192,7 +198,10 @@ class ContextEncoder(Protocol):
         ...
 
     def step(self, state: Any, rows: Rows, live: Tensor) -> Any:
-        """Take in one transition per world, (world, …), where live (world,) is true."""
+        """Take in one transition per world, (world, …), where live (world,) is true.
+
+        A state is a tuple of tensors with a leading world axis, so that worlds can be selected.
+        """
         ...
 
     def read(self, state: Any) -> Belief:
@@ -231,18 +240,22 @@ class ActorLoss(Protocol):
 class ContextCollector(Protocol):
     """Gathers context in an unseen task."""
 
-    offline: bool  #: context is drawn from the task's stored data instead of being collected
+    offline: str  #: "" collects; "episodes" and "rows" read those of the task's stored data instead
 
     def latent(self, belief: Belief, normal: Tensor) -> Tensor:
         """Return the z to act under, (world, latent); normal (world, latent) is redrawn each block."""
         ...
 
-    def act(self, policy: Policy, obs: Tensor, z: Tensor, normal: Tensor, uniform: Tensor, progress: float) -> Tensor:
-        """Return the action to execute, (world, action) in [-1, 1]; progress is the fraction of the budget spent."""
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
+        """Return the action to execute, (world, action) in [-1, 1]."""
         ...
 
     def updates(self, progress: float, block_end: bool) -> bool:
         """Say whether to read the belief again now."""
+        ...
+
+    def keeps(self, returns: Tensor) -> Tensor:
+        """Say which worlds keep the block just collected as context, (world,); returns (world, block) end with it."""
         ...
 
 
@@ -254,6 +267,11 @@ class TaskFamily(Protocol):
     parameters: np.ndarray  #: what tells the tasks apart, (task, parameter)
     train_tasks: tuple[int, ...]
     test_tasks: tuple[int, ...]
+
+    @property
+    def reward(self) -> Reward | None:
+        """The reward as a function of parameters and transition; None where they do not tell it, or dynamics vary."""
+        ...
 
     def worlds(self, tasks: Sequence[int]) -> Any:
         """Return a ``gymnasium.vector.VectorEnv`` with one world per entry of tasks."""
@@ -310,6 +328,43 @@ class WeightConfig(Protocol):
 
     def weigh(self, advantage: Tensor) -> Tensor:
         """Return weights shaped as the advantage (task, batch), without gradient."""
+        ...
+
+
+class AggregationConfig(Protocol):
+    """How a set encoder makes one task variable of many row embeddings."""
+
+    def build(self, latent_dim: int) -> Any:
+        """Build an ``encoders.aggregations.Aggregation``."""
+        ...
+
+
+class NegativesConfig(Protocol):
+    """Where CORRO's negatives come from."""
+
+    def build(self, spec: Spec) -> Any:
+        """Build an ``encoders.negatives.Negatives``."""
+        ...
+
+
+class ValueConfig(Protocol):
+    """How the constraint's V is estimated."""
+
+    @property
+    def members(self) -> int:
+        """How many V networks stand side by side."""
+        ...
+
+    def target(self, critic: Any, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+        """Return what V regresses on, (task, batch), without gradient."""
+        ...
+
+    def loss(self, v: Tensor, target: Tensor) -> Tensor:
+        """Return the regression loss of all members, v (member, task, batch), a scalar."""
+        ...
+
+    def reduce(self, v: Tensor) -> Tensor:
+        """Return one value of the members', (member, task, batch) -> (task, batch)."""
         ...
 
 

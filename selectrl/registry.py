@@ -14,11 +14,14 @@ import attrs
 from selectrl.errors import InputError, suggest
 from selectrl.protocols import (
     ActorConfig,
+    AggregationConfig,
     CollectorConfig,
     CriticConfig,
     EncoderConfig,
     FamilyConfig,
+    NegativesConfig,
     PolicyConfig,
+    ValueConfig,
     WeightConfig,
 )
 
@@ -83,9 +86,23 @@ ACTORS: Registry[ActorConfig] = Registry("actors")
 COLLECTORS: Registry[CollectorConfig] = Registry("collectors")
 POLICIES: Registry[PolicyConfig] = Registry("policies")
 WEIGHTS: Registry[WeightConfig] = Registry("weights")
+VALUES: Registry[ValueConfig] = Registry("values")
+AGGREGATIONS: Registry[AggregationConfig] = Registry("aggregations")
+NEGATIVES: Registry[NegativesConfig] = Registry("negatives")
 FAMILIES: Registry[FamilyConfig] = Registry("envs")
 
-REGISTRIES: tuple[Registry[Any], ...] = (ENCODERS, CRITICS, ACTORS, COLLECTORS, POLICIES, WEIGHTS, FAMILIES)
+REGISTRIES: tuple[Registry[Any], ...] = (
+    ENCODERS,
+    AGGREGATIONS,
+    NEGATIVES,
+    CRITICS,
+    VALUES,
+    ACTORS,
+    WEIGHTS,
+    POLICIES,
+    COLLECTORS,
+    FAMILIES,
+)
 
 
 def tag(config: object) -> str | None:

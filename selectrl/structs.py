@@ -37,7 +37,7 @@ class Rows(NamedTuple):
     reward: Tensor  # (task, batch)
     next_obs: Tensor  # (task, batch, obs)
     terminal: Tensor  # (task, batch) 1.0 where nothing follows
-    row: Tensor  # (task, batch) int64, the row's place in its task's data
+    row: Tensor  # (task, batch) int64, the row's place in its task's data; -1 after the end of an episode
 
 
 class Latent(NamedTuple):
@@ -52,6 +52,10 @@ class Latent(NamedTuple):
     z: Tensor
     z_next: Tensor
     features: dict[str, Tensor]
+
+    def of(self, draw: str) -> Tensor:
+        """Return the task variable at s of another draw's rows; only a belief filter's differs from row to row."""
+        return self.features.get(f"z/{draw}", self.z)
 
     def detach(self) -> Latent:
         """Return the same values cut from the graph that made them."""
@@ -107,3 +111,21 @@ class Belief(NamedTuple):
 
     z: Tensor
     spread: Tensor
+
+
+class Moment(NamedTuple):
+    """What a collector may look at when it acts, besides the observation and z.
+
+    Attributes:
+        normal: N(0, 1) redrawn each step, (world, action).
+        held: N(0, 1) redrawn each block, (world, action).
+        uniform: U(0, 1) redrawn each step, (world, action).
+        spread: the belief's, when it was last read, (world, latent).
+        progress: fraction of the budget spent, in [0, 1).
+    """
+
+    normal: Tensor
+    held: Tensor
+    uniform: Tensor
+    spread: Tensor
+    progress: float

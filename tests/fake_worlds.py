@@ -17,7 +17,7 @@ from selectrl.envs.point_robot import PointRobotConfig
 from selectrl.envs.worlds import Worlds
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import MetaTest, TestResult
-from selectrl.structs import Belief, Rows, Spec
+from selectrl.structs import Belief, Moment, Rows, Spec
 
 HORIZON = 5
 SHIPPED = [ProximalConfig(), NonPriorConfig(), OnlineConfig()]
@@ -116,7 +116,7 @@ class Pointing:
 class Collecting:
     """A collector that remembers its calls; it acts on what it is told, under noise for a belief."""
 
-    offline = False
+    offline = ""
 
     def __init__(self, every_step: bool = False, size: float = 0.0) -> None:
         self.every_step, self.size = every_step, size
@@ -128,13 +128,16 @@ class Collecting:
         self.latents.append((belief, normal.clone()))
         return normal
 
-    def act(self, policy: Any, obs: Tensor, z: Tensor, normal: Tensor, uniform: Tensor, progress: float) -> Tensor:
-        self.acts.append((z.clone(), progress))
-        return self.size * normal
+    def act(self, policy: Any, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
+        self.acts.append((z.clone(), moment.progress))
+        return self.size * moment.normal
 
     def updates(self, progress: float, block_end: bool) -> bool:
         self.asked.append((progress, block_end))
         return block_end or self.every_step
+
+    def keeps(self, returns: Tensor) -> Tensor:
+        return torch.ones(len(returns), dtype=torch.bool)
 
 
 def meta_test(

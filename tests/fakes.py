@@ -15,7 +15,7 @@ from selectrl.actors.configs import BracConfig, SacConfig, WeightedBcConfig
 from selectrl.actors.weights import BinaryConfig, ConstantConfig
 from selectrl.critics.configs import DualTargetConfig, TwinQVConfig
 from selectrl.data.sampler import merge_draws, merge_noise
-from selectrl.encoders.configs import CsroConfig, FocalConfig
+from selectrl.encoders.configs.sets import CsroConfig, FocalConfig
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import build_experiment, shipped_layer, user_layers
@@ -67,8 +67,11 @@ def batch(
     """A batch with every draw and noise that is asked for, without a latent."""
     rng = np.random.default_rng(seed)
     merged = merge_draws(draws)
-    axes = {"task": len(tasks)} | {name: sizes[draw.kind] for name, draw in merged.items()}
+    axes = {"task": len(tasks)} | {name: width(draw, sizes, spec) for name, draw in merged.items()}
     drawn = {n: rows(rng, len(tasks), axes[n], spec=spec, fields=d.fields) for n, d in merged.items()}
+    for name, draw in merged.items():
+        if draw.kind in EPISODES:
+            drawn[name] = in_order(drawn[name], spec)
     noises = {}
     for name, one in merge_noise(noise).items():
         shape = [axes[size] if isinstance(size, str) else size for size in one.shape]
@@ -76,6 +79,30 @@ def batch(
         noises[name] = torch.from_numpy(value).float()
     empty = torch.zeros(len(tasks), 1, 0)
     return Batch(torch.tensor(tasks), drawn, noises, torch.tensor(0.25), Latent(empty, empty, {}))
+
+
+EPISODES = ("episodes", "relabelled")
+
+
+def width(draw: Draw, sizes: Mapping[str, int], spec: Spec) -> int:
+    """Rows per task of a draw; of whole episodes all their steps."""
+    size = draw.size or sizes[draw.kind]
+    return size * spec.horizon if draw.kind in EPISODES else size
+
+
+def in_order(drawn: Rows, spec: Spec) -> Rows:
+    """Rows as whole episodes: each state is the one before's successor, and the last episode ends two steps early."""
+    tasks, steps = drawn.row.shape
+    number = torch.arange(steps).repeat(tasks, 1)
+    number[:, -2:] = -1
+    live = number >= 0
+    obs, next_obs = drawn.obs.clone(), drawn.next_obs
+    if obs.numel() and next_obs.numel():
+        inside = torch.arange(1, steps) % spec.horizon != 0
+        obs[:, 1:][:, inside] = next_obs[:, :-1][:, inside]
+    values = [obs, *drawn[1:5]]
+    shown = [torch.where(live[..., None] if v.ndim > 2 else live, v, 0) if v.numel() else v for v in values]
+    return Rows(*shown, number)
 
 
 def phase_batch(phase: Phase, **options: Any) -> Batch:

@@ -29,7 +29,7 @@ class BracActor(SacActor):
 
     As in CSRO's code the multiplier itself is not clipped and may wind up. Differs from CSRO's code: the multiplier
     does not move when the constraint is off (bind ``@actors.sac`` for that), and fresh rows reuse the step's task
-    variables, which are equal because the encoder has not moved.
+    variables, which are equal because the encoder has not moved (a belief filter gives each draw its own).
 
     References:
         Wu, Tucker & Nachum, "Behavior Regularized Offline Reinforcement Learning", 2019.
@@ -48,7 +48,7 @@ class BracActor(SacActor):
 
     def dual_loss(self, agent: Agent, batch: Batch, rows: str, noise: str, mix: str) -> Losses:
         """The dual critic's loss on one draw of rows: the estimate negated, and a penalty between the two actions."""
-        rl, z = batch.draws[rows], batch.latent.z
+        rl, z = batch.draws[rows], batch.latent.of(rows)
         action = agent.policy.sample(rl.obs, z, batch.noise[noise]).action
         estimate = dual_kl(self.c(rl.obs, action, z), self.c(rl.obs, rl.action, z)).mean()
         mixed = action + batch.noise[mix][..., None] * (rl.action - action)

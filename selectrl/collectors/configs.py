@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import number
+from selectrl.fields import choice, number
 from selectrl.registry import COLLECTORS
 
 if TYPE_CHECKING:
@@ -66,13 +66,19 @@ class OnlineConfig:
 
 @attrs.frozen(kw_only=True)
 class OfflineConfig:
-    """Context drawn from the unseen task's stored data: not available in practice, an upper bound in a report."""
+    """Context drawn from the unseen task's stored data: not available in practice, an upper bound in a report.
+
+    Attributes:
+        draw: a block is one whole stored episode (``episodes``) or as many independent ``rows``, as CSRO reads them.
+    """
+
+    draw: str = attrs.field(default="episodes", validator=choice("episodes", "rows"))
 
     def build(self) -> OfflineCollector:
         """Build the collector."""
         from selectrl.collectors.offline import OfflineCollector
 
-        return OfflineCollector()
+        return OfflineCollector(self)
 
 
 COLLECTORS.add(
@@ -91,5 +97,5 @@ COLLECTORS.add(
     "online", OnlineConfig, paper="Li, Yang & Luo, ICLR 2021", summary="the policy's own deterministic episodes"
 )
 COLLECTORS.add(
-    "offline", OfflineConfig, paper="Li, Yang & Luo, ICLR 2021", summary="rows of the unseen task's stored data"
+    "offline", OfflineConfig, paper="Li, Yang & Luo, ICLR 2021", summary="episodes of the unseen task's stored data"
 )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from selectrl.collectors.online import OnlineCollector
 from selectrl.protocols import Policy
+from selectrl.structs import Moment
 
 if TYPE_CHECKING:
     from selectrl.collectors.configs import NonPriorConfig
@@ -26,8 +27,8 @@ class NonPriorCollector(OnlineCollector):
     def __init__(self, config: NonPriorConfig) -> None:
         self.random_fraction = config.random_fraction
 
-    def act(self, policy: Policy, obs: Tensor, z: Tensor, normal: Tensor, uniform: Tensor, progress: float) -> Tensor:
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return a uniform action, or a sample of the policy, (world, action)."""
-        if progress < self.random_fraction:
-            return 2 * uniform - 1
-        return policy.sample(obs, z, normal).action
+        if moment.progress < self.random_fraction:
+            return 2 * moment.uniform - 1
+        return policy.sample(obs, z, moment.normal).action

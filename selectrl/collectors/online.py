@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from selectrl.protocols import Policy
-from selectrl.structs import Belief
+from selectrl.structs import Belief, Moment
 
 
 class OnlineCollector:
@@ -17,16 +18,20 @@ class OnlineCollector:
         The prior-context protocol of FOCAL's and CSRO's code.
     """
 
-    offline = False
+    offline = ""
 
     def latent(self, belief: Belief, normal: Tensor) -> Tensor:
         """Return the mean belief, (world, latent)."""
         return belief.z
 
-    def act(self, policy: Policy, obs: Tensor, z: Tensor, normal: Tensor, uniform: Tensor, progress: float) -> Tensor:
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode, (world, action)."""
         return policy.mode(obs, z)
 
     def updates(self, progress: float, block_end: bool) -> bool:
         """Read the belief again after each block."""
         return block_end
+
+    def keeps(self, returns: Tensor) -> Tensor:
+        """Keep every block, (world,)."""
+        return torch.ones_like(returns[:, -1], dtype=torch.bool)

@@ -9,6 +9,7 @@ from torch import Tensor
 from selectrl.collectors.online import OnlineCollector
 from selectrl.functional.values import smoothed_action
 from selectrl.protocols import Policy
+from selectrl.structs import Moment
 
 if TYPE_CHECKING:
     from selectrl.collectors.configs import ProximalConfig
@@ -27,6 +28,6 @@ class ProximalCollector(OnlineCollector):
         self.sigma = config.sigma
         self.clip = 2.5 * config.sigma if config.clip is None else config.clip
 
-    def act(self, policy: Policy, obs: Tensor, z: Tensor, normal: Tensor, uniform: Tensor, progress: float) -> Tensor:
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus clipped noise, (world, action)."""
-        return smoothed_action(policy.mode(obs, z), normal, scale=self.sigma, clip=self.clip)
+        return smoothed_action(policy.mode(obs, z), moment.normal, scale=self.sigma, clip=self.clip)

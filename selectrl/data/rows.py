@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selectrl.data.store import OfflineDataset
-from selectrl.errors import InputError
+from selectrl.errors import CompositionError, InputError
+from selectrl.protocols import Reward
 from selectrl.structs import Rows
 
 TERMINALS = ("true", "paper")
@@ -33,6 +34,8 @@ class RowStore:
         reward: (task, episode * time) float32.
         terminal: (task, episode * time) float32, 1 where nothing follows.
         length: steps of each episode, (task, episode) int64, 0 for padding.
+        parameters: what tells the tasks apart, (task, parameter) float32.
+        reward_of: the family's reward as a function of parameters and transition, where it has one.
         device: where the tensors live.
     """
 
@@ -42,6 +45,7 @@ class RowStore:
         tasks: Sequence[int],
         *,
         terminals: str = "true",
+        reward_of: Reward | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         """Load the tasks; no other task of the dataset is opened.
@@ -51,6 +55,7 @@ class RowStore:
             tasks: ids of the tasks.
             terminals: ``true`` ends the bootstrap at true terminations only, ``paper`` at the last row of every episode
                 too, as the published code does.
+            reward_of: the family's reward, for views that recompute it.
             device: where the tensors are put.
 
         Raises:
@@ -87,6 +92,11 @@ class RowStore:
         self.reward = reward.flatten(1).to(self.device)
         self.terminal = terminal.flatten(1).to(self.device)
         self.length = length.to(self.device)
+        known = {entry.task: entry.parameter for entry in dataset.manifest.tasks}
+        parameters = np.array([known[task] for task in tasks], np.float32)
+        self.parameters = torch.from_numpy(parameters).to(self.device)
+        self.reward_of = reward_of
+        self.episode_counts: NDArray[np.int64] = (length > 0).sum(1).numpy()
         self.counts: NDArray[np.int64] = length.sum(1).numpy()
         self._valid = _valid_rows(length, self.time, self.counts)
         if self._valid is not None:
@@ -105,7 +115,7 @@ class RowStore:
             raise InputError(f"local, rank: expected shapes (task,) and (task, batch), got {got}")
         if self._valid is None:
             return rank
-        return _pick(self._valid, local, rank)
+        return _pick(self._valid, local[:, None], rank)
 
     def gather(self, local: Tensor, rank: Tensor, fields: Collection[str]) -> Rows:
         """Return rows (task, batch, …), one gather per field; fields that are not named come back with width 0.
@@ -118,7 +128,53 @@ class RowStore:
         Raises:
             InputError: the shapes of local and rank do not agree.
         """
-        row = self.rows(local, rank)
+        return self._gather(local[:, None], self.rows(local, rank), fields)
+
+    def whole(self, local: Tensor, episode: Tensor, fields: Collection[str]) -> Rows:
+        """Return whole episodes one after the other, (task, episode * time, …).
+
+        After the end of an episode that ended early, rows are zeros and their number is -1.
+
+        Args:
+            local: local index of each episode's task, (task, episode) int64.
+            episode: the episodes' places in their tasks, (task, episode) int64.
+            fields: which of obs, action, reward, next_obs and terminal are wanted; ``row`` always is.
+
+        Raises:
+            InputError: the shapes of local and episode do not agree.
+        """
+        if local.ndim != 2 or local.shape != episode.shape:
+            got = f"{tuple(local.shape)} and {tuple(episode.shape)}"
+            raise InputError(f"local, episode: expected one shape (task, episode), got {got}")
+        time = torch.arange(self.time, device=self.device)
+        row = (episode[..., None] * self.time + time).flatten(1)
+        rows = self._gather(local.repeat_interleave(self.time, dim=1), row, fields)
+        live = (time < self.length[local, episode][..., None]).flatten(1)
+        if bool(live.all()):
+            return rows
+        values = (rows.obs, rows.action, rows.reward, rows.next_obs, rows.terminal)
+        obs, action, reward, next_obs, terminal = (
+            torch.where(live[..., None] if value.ndim > 2 else live, value, 0) if value.numel() else value
+            for value in values
+        )
+        return Rows(obs, action, reward, next_obs, terminal, torch.where(live, rows.row, -1))
+
+    def relabel(self, local: Tensor, rows: Rows) -> Rows:
+        """Return rows (task, batch, …) with the rewards that the tasks with local indices (task,) would have given.
+
+        Raises:
+            CompositionError: the family does not tell its reward as a function of a transition.
+        """
+        if self.reward_of is None:
+            raise CompositionError(
+                "relabelled rewards were asked for, but this family has no reward function of a transition "
+                "(or its dynamics vary); bind the encoder without relabelling"
+            )
+        reward = self.reward_of(self.parameters[local][:, None], rows.obs, rows.action, rows.next_obs)
+        return rows._replace(reward=torch.where(rows.row < 0, 0, reward).to(rows.reward.dtype))
+
+    def _gather(self, local: Tensor, row: Tensor, fields: Collection[str]) -> Rows:
+        """Return rows (task, batch, …) by row number; local is (task, 1 or batch)."""
         state = row + row // self.time if "obs" in fields or "next_obs" in fields else row
         vector = self.obs.new_empty((*row.shape, 0))
         scalar = self.reward.new_empty((row.shape[0], 0))
@@ -133,8 +189,8 @@ class RowStore:
 
 
 def _pick(table: Tensor, local: Tensor, place: Tensor) -> Tensor:
-    """Return ``table[local[i], place[i, j]]``, through one flat index."""
-    flat = place + (local * table.shape[1])[:, None]
+    """Return ``table[local[i, j], place[i, j]]``, through one flat index; local may be (task, 1)."""
+    flat = place + local * table.shape[1]
     return table.flatten(0, 1).index_select(0, flat.flatten()).view(*place.shape, *table.shape[2:])
 
 

@@ -18,12 +18,12 @@ from selectrl.structs import Batch, Latent, Rows
 __all__ = ["KINDS", "LAWS", "RowStore", "Sampler", "merge_draws", "merge_noise"]
 
 
-def uniform_rows(rng: np.random.Generator, counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Draw ranks i.i.d. uniformly with replacement from each task's valid rows.
+def uniform_ranks(rng: np.random.Generator, counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Draw ranks i.i.d. uniformly with replacement below each task's count.
 
     Args:
         rng: the draw's stream.
-        counts: valid rows of each task, (task,).
+        counts: valid rows (or episodes) of each task, (task,).
         size: ranks per task.
 
     Returns:
@@ -32,10 +32,46 @@ def uniform_rows(rng: np.random.Generator, counts: NDArray[np.int64], size: int)
     return (rng.random((len(counts), size)) * counts[:, None]).astype(np.int64)
 
 
-#: How rows of each kind are drawn: (stream, valid rows of each task, size) -> ranks (task, batch).
-KINDS: dict[str, Callable[[np.random.Generator, NDArray[np.int64], int], NDArray[np.int64]]] = {
+def uniform_rows(
+    rng: np.random.Generator, store: RowStore, local: NDArray[np.int64], size: int, fields: Sequence[str]
+) -> Rows:
+    """Draw independent rows of each task, (task, size, …)."""
+    ranks = uniform_ranks(rng, store.counts[local], size)
+    return store.gather(_tensor(local, store), _tensor(ranks, store), fields)
+
+
+def whole_episodes(
+    rng: np.random.Generator, store: RowStore, local: NDArray[np.int64], size: int, fields: Sequence[str]
+) -> Rows:
+    """Draw whole episodes of each task, one after the other, (task, size * time, …)."""
+    episodes = uniform_ranks(rng, store.episode_counts[local], size)
+    owners = np.broadcast_to(local[:, None], episodes.shape)
+    return store.whole(_tensor(owners, store), _tensor(episodes, store), fields)
+
+
+def relabelled_episodes(
+    rng: np.random.Generator, store: RowStore, local: NDArray[np.int64], size: int, fields: Sequence[str]
+) -> Rows:
+    """Draw whole episodes of other tasks with the rewards that each task would have given, (task, size * time, …)."""
+    others = len(store.counts) - 1
+    owners = (local[:, None] + 1 + (rng.random((len(local), size)) * max(others, 1)).astype(np.int64)) % (others + 1)
+    episodes = (rng.random(owners.shape) * store.episode_counts[owners]).astype(np.int64)
+    rows = store.whole(_tensor(owners, store), _tensor(episodes, store), ROW_FIELDS)
+    return store.relabel(_tensor(local, store), rows)
+
+
+def _tensor(values: NDArray[np.int64], store: RowStore) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(store.device)
+
+
+Kind = Callable[[np.random.Generator, RowStore, NDArray[np.int64], int, Sequence[str]], Rows]
+
+#: How rows of each kind are drawn: (stream, store, local tasks (task,), size, fields) -> rows (task, batch, …).
+KINDS: dict[str, Kind] = {
     "rl": uniform_rows,
     "context": uniform_rows,
+    "episodes": whole_episodes,
+    "relabelled": relabelled_episodes,
 }
 
 #: How noise of each law is drawn: (stream, shape) -> float32.
@@ -49,7 +85,8 @@ def merge_draws(draws: Sequence[Draw]) -> dict[str, Draw]:
     """Return one draw per name, with the union of the fields that the draws of that name ask for.
 
     Raises:
-        CompositionError: two draws of one name differ in kind, a kind or field is unknown, or a draw is named ``task``.
+        CompositionError: two draws of one name differ in kind or size, a kind or field is unknown, or a draw is named
+            ``task``.
     """
     merged: dict[str, Draw] = {}
     for draw in draws:
@@ -65,11 +102,11 @@ def merge_draws(draws: Sequence[Draw]) -> dict[str, Draw]:
             )
         if draw.name == "task":
             raise CompositionError("a draw is named 'task', which is the name of the task axis; choose another name")
-        if known is not None and known.kind != draw.kind:
-            got = f"{known.kind!r} and {draw.kind!r}"
-            raise CompositionError(f"two parts ask for the draw {draw.name!r} with different kinds, {got}; rename one")
+        if known is not None and (known.kind, known.size) != (draw.kind, draw.size):
+            got = f"{known.kind!r} of size {known.size} and {draw.kind!r} of size {draw.size}"
+            raise CompositionError(f"two parts ask for the draw {draw.name!r} differently, {got}; rename one")
         fields = set(draw.fields) | set(known.fields if known else ())
-        merged[draw.name] = Draw(draw.name, draw.kind, tuple(f for f in ROW_FIELDS if f in fields))
+        merged[draw.name] = Draw(draw.name, draw.kind, tuple(f for f in ROW_FIELDS if f in fields), draw.size)
     return merged
 
 
@@ -143,11 +180,12 @@ class Sampler:
         device = store.device
         tasks = self._draw_tasks(phase, step)
         local = torch.from_numpy(tasks).to(device)
-        axes = {"task": self._meta_batch} | {draw.name: self._size(draw) for draw in merged.values()}
+        rows = {draw.name: self._rows(draw, phase, step, tasks) for draw in merged.values()}
+        axes = {"task": self._meta_batch} | {name: drawn.row.shape[1] for name, drawn in rows.items()}
         empty = torch.zeros(self._meta_batch, 1, 0, device=device)
         return Batch(
             tasks=store.tasks[local],
-            draws={draw.name: self._rows(draw, phase, step, tasks, local) for draw in merged.values()},
+            draws=rows,
             noise={one.name: self._noise(one, phase, step, axes) for one in merge_noise(noise).values()},
             progress=torch.tensor(step / steps, dtype=torch.float32, device=device),
             latent=Latent(empty, empty, {}),
@@ -162,10 +200,9 @@ class Sampler:
             else rng.permutation(tasks)[: self._meta_batch]
         )
 
-    def _rows(self, draw: Draw, phase: str, step: int, tasks: NDArray[np.int64], local: Tensor) -> Rows:
+    def _rows(self, draw: Draw, phase: str, step: int, tasks: NDArray[np.int64]) -> Rows:
         rng = stream(self._seed, phase, draw.name, step)
-        rank = KINDS[draw.kind](rng, self._store.counts[tasks], self._size(draw))
-        return self._store.gather(local, torch.from_numpy(rank).to(self._store.device), draw.fields)
+        return KINDS[draw.kind](rng, self._store, tasks, self._size(draw), draw.fields)
 
     def _noise(self, noise: Noise, phase: str, step: int, axes: Mapping[str, int]) -> Tensor:
         for size in noise.shape:
@@ -177,7 +214,9 @@ class Sampler:
         return torch.from_numpy(value).to(self._store.device)
 
     def _size(self, draw: Draw) -> int:
-        """Return the rows per task of a draw."""
+        """Return the size of a draw: its own, or its kind's."""
+        if draw.size:
+            return draw.size
         if draw.kind not in self._sizes:
             raise CompositionError(
                 f"draw {draw.name!r} is of the kind {draw.kind!r}, which has no size; {suggest(draw.kind, self._sizes)}"

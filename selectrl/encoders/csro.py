@@ -14,7 +14,7 @@ from selectrl.protocols import Agent, Objective, Optim
 from selectrl.structs import Batch, Losses, Spec
 
 if TYPE_CHECKING:
-    from selectrl.encoders.configs import CsroConfig
+    from selectrl.encoders.configs.sets import CsroConfig
 
 
 class CsroEncoder(FocalEncoder):

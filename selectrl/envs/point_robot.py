@@ -69,6 +69,10 @@ class PointRobot:
         self.parameters: Array = np.stack((np.cos(angle), np.sin(angle)), -1)  # (task, 2)
         self.train_tasks, self.test_tasks = interleaved(config.tasks)
 
+    def reward(self, parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
+        """Return the reward of transitions under goals (…, 2), NumPy or torch, (…)."""
+        return reward(parameters, next_obs)
+
     def worlds(self, tasks: Sequence[int], render_mode: str | None = None) -> PointRobotWorlds:
         """Return one world per entry of tasks.
 

@@ -9,22 +9,23 @@ the context. Starts and noise are keyed by (task, repeat, purpose), the same for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from selectrl.data.rows import RowStore
-from selectrl.data.sampler import uniform_rows
+from selectrl.data.sampler import uniform_ranks
 from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.noise import CommonNoise
-from selectrl.protocols import Agent, ContextCollector, TaskFamily
+from selectrl.protocols import ROW_FIELDS, Agent, ContextCollector, TaskFamily
 from selectrl.streams import stream
-from selectrl.structs import Belief, Rows
+from selectrl.structs import Belief, Moment, Rows
 
 Floats = NDArray[np.float32]
 
@@ -105,8 +106,10 @@ class MetaTest:
             belief = belief._replace(z=prior.expand_as(belief.z))
         normal = self.noise.normal("explore", self.config.budget, spec.action)
         uniform = self.noise.uniform("explore_uniform", self.config.budget, spec.action)
+        held = self.noise.normal("explore_held", self.blocks, spec.action)
         latent_normal = self.noise.normal("latent", self.blocks, self.agent.encoder.latent_dim)
         returns, scored, explored = [], [], []
+        gained = torch.zeros(count, 0)  # returns of the blocks collected, (world, block)
         for block in range(self.blocks + 1):
             total, path = self._score(block, state, belief)
             returns.append(total)
@@ -118,10 +121,15 @@ class MetaTest:
                 belief = self.agent.encoder.read(state)
                 continue
             part = slice(block * self.horizon, (block + 1) * self.horizon)
-            state, belief, path = self._collect(
-                block, state, belief, normal[:, part], uniform[:, part], latent_normal[:, block]
-            )
+            noise = Explore(normal[:, part], uniform[:, part], held[:, block], latent_normal[:, block])
+            after, belief, path, gain = self._collect(block, state, belief, noise)
             explored.append(path)
+            gained = torch.cat((gained, gain[:, None]), 1)
+            keep = self.collector.keeps(gained)
+            if not keep.all():
+                after = chosen(keep, after, state)
+                belief = self.agent.encoder.read(after)
+            state = after
         values = np.stack(returns, -1).reshape(len(self.tasks), self.config.repeats, -1)
         if not np.isfinite(values).all():
             task = self.tasks[int(np.argwhere(~np.isfinite(values))[0][0])]
@@ -134,27 +142,26 @@ class MetaTest:
             scored=np.stack(scored, 1),
         )
 
-    def _collect(
-        self, block: int, state: Any, belief: Belief, normal: Tensor, uniform: Tensor, latent_normal: Tensor
-    ) -> tuple[Any, Belief, Floats]:
-        """Collect one block; return encoder state, belief, and the first repeat's observations."""
+    def _collect(self, block: int, state: Any, belief: Belief, noise: Explore) -> tuple[Any, Belief, Floats, Tensor]:
+        """Collect one block; return encoder state, belief, the first repeat's observations, and returns (world,)."""
         live = torch.ones(len(self.worlds), dtype=torch.bool)
         obs, _ = self.env.reset(seed=self.noise.seeds("explore", block * self.horizon))
         path = [obs[:: self.config.repeats].copy()]
-        z = self.collector.latent(belief, latent_normal)
+        z = self.collector.latent(belief, noise.latent)
+        gain = torch.zeros(len(self.worlds))
         for t in range(self.horizon):
             progress = (block * self.horizon + t) / self.config.budget
-            action = self.collector.act(
-                self.agent.policy, torch.from_numpy(obs), z, normal[:, t], uniform[:, t], progress
-            )
+            moment = Moment(noise.normal[:, t], noise.held, noise.uniform[:, t], belief.spread, progress)
+            action = self.collector.act(self.agent.policy, torch.from_numpy(obs), z, moment)
             rows, obs, done = self._step(obs, action)
+            gain = gain + rows.reward
             path.append(obs[:: self.config.repeats].copy())
             state = self.agent.encoder.step(state, rows, live)
             if self.collector.updates(progress, t + 1 == self.horizon):
                 belief = self.agent.encoder.read(state)
-                z = self.collector.latent(belief, latent_normal)
+                z = self.collector.latent(belief, noise.latent)
             obs = self._restart(obs, done, "explore", block * self.horizon + t + 1)
-        return state, belief, np.stack(path, 1)
+        return state, belief, np.stack(path, 1), gain
 
     def _score(self, block: int, state: Any, belief: Belief) -> tuple[NDArray[np.float64], Floats]:
         """Score one episode; return each world's return, and the first repeat's observations."""
@@ -196,21 +203,65 @@ class MetaTest:
         return rows, next_obs, terminated | truncated
 
     def _read_stored(self, state: Any, block: int) -> Any:
-        """Take in one block of rows drawn from each world's stored data."""
+        """Take in one block of each world's stored data."""
         if self.stored is None:
             raise InputError("offline context needs the stored data of the test tasks; give the dataset")
-        stored = self.stored
-        local = [stored.tasks.tolist().index(task) for task, _ in self.worlds]
-        ranks = [
-            uniform_rows(
-                stream(self.config.seed, "test", "offline", *world, block), stored.counts[i : i + 1], self.horizon
-            )[0]
-            for world, i in zip(self.worlds, local, strict=True)
-        ]
-        rows = stored.gather(
-            torch.tensor(local), torch.from_numpy(np.stack(ranks)), ("obs", "action", "reward", "next_obs", "terminal")
+        return read_stored(
+            self.agent, state, self.stored, self.worlds, block, kind=self.collector.offline, seed=self.config.seed
         )
-        live = torch.ones(len(self.worlds), dtype=torch.bool)
-        for t in range(self.horizon):
-            state = self.agent.encoder.step(state, Rows(*(field[:, t] for field in rows)), live)
-        return state
+
+
+class Explore(NamedTuple):
+    """The noise of one block, see :class:`Moment`."""
+
+    normal: Tensor  # (world, time, action)
+    uniform: Tensor  # (world, time, action)
+    held: Tensor  # (world, action)
+    latent: Tensor  # (world, latent)
+
+
+def chosen(keep: Tensor, new: Any, old: Any) -> Any:
+    """Return a filter's new state in the worlds that keep it, (world,), and the old one in the others."""
+    return tree_map(lambda a, b: torch.where(keep.reshape(-1, *[1] * (a.dim() - 1)), a, b), new, old)
+
+
+@torch.no_grad()
+def read_stored(
+    agent: Agent, state: Any, stored: RowStore, worlds: Sequence[tuple[int, int]], block: int, *, kind: str, seed: int
+) -> Any:
+    """Take in one block of stored data per world: one ``episodes`` episode, or as many independent ``rows``.
+
+    Args:
+        agent: its encoder filters.
+        state: the filter's state.
+        stored: data of the worlds' tasks.
+        worlds: (task, repeat) of each world.
+        block: which block.
+        kind: ``episodes`` or ``rows``.
+        seed: seed of the meta-test.
+    """
+    tasks = stored.tasks.tolist()
+    local = np.array([tasks.index(task) for task, _ in worlds])
+    counts, size = (stored.episode_counts, 1) if kind == "episodes" else (stored.counts, stored.time)
+    streams = [stream(seed, "test", "offline", *world, block) for world in worlds]
+    drawn = [uniform_ranks(rng, counts[i : i + 1], size)[0] for rng, i in zip(streams, local, strict=True)]
+    ranks, owners = torch.from_numpy(np.stack(drawn)), torch.from_numpy(local)
+    if kind == "episodes":
+        rows = stored.whole(owners[:, None], ranks, ROW_FIELDS)
+    else:
+        rows = stored.gather(owners, ranks, ROW_FIELDS)
+    for t in range(rows.row.shape[1]):
+        at = Rows(*(field[:, t] for field in rows))
+        state = agent.encoder.step(state, at, at.row >= 0)
+    return state
+
+
+@torch.no_grad()
+def centroid(agent: Agent, stored: RowStore, config: TestConfig) -> Tensor:
+    """Return the mean belief of the stored tasks after a whole budget of their own data, (latent,)."""
+    worlds = [(task, 0) for task in stored.tasks.tolist()]
+    state = agent.encoder.init(len(worlds))
+    for block in range(max(config.budget // stored.spec.horizon, 1)):
+        state = read_stored(agent, state, stored, worlds, block, kind="episodes", seed=config.seed)
+    z: Tensor = agent.encoder.read(state).z
+    return z.mean(dim=0)

@@ -22,7 +22,7 @@ from selectrl.data.sampler import Sampler
 from selectrl.data.store import OfflineDataset
 from selectrl.errors import DataError, InputError
 from selectrl.evaluate.config import TestConfig
-from selectrl.evaluate.harness import MetaTest, TestResult
+from selectrl.evaluate.harness import MetaTest, TestResult, centroid
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.records import SCHEMA, curve_point, read_record, registered_name, summary
@@ -31,7 +31,7 @@ from selectrl.protocols import CollectorConfig, TaskFamily
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Record, Trainer
+from selectrl.trainer.loop import Record, Trainer, needs
 
 
 @attrs.frozen(kw_only=True)
@@ -104,7 +104,7 @@ class Run:
 
     def store(self, tasks: tuple[int, ...]) -> RowStore:
         """Load the rows of some tasks."""
-        return RowStore(self.dataset, tasks, terminals=self.experiment.data.terminals)
+        return RowStore(self.dataset, tasks, terminals=self.experiment.data.terminals, reward_of=self.family.reward)
 
     def train(self, progress: Callable[[Record], None] = lambda record: None) -> bool:
         """Train, or go on where an earlier call stopped.
@@ -132,12 +132,14 @@ class Run:
             engine=engine,
             phases=phases,
             store=store,
-            sampler=self._sampler(store, self.experiment.train.meta_batch),
+            sampler=self._sampler(store),
             config=self.experiment.train,
             seed=self.seed,
             folder=self.folder,
             test=lambda step: curve_point(curve.run(self._prior(agent, first.test)), step, first),
         )
+        for phase in phases:  # a draw that the data cannot give is refused before anything is written, too
+            trainer.sampler.batch(phase.name, 1, *needs(phase), 0)
         with locked(self.folder):
             found = checkpoint.newest(self.folder)
             if found is not None and int(found[1]["step"]) == trainer.total:
@@ -218,21 +220,16 @@ class Run:
         stored = self.store(tasks) if built.offline else None
         return MetaTest(cast(Any, agent), self.family, built, test, tasks=tasks, stored=stored)
 
-    def _sampler(self, store: RowStore, meta_batch: int) -> Sampler:
+    def _sampler(self, store: RowStore) -> Sampler:
         train = self.experiment.train
         sizes = {"rl": train.batch, "context": train.context}
-        return Sampler(store, meta_batch=meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)
+        return Sampler(store, meta_batch=train.meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)
 
-    @torch.no_grad()
     def _prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
-        """Return the mean of the training tasks' beliefs from offline context (latent,), if the test asks for it."""
+        """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
         if test.prior == "zero":
             return None
-        tasks = self.family.train_tasks
-        rl = build_phases(self.experiment, agent)[-1]
-        batch = self._sampler(self.store(tasks), len(tasks)).batch("centroid", 1, rl.draws, rl.noise, 0)
-        z: Tensor = cast(Any, agent.encoder).encode(batch).z
-        return z.mean(dim=(0, 1))
+        return centroid(cast(Any, agent), self.store(self.family.train_tasks), test)
 
     def _begun(self) -> Experiment | None:
         """Return the experiment that the directory was begun with, None if it is new.

@@ -68,6 +68,61 @@ def test_rows_of_ragged_episodes(ragged: OfflineDataset) -> None:
         assert torch.equal(rows.terminal == 1, last & (torch.tensor(lengths[task])[rows.row // 5] < 5))
 
 
+def test_a_draw_may_say_its_own_size(dataset: OfflineDataset) -> None:
+    batch = draw(sampler(dataset), Draw("pairs", "context", ("obs",), 4), CONTEXT, Noise("n", "normal", ("pairs",)))
+    assert batch.draws["pairs"].obs.shape == (2, 4, 3)
+    assert batch.draws["context"].obs.shape == (2, 9, 3)
+    assert batch.noise["n"].shape == (4,)
+
+
+def test_whole_episodes_come_in_the_order_of_time(ragged: OfflineDataset) -> None:
+    lengths = {0: (5, 1, 3), 1: (5, 5, 5, 5), 2: (2, 2), 3: (1,)}
+    batch = draw(sampler(ragged, (3, 0, 2, 1), meta_batch=4), Draw("whole", "episodes", size=7))
+    seen = set()
+    for i, task in enumerate(batch.tasks.tolist()):
+        rows = Rows(*(x[i].unflatten(0, (7, 5)) for x in batch.draws["whole"]))
+        for j in range(7):
+            live = rows.row[j] >= 0
+            length = int(live.sum())
+            assert live.tolist() == [t < length for t in range(5)]
+            check_rows(Rows(*(x[j][live] for x in rows)), task, lengths[task], 5)
+            episode = int(rows.row[j, 0]) // 5
+            assert rows.row[j, :length].tolist() == [episode * 5 + t for t in range(length)]
+            assert length == lengths[task][episode]
+            assert all((x[j][~live] == 0).all() for x in rows[:5])
+            seen.add((task, episode))
+    assert seen > {(0, 0), (0, 1), (0, 2), (2, 0), (2, 1), (3, 0)}
+
+
+def test_relabelled_episodes_are_other_tasks_with_the_own_tasks_reward(ragged: OfflineDataset) -> None:
+    def reward(parameters: object, obs: object, action: object, next_obs: object) -> object:
+        return 1000 * parameters[..., 0] + next_obs[..., 2]  # type: ignore[index]
+
+    store = RowStore(ragged, (3, 0, 2, 1), reward_of=reward)
+    many = Sampler(store, meta_batch=4, replacement=False, sizes={}, seed=3)
+    batch = draw(many, Draw("donors", "relabelled", size=50))
+    for i, task in enumerate(batch.tasks.tolist()):
+        rows = Rows(*(x[i] for x in batch.draws["donors"]))
+        live = rows.row >= 0
+        assert set(rows.obs[live][:, 0].int().tolist()) == {1, 2, 3, 4} - {task + 1}  # donors, each other task
+        assert torch.equal(rows.reward[live], 1000 * task + rows.next_obs[live][:, 2])
+        assert (rows.reward[~live] == 0).all()
+
+
+def test_relabelling_its_own_data_gives_the_stored_rewards(dataset: OfflineDataset) -> None:
+    def reward(parameters: object, obs: object, action: object, next_obs: object) -> object:
+        return 100 * parameters[..., 0] + 10 * (obs[..., 1] - 1) + obs[..., 2] - 1  # type: ignore[index]
+
+    store = RowStore(dataset, (1, 2), reward_of=reward)
+    rows = store.gather(torch.tensor([0, 1]), torch.arange(20).repeat(2, 1), ROW_FIELDS)
+    assert torch.equal(store.relabel(torch.tensor([0, 1]), rows).reward, rows.reward)
+
+
+def test_relabelling_without_a_reward_function_is_refused(dataset: OfflineDataset) -> None:
+    with pytest.raises(CompositionError, match="no reward function"):
+        draw(sampler(dataset), Draw("donors", "relabelled", size=2))
+
+
 def test_draws_are_uniform_over_valid_rows(ragged: OfflineDataset) -> None:
     size = 90_000
     rows = draw(sampler(ragged, (0,), meta_batch=1, sizes={"rl": size}), RL).draws["rl"]
@@ -229,7 +284,7 @@ def test_draws_of_one_name_are_one_draw(dataset: OfflineDataset) -> None:
         ((Draw("x", "rows"),), "unknown kind 'rows'; choose from"),
         ((Draw("x", "contxt"),), "did you mean 'context'"),
         ((Draw("x", "rl", ("obs", "rewards")),), "unknown field 'rewards'; did you mean 'reward'"),
-        ((RL, Draw("rl", "context")), "the draw 'rl' with different kinds, 'rl' and 'context'"),
+        ((RL, Draw("rl", "context")), "the draw 'rl' differently, 'rl' of size 0 and 'context' of size 0"),
         ((Draw("task", "rl"),), "the name of the task axis"),
         ((Noise("n", "gauss", (1,)),), "unknown law 'gauss'"),
         ((Noise("n", "normal", (1,)), Noise("n", "normal", (2,))), "the noise 'n' differently"),

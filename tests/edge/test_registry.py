@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 import selectrl.experiment.config  # noqa: F401  the rooms register their parts
-from selectrl.encoders.configs import FocalConfig
+from selectrl.encoders.configs.sets import FocalConfig
 from selectrl.errors import InputError
 from selectrl.registry import ENCODERS, REGISTRIES, Registry, tag
 

@@ -141,7 +141,7 @@ def test_the_filtered_belief_equals_the_encoding_of_the_collected_rows() -> None
         state = agent.encoder.step(state, rows, live)
     context = Rows(*(torch.stack([getattr(r, f) for r, _ in telling.reads[-1].seen], 1) for f in Rows._fields))
     with torch.no_grad():
-        together = agent.encoder.embed(context).mean(1)
+        together = agent.encoder.embed(context)[0].mean(1)
     torch.testing.assert_close(agent.encoder.read(state).z, together, rtol=1e-4, atol=1e-5)
 
 
@@ -262,3 +262,74 @@ def test_a_given_prior_is_the_belief_until_the_first_block_ends() -> None:
     action = encoder.reads[-1].field("action")
     np.testing.assert_allclose(action[:, :HORIZON], 0.5)
     np.testing.assert_allclose(action[:, HORIZON:], 0.05, rtol=1e-5)
+
+
+# --- what a collector keeps -------------------------------------------------------------------------------------------
+
+
+class Choosy(Collecting):
+    """Keeps a block in the first world always, in the others only the second one, unless it keeps all."""
+
+    def __init__(self, keeps_all: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.keeps_all = keeps_all
+        self.returns: list[Tensor] = []
+
+    def keeps(self, returns: Tensor) -> Tensor:
+        self.returns.append(returns.clone())
+        if self.keeps_all:
+            return super().keeps(returns)
+        first = torch.arange(len(returns)) == 0
+        return first | (returns.shape[1] == 2)
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+def test_a_block_that_is_not_kept_leaves_no_trace_in_the_belief(every_step: bool) -> None:
+    agent, _, _ = fakes.method("csro")
+    fakes.scramble(agent)
+    family = PointRobotConfig().build()
+    collector = Choosy(size=0.5, every_step=every_step)
+    encoder = Remembering(agent.encoder)
+    meta_test(collector, family=family, encoder=encoder, tasks=(2, 6), repeats=1, blocks=3)
+    seen = encoder.last.weight[:, 0].tolist()
+    assert seen == ([80.0, 40.0] if every_step else [60.0, 20.0])  # a scored episode's last read adds its own 20
+    assert [tuple(r.shape) for r in collector.returns] == [(2, 1), (2, 2), (2, 3)]
+    torch.testing.assert_close(collector.returns[2][:, :2], collector.returns[1])
+
+
+class Remembering:
+    """A real encoder that remembers the last state that was read."""
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder, self.latent_dim = encoder, encoder.latent_dim
+        self.init, self.step = encoder.init, encoder.step
+
+    def read(self, state: Any) -> Any:
+        self.last = state
+        return self.encoder.read(state)
+
+
+def test_returns_that_a_collector_is_told_are_those_of_its_blocks() -> None:
+    family, collector = FallingFamily(LIVES), Choosy(keeps_all=True, size=0.5)
+    meta_test(collector, family=family, tasks=(0, 1, 2, 3), repeats=1, blocks=2)
+    rewards = np.zeros(4)
+    steps = [entry for entry in family.log if entry[0] == "step"][HORIZON : 2 * HORIZON]  # after the first score
+    for _, observed, actions in steps:
+        rewards += observed[:, 1] + actions[:, 0]
+    np.testing.assert_allclose(collector.returns[0][:, 0], rewards, rtol=1e-5)
+
+
+def test_held_noise_is_one_draw_a_block_and_the_spread_is_the_beliefs() -> None:
+    class Noting(Collecting):
+        def act(self, policy: Any, obs: Tensor, z: Tensor, moment: Any) -> Tensor:
+            moments.append(moment)
+            return super().act(policy, obs, z, moment)
+
+    moments: list[Any] = []
+    meta_test(Noting(), tasks=(0, 1), repeats=2, blocks=2)
+    first, second = moments[:HORIZON], moments[HORIZON:]
+    assert all(torch.equal(m.held, first[0].held) for m in first)
+    assert not torch.equal(first[0].held, second[0].held)
+    assert len({tuple(row.tolist()) for row in first[0].held}) == 4
+    assert not torch.equal(first[0].normal, first[0].held)
+    assert all((m.spread == 0.1).all() for m in moments)

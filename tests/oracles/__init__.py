@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from selectrl.registry import tag
+
 Array = NDArray[np.float64]
 Parameters = Mapping[str, Array]
 
@@ -54,6 +56,7 @@ class Scene:
         tasks: ids of the tasks.
         encoder: the encoder's config; critic, actor: likewise.
         next_obs: whether context rows hold s'.
+        name: registered name of the encoder, ``encoders.focal``.
     """
 
     live: Parameters
@@ -65,16 +68,25 @@ class Scene:
     critic: Any
     actor: Any
     next_obs: bool
+    name: str
 
-    def z(self, held: bool = True) -> Array:
-        """z of each task, (task, 1, latent): the mean of tanh of the network on s, a, r (and s')."""
-        return self.embeddings(held).mean(axis=1, keepdims=True)
+    def z(self, held: bool = True, draw: str = "rl") -> Array:
+        """z at the rows of a draw, (task, 1 or batch, latent)."""
+        return LATENTS[self.name](self, held, draw)[0]
 
-    def embeddings(self, held: bool = True) -> Array:
-        """The row embeddings e, (task, context, latent)."""
+    def z_next(self, held: bool = True) -> Array:
+        """z at the successors of the RL rows."""
+        return LATENTS[self.name](self, held, "rl")[1]
+
+    def context_columns(self) -> Array:
+        """The context rows as the network reads them, (task, context, s a r (s'))."""
         rows = self.draws["context"]
         columns = [rows.obs, rows.action, rows.reward[..., None]] + [rows.next_obs] * self.next_obs
-        return np.tanh(mlp(self.held if held else self.live, "encoder.net", np.concatenate(columns, -1)))
+        return np.concatenate(columns, -1)
+
+    def embeddings(self, held: bool = True) -> Array:
+        """FOCAL's and CSRO's row embeddings e, (task, context, latent): tanh of the network."""
+        return np.tanh(mlp(self.held if held else self.live, "encoder.net", self.context_columns()))
 
     def q(self, parameters: Parameters, obs: Array, action: Array, z: Array, prefix: str = "critic.q_net") -> Array:
         """Both values of (s, a), (2, task, batch)."""
@@ -112,6 +124,21 @@ class Policy:
     temperature: float
 
 
+#: (z, z_next) of an encoder, each (task, 1 or batch, latent), by the encoder's name.
+LatentOracle = Callable[[Scene, bool, str], tuple[Array, Array]]
+LATENTS: dict[str, LatentOracle] = {}
+
+
+def latent(*parts: str) -> Callable[[LatentOracle], LatentOracle]:
+    """Add the task variables of encoders: (scene, held, draw) -> (z, z_next)."""
+
+    def add(function: LatentOracle) -> LatentOracle:
+        LATENTS.update(dict.fromkeys(parts, function))
+        return function
+
+    return add
+
+
 Oracle = Callable[[Scene], float]
 ORACLES: dict[tuple[str, str], Oracle] = {}
 
@@ -147,7 +174,8 @@ def scenes(agent: Any, batch: Any, encoder: Any, critic: Any, actor: Any) -> Cal
             encoder=encoder,
             critic=critic,
             actor=actor,
-            next_obs="next_obs" in agent.encoder.fields,
+            next_obs="next_obs" in getattr(agent.encoder, "fields", ()),
+            name=str(tag(encoder)),
         )
 
     return make

@@ -51,14 +51,14 @@ def estimate(scene: Scene, parameters: dict[str, Array], rows: str, action: Arra
 
     def g(a: Array) -> Array:
         x = np.concatenate((rl.obs, a), -1)
-        return np.log1p(np.exp(mlp(parameters, "actor.dual", x, scene.z(), 0)[..., 0]))
+        return np.log1p(np.exp(mlp(parameters, "actor.dual", x, scene.z(draw=rows), 0)[..., 0]))
 
     return np.mean(1 + np.log(g(action) + 1e-8) - g(rl.action))
 
 
 def brac_dual(scene: Scene, suffix: str) -> float:
     rows = f"rl{suffix}"
-    rl, z = scene.draws[rows], scene.z()
+    rl, z = scene.draws[rows], scene.z(draw=rows)
     action = scene.policy(scene.held, rl.obs, z, scene.noise[f"policy{suffix}"]).action
     mixed = action + scene.noise[f"mix{suffix}"][..., None] * (rl.action - action)
     c = mlp(scene.live, "actor.dual", np.concatenate((rl.obs, mixed), -1), z, 0)[..., 0]

@@ -14,7 +14,7 @@ def td_loss(q: Array, target: Array) -> float:
 @oracle("critics.twin_q_v", "critic")
 def twin_critic(scene: Scene) -> float:
     rl, config = scene.draws["rl"], scene.critic
-    bootstrap = scene.v(scene.held, rl.next_obs, scene.z(), "targets.critic_v_net")
+    bootstrap = scene.v(scene.held, rl.next_obs, scene.z_next(), "targets.critic_v_net")
     y = config.reward_scale * rl.reward + (1 - rl.terminal) * config.discount * bootstrap
     return td_loss(scene.q(scene.live, rl.obs, rl.action, scene.z(held=False)), y)
 
@@ -30,7 +30,7 @@ def twin_value(scene: Scene) -> float:
 
 def dual_y(scene: Scene) -> Array:
     """The TD3-style target with target Q and target policy."""
-    rl, z, config = scene.draws["rl"], scene.z(), scene.critic
+    rl, z, config = scene.draws["rl"], scene.z_next(), scene.critic
     sample = scene.policy(scene.held, rl.next_obs, z, scene.noise["next_policy"], "targets.policy")
     noise = np.clip(config.smoothing * scene.noise["smoothing"], -config.smoothing_clip, config.smoothing_clip)
     action = np.clip(sample.action + noise, -1, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oracles import Array, Scene, mlp, oracle
+from oracles import Array, Scene, latent, mlp, oracle
 
 
 def metric(z: Array, tasks: Array, eps: float = 1e-3) -> float:
@@ -41,6 +41,12 @@ def club_network(scene: Scene) -> tuple[Array, Array]:
     raw = np.tanh(raw) if scene.encoder.club_squash else raw
     half = scene.encoder.latent_dim
     return raw[..., :half], np.log(1 + np.exp(raw[..., half:]))
+
+
+@latent("encoders.focal", "encoders.csro")
+def mean_of_rows(scene: Scene, held: bool, draw: str) -> tuple[Array, Array]:
+    z = scene.embeddings(held).mean(axis=1, keepdims=True)
+    return z, z
 
 
 @oracle("encoders.focal", "encoder")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from selectrl.collectors.configs import NonPriorConfig, OfflineConfig, OnlineConfig, ProximalConfig
 from selectrl.registry import COLLECTORS
-from selectrl.structs import Belief
+from selectrl.structs import Belief, Moment
 
 WORLDS = 50
 ALL = pytest.mark.parametrize("config", [entry.config for entry in COLLECTORS], ids=lambda c: c.__name__)
@@ -27,6 +27,11 @@ def setting(seed: int = 0, policy: Any = fakes.GAUSSIAN) -> tuple[Any, ...]:
     return fakes.scramble(policy.build(fakes.SPEC, fakes.LATENT)).double(), *map(torch.from_numpy, arrays)
 
 
+def moment(normal: Any, uniform: Any, progress: float) -> Moment:
+    """What a collector is told when it acts; the held noise and the spread are like no other."""
+    return Moment(normal, -2 * normal.flip(0), uniform, torch.full((len(normal), fakes.LATENT), 0.3), progress)
+
+
 # --- proximal ---------------------------------------------------------------------------------------------------------
 
 
@@ -35,7 +40,9 @@ def test_proximal_golden() -> None:
     policy = fakes.DETERMINISTIC.build(fakes.SPEC, fakes.LATENT)
     fakes.constant(policy.net, np.arctanh(0.1), np.arctanh(-0.9))
     noise = torch.tensor([[1.0, -4.0]])
-    action = ProximalConfig(sigma=0.2).build().act(policy, torch.ones(1, 3), torch.ones(1, 4), noise, noise, 0.0)
+    action = (
+        ProximalConfig(sigma=0.2).build().act(policy, torch.ones(1, 3), torch.ones(1, 4), moment(noise, noise, 0.0))
+    )
     assert action.tolist() == [pytest.approx([0.3, -1.0])]
 
 
@@ -47,7 +54,7 @@ def test_proximal_noise_is_clipped_at_two_and_a_half_sigma(
 ) -> None:
     policy, obs, z, normal, uniform = setting(seed, kind)
     collector = ProximalConfig(**config).build()
-    action, mode = collector.act(policy, obs, z, normal, uniform, progress), policy.mode(obs, z)
+    action, mode = collector.act(policy, obs, z, moment(normal, uniform, progress)), policy.mode(obs, z)
     noise = np.clip(collector.sigma * normal.numpy(), -reach, reach)
     expected = np.clip(mode.detach().numpy() + noise, -1, 1)
     np.testing.assert_allclose(action.detach().numpy(), expected, rtol=1e-12, atol=1e-15)
@@ -59,11 +66,11 @@ def test_proximal_noise_is_clipped_at_two_and_a_half_sigma(
 def test_proximal_explores_from_the_first_step_on_and_without_sigma_not_at_all() -> None:
     policy, obs, z, normal, uniform = setting()
     act = ProximalConfig().build().act
-    assert not torch.equal(act(policy, obs, z, normal, uniform, 0.0), policy.mode(obs, z))
+    assert not torch.equal(act(policy, obs, z, moment(normal, uniform, 0.0)), policy.mode(obs, z))
     torch.testing.assert_close(
-        act(policy, obs, z, normal, uniform, 0.0), act(policy, obs, z, normal, 1 - uniform, 0.99)
+        act(policy, obs, z, moment(normal, uniform, 0.0)), act(policy, obs, z, moment(normal, 1 - uniform, 0.99))
     )
-    still = ProximalConfig(sigma=0.0).build().act(policy, obs, z, normal, uniform, 0.0)
+    still = ProximalConfig(sigma=0.0).build().act(policy, obs, z, moment(normal, uniform, 0.0))
     torch.testing.assert_close(still, policy.mode(obs, z))
 
 
@@ -73,9 +80,9 @@ def test_proximal_explores_from_the_first_step_on_and_without_sigma_not_at_all()
 def test_non_prior_is_uniform_and_then_the_policys_sample() -> None:
     policy, obs, z, normal, uniform = setting()
     collector = NonPriorConfig().build()
-    torch.testing.assert_close(collector.act(policy, obs, z, normal, uniform, 0.499), 2 * uniform - 1)
+    torch.testing.assert_close(collector.act(policy, obs, z, moment(normal, uniform, 0.499)), 2 * uniform - 1)
     sample = policy.sample(obs, z, normal).action
-    torch.testing.assert_close(collector.act(policy, obs, z, normal, uniform, 0.5), sample)
+    torch.testing.assert_close(collector.act(policy, obs, z, moment(normal, uniform, 0.5)), sample)
     assert not torch.equal(sample, policy.mode(obs, z))
 
 
@@ -84,7 +91,7 @@ def test_non_prior_switches_at_exactly_half_of_the_budget(budget: int) -> None:
     policy, obs, z, normal, uniform = setting()
     collector = NonPriorConfig().build()
     random = [
-        torch.equal(collector.act(policy, obs, z, normal, uniform, step / budget), 2 * uniform - 1)
+        torch.equal(collector.act(policy, obs, z, moment(normal, uniform, step / budget)), 2 * uniform - 1)
         for step in range(budget)
     ]
     assert random == [True] * (budget // 2) + [False] * (budget // 2)
@@ -94,7 +101,7 @@ def test_non_prior_switches_at_exactly_half_of_the_budget(budget: int) -> None:
 def test_non_prior_random_fraction(fraction: float, random: int) -> None:
     policy, obs, z, normal, uniform = setting()
     collector = NonPriorConfig(random_fraction=fraction).build()
-    actions = [collector.act(policy, obs, z, normal, uniform, step / 20) for step in range(20)]
+    actions = [collector.act(policy, obs, z, moment(normal, uniform, step / 20)) for step in range(20)]
     assert sum(torch.equal(action, 2 * uniform - 1) for action in actions) == random
 
 
@@ -104,7 +111,7 @@ def test_non_prior_random_fraction(fraction: float, random: int) -> None:
 @pytest.mark.parametrize("config", [OnlineConfig, OfflineConfig])
 def test_online_acts_on_the_mode(config: Any) -> None:
     policy, obs, z, normal, uniform = setting()
-    torch.testing.assert_close(config().build().act(policy, obs, z, normal, uniform, 0.3), policy.mode(obs, z))
+    torch.testing.assert_close(config().build().act(policy, obs, z, moment(normal, uniform, 0.3)), policy.mode(obs, z))
 
 
 @ALL
@@ -116,7 +123,7 @@ def test_only_the_offline_collector_reads_stored_data(config: Any) -> None:
 @given(seed=st.integers(0, 1000), progress=st.floats(0, 0.999))
 def test_actions_stay_in_the_box(config: Any, seed: int, progress: float) -> None:
     policy, obs, z, normal, uniform = setting(seed)
-    action = config().build().act(policy, obs, z, normal, uniform, progress)
+    action = config().build().act(policy, obs, z, moment(normal, uniform, progress))
     assert action.shape == (WORLDS, 2)
     assert action.abs().max() <= 1
 
@@ -126,8 +133,15 @@ def test_acting_and_the_belief_do_not_mix_worlds(config: Any) -> None:
     policy, *values = setting()
     collector = config().build()
     for progress in (0.0, 0.9):
-        together = collector.act(policy, *values, progress)
-        alone = torch.cat([collector.act(policy, *(v[i : i + 1] for v in values), progress) for i in range(WORLDS)])
+        together = collector.act(policy, *values[:2], moment(*values[2:], progress))
+        alone = torch.cat(
+            [
+                collector.act(
+                    policy, *(v[i : i + 1] for v in values[:2]), moment(*(v[i : i + 1] for v in values[2:]), progress)
+                )
+                for i in range(WORLDS)
+            ]
+        )
         torch.testing.assert_close(together, alone)
 
 

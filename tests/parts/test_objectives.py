@@ -14,7 +14,7 @@ import torch
 from oracles import ORACLES, Parameters, mlp, scenes, slopes
 
 from selectrl.actors.weights import BinaryConfig, ConstantConfig
-from selectrl.protocols import Objective, Phase
+from selectrl.protocols import Objective, Optim, Phase
 from selectrl.registry import ACTORS, CRITICS, ENCODERS, tag
 from selectrl.trainer.agent import Agent, belongs
 
@@ -74,10 +74,22 @@ COMPOSITIONS = {
 }
 
 
-def objectives(part: Any) -> tuple[Objective, ...]:
-    """All objectives of a part, those of an encoder's pre-training included."""
+def no_loss(agent: Any, batch: Any) -> Any:
+    raise AssertionError("stands for the TD objective where a part is looked at alone")
+
+
+STAND_IN = Objective(name="critic", loss=no_loss, moves={"critic.q_net": Optim()})
+
+
+def phases(encoder: Any, td: Objective = STAND_IN) -> tuple[Phase, ...]:
+    """An encoder's phases around a TD objective."""
+    return tuple(encoder.phases(Phase(name="rl", steps=1, objectives=(td,))))
+
+
+def objectives(part: Any, td: Objective = STAND_IN) -> tuple[Objective, ...]:
+    """All objectives of a part; of an encoder those of pre-training too, and a TD objective that it adds terms to."""
     if hasattr(part, "phases"):
-        return tuple(one for phase in part.phases(Phase(name="rl", steps=1)) for one in phase.objectives)
+        return tuple(one for phase in phases(part, td) for one in phase.objectives if one is not td)
     return part.objectives()
 
 
@@ -120,9 +132,11 @@ def test_loss_and_gradient_follow_the_formula(name: str, part: str, objective: s
     composition = COMPOSITIONS[name]
     agent = composition.agent()
     owner = {"encoders": agent.encoder, "critics": agent.critic, "actors": agent.actor}[part.partition(".")[0]]
-    chosen = next(one for one in objectives(owner) if one.name == objective)
-    draws = [agent.encoder.context, *chosen.draws]
-    batch = fakes.double(fakes.batch(draws, chosen.noise, seed=3, tasks=composition.tasks, spec=composition.spec))
+    td = agent.critic.objectives()[0]
+    chosen = next(one for one in objectives(owner, td) if one.name == objective)
+    rl = phases(agent.encoder, td)[-1]
+    draws, noise = [*rl.draws, *chosen.draws], [*rl.noise, *chosen.noise]
+    batch = fakes.double(fakes.batch(draws, noise, seed=3, tasks=composition.tasks, spec=composition.spec))
     make = scenes(agent, batch, composition.encoder, composition.critic, composition.actor)
 
     batch = batch._replace(latent=agent.encoder.encode(batch))
@@ -131,7 +145,7 @@ def test_loss_and_gradient_follow_the_formula(name: str, part: str, objective: s
     assert total.item() == pytest.approx(ORACLES[part, objective](make()), rel=1e-10)
 
     carries_td = owner is agent.critic and objective == objectives(owner)[0].name
-    prefixes = [*chosen.moves, *(["encoder.net"] if carries_td else [])]  # some encoders take its gradient
+    prefixes = list({**chosen.moves, **(agent.encoder.optims if carries_td else {})})  # some encoders take its gradient
     moving = {n: p for n, p in agent.named_parameters() if any(belongs(n, prefix) for prefix in prefixes)}
     gradients = dict(zip(moving, torch.autograd.grad(total, list(moving.values())), strict=True))
     at = {n: p.detach().numpy().copy() for n, p in agent.named_parameters()}
@@ -154,12 +168,10 @@ def test_the_random_cases_reach_both_branches_of_each_clip(name: str) -> None:
     composition = COMPOSITIONS[name]
     agent = composition.agent()
     asked = [one for part in (agent.critic, agent.actor) for one in part.objectives()]
-    draws = [agent.encoder.context, *(draw for one in asked for draw in one.draws)]
-    batch = fakes.double(
-        fakes.batch(
-            draws, [n for one in asked for n in one.noise], seed=3, tasks=composition.tasks, spec=composition.spec
-        )
-    )
+    rl = phases(agent.encoder)[-1]
+    draws = [*rl.draws, *(draw for one in asked for draw in one.draws)]
+    noise = [*rl.noise, *(n for one in asked for n in one.noise)]
+    batch = fakes.double(fakes.batch(draws, noise, seed=3, tasks=composition.tasks, spec=composition.spec))
     scene = scenes(agent, batch, composition.encoder, composition.critic, composition.actor)()
     rl, z = scene.draws["rl"], scene.z()
     assert 0 < rl.terminal.mean() < 1

@@ -97,7 +97,8 @@ def make_store() -> RowStore:
             torch.zeros(EPISODES),
         )
 
-    dataset: Any = SimpleNamespace(task=task, manifest=SimpleNamespace(spec=fakes.SPEC))
+    entries = [SimpleNamespace(task=n, parameter=(float(n),)) for n in range(TASKS)]
+    dataset: Any = SimpleNamespace(task=task, manifest=SimpleNamespace(spec=fakes.SPEC, tasks=entries))
     return RowStore(dataset, range(TASKS))
 
 

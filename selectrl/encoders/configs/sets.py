@@ -1,4 +1,4 @@
-"""Configs of the encoders, and their registration; free of torch so that listing and dry runs start fast."""
+"""Configs of FOCAL's and CSRO's encoders, and of what all set encoders have in common."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import as_tuple, flag, integer, number, sizes
-from selectrl.registry import ENCODERS
+from selectrl.encoders.configs.aggregations import MeanConfig
+from selectrl.fields import as_tuple, choice, flag, integer, number, optional, part, sizes
+from selectrl.protocols import AggregationConfig
+from selectrl.registry import AGGREGATIONS, ENCODERS
 
 if TYPE_CHECKING:
     from selectrl.encoders.csro import CsroEncoder
@@ -16,22 +18,35 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class FocalConfig:
-    """FOCAL's deterministic set encoder with its distance-metric loss.
+class SetConfig:
+    """What encoders of unordered sets of transitions have in common.
 
     Attributes:
         latent_dim: width of z.
         hidden: widths of the hidden layers.
-        metric_weight: weight of the distance-metric loss.
         next_obs: whether s' belongs to the context; ``None`` means where dynamics vary.
+        aggregation: how one z is made of the row embeddings.
+        squash: what is done to a row's embedding: ``tanh``, ``sphere`` (scaled to length 1) or ``none``.
         lr: learning rate of the encoder (Adam).
     """
 
     latent_dim: int = attrs.field(default=20, validator=integer(1))
     hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
-    metric_weight: float = attrs.field(default=10.0, validator=number(0))
-    next_obs: bool | None = attrs.field(default=None, validator=attrs.validators.optional(flag()))
+    next_obs: bool | None = attrs.field(default=None, validator=optional(flag()))
+    aggregation: AggregationConfig = attrs.field(factory=MeanConfig, validator=part(AGGREGATIONS))
+    squash: str = attrs.field(default="tanh", validator=choice("tanh", "sphere", "none"))
     lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+
+
+@attrs.frozen(kw_only=True)
+class FocalConfig(SetConfig):
+    """FOCAL's deterministic set encoder with its distance-metric loss.
+
+    Attributes:
+        metric_weight: weight of the distance-metric loss.
+    """
+
+    metric_weight: float = attrs.field(default=10.0, validator=number(0))
 
     def build(self, spec: Spec) -> FocalEncoder:
         """Build the encoder."""

@@ -1,0 +1,7 @@
+"""Configs of the encoders and of what they are made of, and their registration; free of torch.
+
+They live apart from the encoders so that listing and dry runs start fast.
+"""
+
+import selectrl.encoders.configs.aggregations
+import selectrl.encoders.configs.sets  # noqa: F401  each registers its own
