@@ -187,7 +187,7 @@ def tested(run: Run, collector: CollectorConfig, first: Experiment) -> dict[str,
     except InputError:  # none yet, or one that a kill or a hand has damaged
         found = None
     wanted = {"train_step": run.experiment.train.steps, "collector": to_record(collector)}
-    wanted |= {name: getattr(test, name) for name in ("budget", "repeats", "prior")}
+    wanted |= {"budget": test.budget, "repeats": test.repeats, "prior": test.prior, "test_seed": test.seed}
     if isinstance(found, dict) and all(found.get(name) == value for name, value in wanted.items()):
         return found
     return run.evaluate(label, collector, test)
@@ -201,7 +201,9 @@ def note(shown: Bars, job: Job, record: dict[str, Any], state: dict[str, str]) -
     else:
         state["rate"] = f"{record['steps_per_second']:.0f} steps/s"
         if record["phase"] != "rl":
-            shown.update(f"{job.name} {record['phase']}", record["step"], record["step"])
+            done, of = record["step"], record["phase_steps"]
+            tell = done == of or done % job.experiment.train.test_every == 0
+            shown.update(f"{job.name} {record['phase']}", done, of, state["rate"], tell=tell)
             return
     text = "  ".join(state[key] for key in ("rate", "test") if key in state)
     shown.update(job.name, record["step"], total, text, tell=record["kind"] == "test")

@@ -48,6 +48,7 @@ def summary(result: TestResult, test: TestConfig, horizon: int) -> Record:
         "block": horizon,
         "repeats": test.repeats,
         "prior": test.prior,
+        "test_seed": test.seed,
         "tasks": list(result.tasks),
         "context_steps": steps,
         "returns": result.returns.tolist(),

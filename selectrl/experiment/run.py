@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +27,7 @@ from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.records import SCHEMA, curve_point, read_record, registered_name, summary
 from selectrl.files import locked, read_json, write_atomically, write_json
-from selectrl.protocols import CollectorConfig, TaskFamily
+from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
@@ -145,13 +145,13 @@ class Run:
             if found is not None and int(found[1]["step"]) == trainer.total:
                 return False
             self._claim()
-            self._record_execution()
+            self._record_execution(phases)
             started = time.perf_counter()
             with torch_threads(self.execution.threads), self._sinks() as write:
                 for record in trainer.run():
                     write(record)
                     progress(record)
-            self._record_execution(wall_seconds=time.perf_counter() - started)
+            self._record_execution(phases, wall_seconds=time.perf_counter() - started)
         return True
 
     def agent(self) -> tuple[Agent, int]:
@@ -286,7 +286,7 @@ class Run:
             found.pop("dataset", None)
         return found
 
-    def _record_execution(self, wall_seconds: float = 0.0) -> None:
+    def _record_execution(self, phases: Sequence[Phase], wall_seconds: float = 0.0) -> None:
         record = {
             "versions": versions(),
             "threads": self.execution.threads,
@@ -297,6 +297,7 @@ class Run:
                 "fingerprint": self.dataset.fingerprint,
                 "keep_warmup": self.dataset.manifest.keep_warmup,
             },
+            "phases": {phase.name: phase.steps for phase in phases},
             "command": shlex.join(["selectrl", *sys.argv[1:]]),
             "wall_seconds": round(self.wall_seconds + wall_seconds, 2),
         }

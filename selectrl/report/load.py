@@ -173,6 +173,8 @@ def _metrics(file: Path) -> tuple[dict[str, tuple[tuple[int, float], ...]], floa
         try:
             entry = json.loads(line)
             step, kind = int(entry["step"]), entry["kind"]
+            if entry.get("phase", "rl") != "rl":  # curves, rates and the end of a run count steps of the rl phase
+                continue
             reached = max(reached, step)
             if kind == "test" and math.isfinite(entry["return"]):
                 tested.setdefault(text(entry["collector"]), {})[step] = float(entry["return"])

@@ -100,6 +100,13 @@ class Run:
         steps = train.get("steps") if isinstance(train, dict) else None
         return steps if isinstance(steps, int) else None
 
+    @property
+    def pretraining(self) -> int:
+        """Steps of the phases before the rl phase, as far as they are recorded."""
+        phases = self.execution.get("phases")
+        steps = phases if isinstance(phases, dict) else {}
+        return sum(value for name, value in steps.items() if name != "rl" and isinstance(value, int))
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Row:

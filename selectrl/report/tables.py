@@ -102,6 +102,7 @@ def cost(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
             [
                 _method(one.row.method, marks),
                 f"{runs[0].steps:,}" if runs[0].steps else NONE,
+                f"{runs[0].pretraining:,}",
                 f"{sum(speeds) / len(speeds):,.1f}" if speeds else NONE,
                 clock(sum(w for w in walls if w is not None) / len(walls) if None not in walls else None),
                 f"{spent['collection']:,}" if "collection" in spent else NONE,
@@ -109,7 +110,7 @@ def cost(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
                 escape(_distinct(_machine(run) for run in runs)),
             ]
         )
-    head = ["Method", "Training steps", "Steps per second", "Time per seed"]
+    head = ["Method", "Training steps", "Steps before", "Steps per second", "Time per seed"]
     return _table([*head, "Collected at test", "Scored at test", "Machine"], rows)
 
 

@@ -99,6 +99,7 @@ class Trainer:
                     "kind": "train",
                     "phase": phase.name,
                     "step": now,
+                    "phase_steps": phase.steps,
                     "steps_per_second": round(rate, 2),
                     "values": scalars,
                 }

@@ -13,7 +13,7 @@ from selectrl.report.analyse import Analysis, analyse
 from selectrl.report.group import difference, group
 from selectrl.report.load import load
 from selectrl.report.style import DARK, LIGHT, along_arc, marks
-from selectrl.report.tables import clock
+from selectrl.report.tables import clock, cost
 from selectrl.report.words import digits_for, gained, interval, join, notes, number, order, sentence
 
 Make = Callable[..., Path]
@@ -273,3 +273,14 @@ def test_every_colour_stands_out_from_its_ground(palette: dict[str, str], least:
 
     for name in palette.keys() - {"ground", "rule"}:
         assert contrast(name) >= (4.5 if name in ("ink", "muted") else least), name
+
+
+def test_steps_before_the_rl_phase_count_beside_it_and_not_in_it(tmp_path: Path, make_run: Make) -> None:
+    folder = make_run(tmp_path, "corro", 0)
+    edit(folder / "execution.json", phases={"cvae": 300, "contrastive": 20_000, "rl": 9000})
+    before = {"kind": "train", "phase": "contrastive", "step": 20_000, "steps_per_second": 900.0, "values": {}}
+    text = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(json.dumps(before) + "\n" + text)
+    run = load([tmp_path])[0][0]
+    assert (run.steps, run.pretraining, run.speed) == (9000, 20_300, 24.0)
+    assert "20,300" in cost(analyse(group([run])[0][0]), marks(["corro"]))
