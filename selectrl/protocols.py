@@ -355,15 +355,15 @@ class ValueConfig(Protocol):
         """How many V networks stand side by side."""
         ...
 
-    def target(self, critic: Any, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
-        """Return what V regresses on, (task, batch), without gradient."""
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+        """Return what V regresses on, (task, batch); td_target is the critic's own y."""
         ...
 
     def loss(self, v: Tensor, target: Tensor) -> Tensor:
-        """Return the regression loss of all members, v (member, task, batch), a scalar."""
+        """Return the regression loss, a scalar that moves v (member, task, batch) alone and adds the members up."""
         ...
 
-    def reduce(self, v: Tensor) -> Tensor:
+    def combine(self, v: Tensor) -> Tensor:
         """Return one value of the members', (member, task, batch) -> (task, batch)."""
         ...
 

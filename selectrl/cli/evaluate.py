@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from selectrl.cli.screen import bars, emit, line, table
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment
-from selectrl.gin_edge import as_layer, build_part, user_layers
+from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
 from selectrl.registry import COLLECTORS, tag
 
 if TYPE_CHECKING:
@@ -42,13 +42,31 @@ def label_of(collector: Any, test: TestConfig, own: Experiment) -> str:
 
 
 def _changes(value: Any, default: Any) -> list[str]:
-    both = [(f.name, getattr(value, f.name), getattr(default, f.name)) for f in attrs.fields(type(value))]
-    return [f"{name}{new}" for name, new, old in both if new != old]
+    changes = []
+    for name in (field.name for field in attrs.fields(type(value))):
+        new, old = getattr(value, name), getattr(default, name)
+        if new != old and attrs.has(type(new)):
+            like = old if type(new) is type(old) else type(new)()
+            changes += [f"{name}{str(tag(new)).partition('.')[2]}", *_changes(new, like)]
+        elif new != old:
+            changes.append(f"{name}{new}")
+    return changes
+
+
+def selectors(config: Any) -> Iterator[str]:
+    """Go through the names of a part and of all parts inside it."""
+    yield str(tag(config))
+    for field in attrs.fields(type(config)):
+        if attrs.has(type(getattr(config, field.name))):
+            yield from selectors(getattr(config, field.name))
 
 
 def evaluate(
     *runs: Annotated[Path, Parameter(help="Run directories, or folders above them.")],
     collector: Annotated[str | None, Parameter(help="A registered collector; default: the run's own.")] = None,
+    ablation: Annotated[
+        str | None, Parameter(help="A shipped ablation of the collection, see `selectrl list`.")
+    ] = None,
     budget: Annotated[
         int | None, AT_LEAST_0, Parameter(help="Environment steps of context per task and repeat.")
     ] = None,
@@ -69,9 +87,11 @@ def evaluate(
         raise InputError("no run given; for example `selectrl evaluate runs/point_robot`")
     if collector is not None:
         COLLECTORS[collector]  # names the choices if there is none
+        if ablation is not None:
+            raise InputError("--collector and --ablation both name a collector; give one of them")
     words = (("budget", budget), ("repeats", repeats))
     settings = [*(f"test.{name}={value}" for name, value in words if value is not None), *set_]
-    plans = [plan(folder, collector, settings, label, threads, data) for folder in find_runs(runs)]
+    plans = [plan(folder, collector, ablation, settings, label, threads, data) for folder in find_runs(runs)]
     results: list[dict[str, Any]] = []
     with bars() as shown:
         for run, *what in plans:
@@ -92,6 +112,7 @@ def evaluate(
 def plan(
     folder: Path,
     collector: str | None,
+    ablation: str | None,
     settings: Sequence[str],
     label: str | None,
     threads: int | None,
@@ -100,21 +121,29 @@ def plan(
     """Return a run, and the label, collector and test of the meta-test that the command asks for.
 
     Raises:
-        InputError: the folder's record is damaged, or a setting is wrong or about something else.
+        InputError: the folder's record is damaged, a setting is wrong or about something else, or the ablation changes
+            what is trained.
     """
     from selectrl.experiment.run import Execution, Run
 
     run = Run.open(folder, Execution(data=data, threads=threads or 1))
-    own = run.experiment
-    selector = f"collectors.{collector}" if collector else str(tag(own.collector))
-    mine = [one for one in settings if one.startswith(f"{selector}.")]
+    own = base = run.experiment
+    if ablation is not None:
+        base = build_experiment([as_layer(own), shipped_layer("ablations", ablation)], own.name)
+        if base.key != own.key:
+            raise InputError(f"--ablation {ablation} changes what is trained; `selectrl train --ablation {ablation}`")
+    selector = f"collectors.{collector}" if collector else str(tag(base.collector))
+    below = [as_layer(base.collector)] if str(tag(base.collector)) == selector else []
+    direct = [one for one in settings if one.startswith(f"{selector}.")]
+    wrapped = selectors(build_part(selector, [*below, *user_layers(None, direct)]))  # a collector may wrap another
+    prefixes = tuple(f"{name}." for name in wrapped)
+    mine = [one for one in settings if one.startswith(prefixes)]
     tests = [one for one in settings if one.startswith("test.")]
     others = [one for one in settings if one not in (*mine, *tests)]
     if others:
         raise InputError(
             f"--set {others[0]!r}: a meta-test has {selector}.* and test.* alone; train again to change more"
         )
-    base = [as_layer(own.collector)] if str(tag(own.collector)) == selector else []
-    chosen: Any = build_part(selector, [*base, *user_layers(None, mine)])
-    test: Any = build_part("test", [as_layer(own.test), *user_layers(None, tests)])
+    chosen: Any = build_part(selector, [*below, *user_layers(None, mine)])
+    test: Any = build_part("test", [as_layer(base.test), *user_layers(None, tests)])
     return run, label or label_of(chosen, test, own), chosen, test

@@ -44,12 +44,16 @@ class Job:
 
 
 def experiment_layers(
-    file: Path | None, method: str | None, env: str | None, profile: str | None, settings: tuple[str, ...]
+    file: Path | None,
+    method: str | None,
+    env: str | None,
+    profile: str | None,
+    settings: tuple[str, ...],
+    ablation: str | None = None,
 ) -> list[Layer]:
     """Return the layers of an experiment in their order."""
-    layers = [shipped_layer(kind, name) for kind, name in (("methods", method), ("envs", env)) if name]
-    layers += [shipped_layer("profiles", profile)] if profile else []
-    return layers + user_layers(file, settings)
+    named = (("methods", method), ("envs", env), ("profiles", profile), ("ablations", ablation))
+    return [*(shipped_layer(kind, name) for kind, name in named if name), *user_layers(file, settings)]
 
 
 def train(
@@ -59,6 +63,9 @@ def train(
     method: Annotated[str | None, Parameter(help="A shipped method, see `selectrl list`.")] = None,
     env: Annotated[str | None, Parameter(help="A shipped environment, see `selectrl list`.")] = None,
     profile: Annotated[str | None, Parameter(help="A shipped profile: laptop.")] = None,
+    ablation: Annotated[
+        str | None, Parameter(help="A shipped ablation laid over the method, see `selectrl list`.")
+    ] = None,
     set_: Sets = (),
     seeds: Annotated[int, AT_LEAST_1, Parameter(help="How many seeds: 0, 1, ….")] = 1,
     seed: Annotated[int | None, AT_LEAST_0, Parameter(help="Train this one seed instead.")] = None,
@@ -82,8 +89,8 @@ def train(
     Runs resume: give the same command again after an interruption, and what is finished is not done again. Each run is
     tested at the end with its own collector and with offline context; `selectrl evaluate` tests it in other ways.
     """
-    default = name or (file.stem if file else method) or "experiment"
-    experiment = build_experiment(experiment_layers(file, method, env, profile, set_), default)
+    default = name or (file.stem if file else "-".join(word for word in (method, ablation) if word)) or "experiment"
+    experiment = build_experiment(experiment_layers(file, method, env, profile, set_, ablation), default)
     if dry_run:
         show(experiment, json=json)
         return

@@ -1,7 +1,8 @@
-"""SELECT's proximal context collection: stay near the meta-policy and let noise explore."""
+"""SELECT's proximal context collection: stay near the meta-policy and let noise explore; and its relatives."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -12,7 +13,9 @@ from selectrl.protocols import Policy
 from selectrl.structs import Moment
 
 if TYPE_CHECKING:
-    from selectrl.collectors.configs import ProximalConfig
+    from selectrl.collectors.configs import AnnealedConfig, BeliefScaledConfig, HeldConfig, ProximalConfig
+
+CLIP = 2.5  # where noise is clipped, in its own deviations, unless a config says otherwise
 
 
 class ProximalCollector(OnlineCollector):
@@ -24,10 +27,60 @@ class ProximalCollector(OnlineCollector):
         SELECT, AAMAS 2025, Eq. 4. The paper gives neither σ nor c.
     """
 
-    def __init__(self, config: ProximalConfig) -> None:
+    def __init__(self, config: ProximalConfig | HeldConfig) -> None:
         self.sigma = config.sigma
-        self.clip = 2.5 * config.sigma if config.clip is None else config.clip
+        self.clip = CLIP * config.sigma if config.clip is None else config.clip
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus clipped noise, (world, action)."""
         return smoothed_action(policy.mode(obs, z), moment.normal, scale=self.sigma, clip=self.clip)
+
+
+class HeldCollector(ProximalCollector):
+    """Eq. 4 with ε drawn once per block: a constant push instead of a shake, whose effects do not cancel over steps."""
+
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
+        """Return the policy's mode plus the block's clipped noise, (world, action)."""
+        return smoothed_action(policy.mode(obs, z), moment.held, scale=self.sigma, clip=self.clip)
+
+
+class AnnealedCollector(OnlineCollector):
+    r"""Eq. 4 with a σ that falls over the budget: from wide exploration to context near the policy.
+
+    With p the fraction of the budget spent, :math:`\sigma = \sigma_0 + (\sigma_1-\sigma_0)\,h(p)`, where h is p
+    (linear) or :math:`(1-\cos\pi p)/2` (cosine); c is 2.5 σ.
+    """
+
+    def __init__(self, config: AnnealedConfig) -> None:
+        self.config = config
+
+    def sigma(self, progress: float) -> float:
+        """Return the noise's deviation after a fraction of the budget."""
+        config = self.config
+        passed = progress if config.schedule == "linear" else (1 - math.cos(math.pi * progress)) / 2
+        return config.sigma_start + (config.sigma_end - config.sigma_start) * passed
+
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
+        """Return the policy's mode plus clipped noise, (world, action)."""
+        sigma = self.sigma(moment.progress)
+        return smoothed_action(policy.mode(obs, z), moment.normal, scale=sigma, clip=CLIP * sigma)
+
+
+class BeliefScaledCollector(OnlineCollector):
+    r"""Eq. 4 with a σ as wide as the belief is unsure, world by world.
+
+    .. math:: \sigma = \operatorname{clip}(k \bar s, \sigma_{low}, \sigma_{high})
+
+    k is the scale, s̄ the mean spread over dimensions, c is 2.5 σ. Before any context a belief's spread is 1. That of a
+    posterior shrinks with evidence; that of a plain mean is the deviation of its row embeddings and need not.
+    """
+
+    def __init__(self, config: BeliefScaledConfig) -> None:
+        self.config = config
+
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
+        """Return the policy's mode plus clipped noise, (world, action)."""
+        config = self.config
+        sigma = (config.scale * moment.spread.mean(-1, keepdim=True)).clamp(config.low, config.high)
+        noise = sigma * moment.normal.clamp(-CLIP, CLIP)
+        return (policy.mode(obs, z) + noise).clamp(-1, 1)

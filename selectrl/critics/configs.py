@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import as_tuple, choice, integer, number, sizes
-from selectrl.registry import CRITICS
+from selectrl.critics.values import TdTargetConfig
+from selectrl.fields import as_tuple, integer, number, part, sizes
+from selectrl.protocols import ValueConfig
+from selectrl.registry import CRITICS, VALUES
 
 if TYPE_CHECKING:
     from selectrl.critics.dual_target import DualTargetCritic
@@ -55,16 +57,13 @@ class DualTargetConfig(QVConfig):
         target_every: the targets move on every n-th step, TD3's delay.
         smoothing: deviation of TD3's target smoothing noise, in units of the action box [-1, 1].
         smoothing_clip: where that noise is clipped.
-        v_target: what V regresses on: ``td_target`` the critic's own y (the wPC reading, default); ``min_target_q``
-            min Q′(s, a) at the data's action; ``min_target_q_policy`` min Q′(s, π(s)), the paper read literally.
+        value: how V is estimated; the paper leaves it open, ``td_target`` is the wPC reading.
     """
 
     target_every: int = attrs.field(default=2, validator=integer(1))
     smoothing: float = attrs.field(default=0.2, validator=number(0))
     smoothing_clip: float = attrs.field(default=0.5, validator=number(0))
-    v_target: str = attrs.field(
-        default="td_target", validator=choice("td_target", "min_target_q", "min_target_q_policy")
-    )
+    value: ValueConfig = attrs.field(factory=TdTargetConfig, validator=part(VALUES))
 
     def build(self, spec: Spec, latent_dim: int) -> DualTargetCritic:
         """Build the critic."""

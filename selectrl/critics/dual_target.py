@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from selectrl.critics.qv import QVNetworks
-from selectrl.functional.values import smoothed_action, twin_td_loss, value_loss
-from selectrl.protocols import Agent, Noise, Objective, Optim, Track
+from selectrl.functional.values import smoothed_action, twin_td_loss
+from selectrl.protocols import Agent, Noise, Objective, Optim, Policy, Track
 from selectrl.structs import Batch, Losses, Spec
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ class DualTargetCritic(QVNetworks):
     V has no target network and is not used in y; it serves the constraint's weight. The entropy term vanishes for a
     deterministic policy, whose temperature is 0.
 
-    The paper leaves V's target open ("relies on outputs of target Qs"): see ``DualTargetConfig.v_target``. Targets move
-    on TD3's delay. V moves late in the step, so the actor reads it before its update, as the wPC code does.
+    The paper leaves V's target open ("relies on outputs of target Qs"): see the registry of values. Targets move on
+    TD3's delay. V moves late in the step, so the actor reads it before its update, as the wPC code does.
 
     References:
         SELECT, AAMAS 2025; Fujimoto, van Hoof & Meger, "TD3", ICML 2018; wPC, AAAI 2023.
     """
 
     def __init__(self, config: DualTargetConfig, spec: Spec, latent_dim: int) -> None:
-        super().__init__(config, spec, latent_dim)
+        super().__init__(config, spec, latent_dim, members=config.value.members)
         self.config = config
         shape = ("task", "rl", spec.action)
         self.noise = (Noise("next_policy", "normal", shape), Noise("smoothing", "normal", shape))
@@ -47,13 +47,9 @@ class DualTargetCritic(QVNetworks):
         next_q = agent.target(self.q_net).value(rl.next_obs, action, z_next).amin(0)
         return self.backup(rl, next_q - agent.policy.temperature * sample.log_prob)
 
-    def v_regression_target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
-        """Return what V regresses on, (task, batch)."""
-        if self.config.v_target == "td_target":
-            return td_target
-        rl, z = batch.draws["rl"], batch.latent.z
-        action = rl.action if self.config.v_target == "min_target_q" else agent.policy.mode(rl.obs, z)
-        return agent.target(self.q_net).value(rl.obs, action, z).amin(0)
+    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
+        """Return V(s, z), (task, batch)."""
+        return self.config.value.combine(self.v_net(obs, z))
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The TD loss of both Q, plus V's regression; they share the target and no parameter.
@@ -65,7 +61,7 @@ class DualTargetCritic(QVNetworks):
         q = self.q(rl.obs, rl.action, z)
         td = twin_td_loss(q, target)
         v = self.v_net(rl.obs, z.detach())
-        regression = value_loss(v, self.v_regression_target(agent, batch, target))
+        regression = self.config.value.loss(v, self.config.value.target(agent, batch, target))
         terms = {"td": td, "v_loss": regression, "q": q.mean(), "v": v.mean(), "target": target.mean()}
         return Losses(td + regression, terms)
 

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
 
 class QVNetworks(nn.Module):
-    """A twin Q and a V on the RL rows; what they learn is up to the critics built on them."""
+    """A twin Q and a V on the RL rows; what they learn is up to the critics built on them.
 
-    def __init__(self, config: QVConfig, spec: Spec, latent_dim: int) -> None:
+    Args:
+        config: sizes and scales.
+        spec: shapes of the family.
+        latent_dim: width of z.
+        members: V networks side by side; 0 is a single one without a member axis.
+    """
+
+    def __init__(self, config: QVConfig, spec: Spec, latent_dim: int, *, members: int = 0) -> None:
         super().__init__()
         self.scales = {"discount": config.discount, "reward_scale": config.reward_scale}
         self.rows = Draw("rl", "rl")
         self.q_net = QNetwork(spec.obs, spec.action, latent_dim, config.hidden)
-        self.v_net = MLP(spec.obs, latent_dim, config.hidden, 0)
+        self.v_net = MLP(spec.obs, latent_dim, config.hidden, 0, members=members)
 
     def q(self, obs: Tensor, action: Tensor, z: Tensor, twins: int = 2) -> Tensor:
         """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""

@@ -58,6 +58,39 @@ def weighted_cloning_loss(
     return -scale * q.mean() + (weight[..., None] * (action - data_action).square()).mean()
 
 
+def relative_advantage(advantage: Float[Tensor, "task batch"]) -> Float[Tensor, "task batch"]:
+    r"""The advantage in units of its own size, :math:`A / \max(\operatorname{mean}|A|, 10^{-6})`, without gradient.
+
+    It does not change when all values are scaled, as the scale of rewards does.
+
+    Args:
+        advantage: A of all rows of all tasks.
+
+    Returns:
+        One scalar divides all rows.
+    """
+    rank(2, advantage=advantage)
+    fixed = advantage.detach()
+    return fixed / fixed.abs().mean().clamp(min=1e-6)
+
+
+def top_fraction(advantage: Float[Tensor, "task batch"], *, fraction: float) -> Float[Tensor, "task batch"]:
+    r"""Mark the rows with the largest advantage, :math:`1[A \ge A_{(k)}]`, k the rounded share of all rows, at least 1.
+
+    Args:
+        advantage: A; the rows of all tasks compete.
+        fraction: the share.
+
+    Returns:
+        1 or 0 per row, without gradient. Rows that tie with the last one are all marked.
+    """
+    rank(2, advantage=advantage)
+    rows = advantage.detach().flatten()
+    k = max(1, round(fraction * len(rows)))
+    last = rows.sort().values[len(rows) - k]
+    return (advantage.detach() >= last).to(advantage.dtype)
+
+
 def dual_kl(c_policy: Float[Tensor, "task batch"], c_data: Float[Tensor, "task batch"]) -> Float[Tensor, "task batch"]:
     r"""BRAC's dual estimate of KL(π‖β) per row.
 

@@ -54,14 +54,49 @@ def twin_td_loss(q: Float[Tensor, "twin task batch"], target: Float[Tensor, "tas
     return (q - target).square().mean(dim=(1, 2)).sum()
 
 
-def value_loss(v: Float[Tensor, "task batch"], target: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
+def value_loss(v: Float[Tensor, "*member task batch"], target: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
     r"""Regression of V on a target: :math:`\operatorname{mean}(V - y)^2`; the target carries no gradient.
 
+    Args:
+        v: one network's values, or those of several.
+        target: y.
+
+    Returns:
+        Scalar; the mean over rows, summed over the networks, so that each one moves as if it were alone.
+
     Raises:
-        ValueError: shapes differ.
+        ValueError: a network's values and the target differ in shape.
     """
-    same_shape(v=v, target=target)
-    return (v - target.detach()).square().mean()
+    same_shape(v=v[(0,) * (v.dim() - 2)], target=target)
+    return (v - target.detach()).square().mean(dim=(-2, -1)).sum()
+
+
+def expectile_loss(
+    v: Float[Tensor, "member task batch"], target: Float[Tensor, "task batch"], *, expectile: float
+) -> Float[Tensor, ""]:
+    r"""IQL's asymmetric regression, whose minimum is the τ-expectile of the target given the state.
+
+    .. math:: \operatorname{mean}\, |\tau - 1[u < 0]|\, u^2, \qquad u = y - V
+
+    Args:
+        v: the networks' values.
+        target: y, without gradient.
+        expectile: τ; at .5 the loss is half of the mean square.
+
+    Returns:
+        Scalar; the mean over rows, summed over the networks.
+
+    Raises:
+        ValueError: a network's values and the target differ in shape.
+
+    References:
+        Kostrikov, Nair & Levine, "IQL", ICLR 2022, Eq. 5.
+    """
+    rank(3, v=v)
+    same_shape(v=v[0], target=target)
+    excess = target.detach() - v
+    weight = (expectile - (excess < 0).to(v.dtype)).abs()
+    return (weight * excess.square()).mean(dim=(-2, -1)).sum()
 
 
 def smoothed_action(

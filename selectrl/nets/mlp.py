@@ -51,7 +51,7 @@ class MLP(nn.Module):
 
         Args:
             x: (…, rows).
-            z: (task, 1 or batch, latent) beside x of (task, batch, rows), or with the same leading axes as x.
+            z: (task, 1 or batch, latent) beside x of (task, batch, rows), or with leading axes that fit those of x.
             members: apply only so many of the networks that stand side by side.
 
         Returns:
@@ -68,15 +68,16 @@ class MLP(nn.Module):
         flat = x.reshape(-1, self.rows)  # all rows
         shared = flat.expand(len(biases[0]), *flat.shape) if self.members else flat
         flat = affine(biases[0], shared, weights[0][..., : self.rows, :])  # (member?, all rows, width)
+        axes = x.shape[:-1]
         if z is not None:
             lead = flat.shape[:-2]
             of_z = z.reshape(-1, z.shape[-1]) @ weights[0][..., self.rows :, :]
-            shape = (*lead, *x.shape[:-1], flat.shape[-1])
-            flat = flat.reshape(shape) + of_z.reshape(*lead, *z.shape[:-1], flat.shape[-1])
+            flat = flat.reshape(*lead, *axes, flat.shape[-1]) + of_z.reshape(*lead, *z.shape[:-1], flat.shape[-1])
+            axes = flat.shape[len(lead) : -1]
             flat = flat.reshape(*lead, -1, flat.shape[-1])
         for weight, bias in zip(weights[1:], biases[1:], strict=True):
             flat = affine(bias, flat.relu(), weight)
-        out = flat.reshape(*flat.shape[:-2], *x.shape[:-1], flat.shape[-1])
+        out = flat.reshape(*flat.shape[:-2], *axes, flat.shape[-1])
         return out.squeeze(-1) if self.scalar else out
 
     def __call__(self, x: Tensor, z: Tensor | None = None, members: int | None = None) -> Tensor:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from selectrl.functional.values import bellman_target, smoothed_action, twin_td_loss, value_loss
+from selectrl.functional.values import bellman_target, expectile_loss, smoothed_action, twin_td_loss, value_loss
 
 SEEDS = st.integers(0, 10_000)
 
@@ -105,3 +105,21 @@ def test_smoothed_action_without_noise_is_the_action() -> None:
     action, normal = normals(0, 5, 3).tanh(), normals(1, 5, 3)
     torch.testing.assert_close(smoothed_action(action, normal, scale=0.0, clip=0.5), action)
     torch.testing.assert_close(smoothed_action(action, normal, scale=0.2, clip=0.0), action)
+
+
+@given(SEEDS, st.floats(0.05, 1))
+def test_expectile_loss_equals_its_formula_and_moves_v_alone(seed: int, tau: float) -> None:
+    v = normals(seed, 3, 2, 4).requires_grad_()
+    target = normals(seed + 1, 2, 4).requires_grad_()
+    loss = expectile_loss(v, target, expectile=tau)
+    u = (target - v).detach().numpy()
+    assert loss.item() == pytest.approx((np.abs(tau - (u < 0)) * u**2).mean((1, 2)).sum(), rel=1e-12)
+    assert torch.autograd.grad(loss, target, allow_unused=True, retain_graph=True) == (None,)
+    half = expectile_loss(v, target, expectile=0.5)
+    torch.testing.assert_close(2 * half, value_loss(v, target))
+
+
+@given(SEEDS)
+def test_value_loss_of_several_networks_adds_them_up(seed: int) -> None:
+    v, target = normals(seed, 3, 2, 4), normals(seed + 1, 2, 4)
+    torch.testing.assert_close(value_loss(v, target), sum(value_loss(one, target) for one in v))

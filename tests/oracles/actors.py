@@ -7,14 +7,21 @@ from functools import partial
 import numpy as np
 
 from oracles import Array, Policy, Scene, mlp, oracle
+from selectrl.registry import tag
 
 
 def weight(scene: Scene, advantage: Array) -> Array:
-    """The weight of the cloning term, by its config's fields."""
-    config = scene.actor.weight
-    if hasattr(config, "threshold"):
-        return np.where(advantage > config.threshold, 1.0, 0.0)
-    return np.full_like(advantage, config.value)
+    """The weight of the cloning term."""
+    config, kind = scene.actor.weight, str(tag(scene.actor.weight)).removeprefix("weights.")
+    if kind in ("binary", "leaky"):
+        return np.where(advantage > config.threshold, 1.0, config.beta if kind == "leaky" else 0.0)
+    if kind == "top_p":
+        order = np.argsort(np.argsort(advantage, axis=None)).reshape(advantage.shape)  # 0 is the smallest
+        return np.where(order >= advantage.size - round(config.fraction * advantage.size), 1.0, 0.0)
+    if kind == "constant":
+        return np.full_like(advantage, config.value)
+    scaled = advantage / (config.temperature * (np.mean(np.abs(advantage)) if config.relative else 1.0))
+    return np.minimum(np.exp(scaled), config.clip) if kind == "exp" else 1 / (1 + np.exp(-scaled))
 
 
 @oracle("actors.weighted_bc", "policy")

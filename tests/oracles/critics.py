@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from oracles import Array, Scene, oracle
+from selectrl.registry import tag
 
 
 def td_loss(q: Array, target: Array) -> float:
@@ -41,17 +42,26 @@ def dual_y(scene: Scene) -> Array:
 
 def dual_v_target(scene: Scene) -> Array:
     """What V regresses on."""
-    rl, z = scene.draws["rl"], scene.z()
-    if scene.critic.v_target == "td_target":
+    rl, z, kind = scene.draws["rl"], scene.z(), str(tag(scene.critic.value))
+    if kind in ("values.td_target", "values.ensemble"):
         return dual_y(scene)
     mode = scene.policy(scene.held, rl.obs, z, np.zeros_like(rl.action)).mode
-    action = {"min_target_q": rl.action, "min_target_q_policy": mode}[scene.critic.v_target]
-    return scene.q(scene.held, rl.obs, action, z, "targets.critic_q_net").min(axis=0)
+    actions = {"min_target_q": rl.action, "expectile": rl.action, "min_target_q_policy": mode}
+    return scene.q(scene.held, rl.obs, actions[kind.removeprefix("values.")], z, "targets.critic_q_net").min(axis=0)
+
+
+def regression(scene: Scene, v: Array, target: Array) -> float:
+    """The regression of one V network."""
+    if not hasattr(scene.critic.value, "expectile"):
+        return np.mean((v - target) ** 2)
+    tau = scene.critic.value.expectile
+    return np.mean(np.where(target > v, tau, 1 - tau) * (v - target) ** 2)
 
 
 @oracle("critics.dual_target", "critic")
 def dual_critic(scene: Scene) -> float:
     rl = scene.draws["rl"]
     q = scene.q(scene.live, rl.obs, rl.action, scene.z(held=False))
-    v = scene.v(scene.live, rl.obs, scene.z())
-    return td_loss(q, dual_y(scene)) + np.mean((v - dual_v_target(scene)) ** 2)
+    target = dual_v_target(scene)
+    losses = [regression(scene, v, target) for v in scene.vs(scene.live, rl.obs, scene.z())]
+    return td_loss(q, dual_y(scene)) + sum(losses)

@@ -8,13 +8,10 @@ import fakes
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from selectrl.actors.configs import BracConfig, SacConfig, WeightedBcConfig
 from selectrl.actors.weights import BinaryConfig, ConstantConfig
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
-from selectrl.registry import WEIGHTS
 from selectrl.structs import Batch, Latent, Losses
 
 GAUSSIAN = TanhGaussianConfig(hidden=(2,), temperature=0.5)
@@ -176,32 +173,6 @@ def test_the_second_q_is_not_read() -> None:
         for parameter in agent.critic.q_net.parameters():
             parameter[1] += 1.0
     assert objective.loss(agent, batch).total.item() == before
-
-
-# --- weights ----------------------------------------------------------------------------------------------------------
-
-
-def test_binary_weight_golden() -> None:
-    advantage = torch.tensor([[-1.0, 0.0, 1e-6, 2.0]])
-    assert BinaryConfig().weigh(advantage).tolist() == [[0.0, 0.0, 1.0, 1.0]]
-    assert BinaryConfig(threshold=1.0).weigh(advantage).tolist() == [[0.0, 0.0, 0.0, 1.0]]
-
-
-def test_constant_weight_golden() -> None:
-    assert ConstantConfig(value=0.3).weigh(torch.zeros(1, 2)).tolist() == [[pytest.approx(0.3)] * 2]
-
-
-@pytest.mark.parametrize("config", [entry.config for entry in WEIGHTS])
-@given(seed=st.integers(0, 10_000))
-def test_any_weight_is_finite_not_negative_shaped_as_the_advantage_and_without_gradient(config: Any, seed: int) -> None:
-    values = 3 * np.random.default_rng(seed).standard_normal((4, 6))
-    advantage = torch.from_numpy(values).requires_grad_()
-    weight = config().weigh(advantage)
-    assert weight.shape == advantage.shape
-    assert weight.dtype == advantage.dtype
-    assert not weight.requires_grad
-    assert torch.isfinite(weight).all()
-    assert weight.min() >= 0
 
 
 # --- the multiplier ---------------------------------------------------------------------------------------------------

@@ -8,10 +8,22 @@ import fakes
 import numpy as np
 import pytest
 import torch
+from fake_worlds import HORIZON, Pointing, meta_test, point_robot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectrl.collectors.configs import NonPriorConfig, OfflineConfig, OnlineConfig, ProximalConfig
+from selectrl.collectors.configs import (
+    AnnealedConfig,
+    BeliefScaledConfig,
+    HeldConfig,
+    NonPriorConfig,
+    OfflineConfig,
+    OnlineConfig,
+    PosteriorConfig,
+    ProximalConfig,
+    ReturnFilteredConfig,
+)
+from selectrl.errors import FieldError
 from selectrl.registry import COLLECTORS
 from selectrl.structs import Belief, Moment
 
@@ -28,8 +40,15 @@ def setting(seed: int = 0, policy: Any = fakes.GAUSSIAN) -> tuple[Any, ...]:
 
 
 def moment(normal: Any, uniform: Any, progress: float) -> Moment:
-    """What a collector is told when it acts; the held noise and the spread are like no other."""
-    return Moment(normal, -2 * normal.flip(0), uniform, torch.full((len(normal), fakes.LATENT), 0.3), progress)
+    """What a collector is told when it acts; the held noise and the spread are like no other, in every world."""
+    return Moment(normal, uniform - 2 * normal, uniform, normal.abs()[:, :1].expand(-1, fakes.LATENT), progress)
+
+
+def still(*mode: float) -> Any:
+    """A policy with this mode everywhere."""
+    policy = fakes.DETERMINISTIC.build(fakes.SPEC, fakes.LATENT)
+    fakes.constant(policy.net, *np.arctanh(mode))
+    return policy
 
 
 # --- proximal ---------------------------------------------------------------------------------------------------------
@@ -105,7 +124,161 @@ def test_non_prior_random_fraction(fraction: float, random: int) -> None:
     assert sum(torch.equal(action, 2 * uniform - 1) for action in actions) == random
 
 
+# --- relatives of proximal --------------------------------------------------------------------------------------------
+
+EPSILON = torch.tensor([[1.0, -4.0]])
+
+
+def one_step(config: Any, **changes: Any) -> list[float]:
+    """The action of one world with mode (.1, .9) and ε = (1, -4) redrawn each step."""
+    told = Moment(EPSILON, 0 * EPSILON, 0 * EPSILON, torch.ones(1, 4), 0.0)._replace(**changes)
+    return config.build().act(still(0.1, 0.9), torch.ones(1, 3), torch.ones(1, 4), told)[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "progress", "expected"),
+    [
+        # linear, half of the way from .4 to .2: σ = .3, c = .75: .1 + .3; -1.2 is clipped to -.75
+        ("linear", 0.5, [0.4, 0.15]),
+        # cosine, a quarter of the way: (1 - cos π/4) / 2 = .146447, σ = .4 - .2 · .146447 = .370711, c = .926777
+        ("cosine", 0.25, [0.470711, -0.026777]),
+        # both begin at σ = .4, c = 1
+        ("linear", 0.0, [0.5, -0.1]),
+        ("cosine", 0.0, [0.5, -0.1]),
+    ],
+)
+def test_annealed_golden(schedule: str, progress: float, expected: list[float]) -> None:
+    config = AnnealedConfig(sigma_start=0.4, sigma_end=0.2, schedule=schedule)
+    assert one_step(config, progress=progress) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_annealed_noise_falls_all_the_way_to_its_end(schedule: str) -> None:
+    collector = AnnealedConfig(schedule=schedule).build()
+    sigmas = [collector.sigma(step / 400) for step in range(401)]
+    assert (sigmas[0], sigmas[-1]) == (pytest.approx(0.5), pytest.approx(0.05))
+    assert (np.diff(sigmas) < 0).all()
+    assert collector.sigma(0.5) == pytest.approx(0.275)
+
+
+def test_belief_scaled_golden() -> None:
+    # k = .5: a mean spread of .5 gives σ = .25, c = .625; one of 2 would give 1, cut at .5,
+    # c = 1.25; .02 would give .01, raised to .05, c = .125
+    config = BeliefScaledConfig(scale=0.5, low=0.05, high=0.5)
+    assert one_step(config, spread=torch.tensor([[0.2, 0.4, 0.6, 0.8]])) == pytest.approx([0.35, 0.275])
+    assert one_step(config, spread=torch.full((1, 4), 2.0)) == pytest.approx([0.6, -0.35])
+    assert one_step(config, spread=torch.full((1, 4), 0.02)) == pytest.approx([0.15, 0.775])
+    with pytest.raises(FieldError, match=r"low: expected at most high, 0\.5, got 0\.6"):
+        BeliefScaledConfig(low=0.6)
+
+
+def test_held_golden() -> None:
+    # σ = .2: held (-1, 9): .1 - .2; 1.8 is clipped to .5 and .9 + .5 cut at 1. The step's own noise is not read
+    assert one_step(HeldConfig(sigma=0.2), held=torch.tensor([[-1.0, 9.0]])) == pytest.approx([-0.1, 1.0])
+    assert one_step(HeldConfig(sigma=0.2, clip=0.3), held=torch.tensor([[1.0, -9.0]])) == pytest.approx([0.3, 0.6])
+
+
+def test_held_noise_is_one_push_per_block() -> None:
+    _, encoder = meta_test(HeldConfig(sigma=0.3), blocks=3)
+    belief = np.repeat(np.arange(3) * HORIZON, HORIZON)[None, :, None]
+    push = (encoder.reads[-1].field("action") - 0.01 * belief).reshape(6, 3, HORIZON, 2)
+    np.testing.assert_allclose(push, push[:, :, :1] * np.ones((1, 1, HORIZON, 1)), atol=1e-6)
+    assert len(np.unique(push[:, :, 0, 0].round(6))) == 18
+
+
+# --- posterior --------------------------------------------------------------------------------------------------------
+
+
+def test_posterior_golden() -> None:
+    # z = 1 + .5 · (2, -4)
+    belief = Belief(torch.ones(1, 2), torch.full((1, 2), 0.5))
+    assert PosteriorConfig().build().latent(belief, torch.tensor([[2.0, -4.0]])).tolist() == [[2.0, -1.0]]
+
+
+def test_posterior_acts_on_the_mode_under_a_draw_of_the_block_and_scores_under_the_mean() -> None:
+    policy, obs, z, normal, uniform = setting()
+    told = moment(normal, uniform, 0.3)
+    torch.testing.assert_close(PosteriorConfig().build().act(policy, obs, z, told), policy.mode(obs, z))
+
+    class Noting(Pointing):
+        def mode(self, obs: Any, z: Any) -> Any:
+            seen.append(z.clone())
+            return super().mode(obs, z)
+
+    seen: list[Any] = []
+    meta_test(PosteriorConfig(), policy=Noting(), blocks=2)
+    parts = [seen[i : i + HORIZON] for i in range(0, len(seen), HORIZON)]  # score, collect, score, collect, score
+    for part, count in zip(parts[::2], (0, HORIZON, 2 * HORIZON), strict=True):
+        assert all((z == count).all() for z in part)
+    for part, count in zip(parts[1::2], (0, HORIZON), strict=True):
+        assert all(torch.equal(z, part[0]) for z in part)
+        assert 0 < (part[0] - count).abs().max() < 0.1 * 6  # the spread is .1
+    assert not torch.allclose(parts[1][0], parts[3][0] - HORIZON)
+
+
+# --- return-filtered --------------------------------------------------------------------------------------------------
+
+
+def test_return_filtered_golden() -> None:
+    # median of (1, 3, 2) is 2: kept; of (4, 3, 2) is 3: dropped; of (1, 1, 1) is 1: kept
+    keeps = ReturnFilteredConfig(quantile=0.5).build().keeps
+    returns = torch.tensor([[1.0, 3.0, 2.0], [4.0, 3.0, 2.0], [1.0, 1.0, 1.0]])
+    assert keeps(returns).tolist() == [True, False, True]
+    assert keeps(returns[:, :1]).all()
+    # the quarter quantile of (4, 3, 2) is 2.5; at 0 all are kept, at 1 the best so far
+    assert ReturnFilteredConfig(quantile=0.25).build().keeps(returns).tolist() == [True, False, True]
+    assert ReturnFilteredConfig(quantile=0.0).build().keeps(returns).all()
+    assert ReturnFilteredConfig(quantile=1.0).build().keeps(returns).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "inner", [entry.config() for entry in COLLECTORS if entry.config is not OfflineConfig], ids=lambda one: str(one)
+)
+def test_return_filtered_leaves_everything_else_to_what_it_wraps(inner: Any) -> None:
+    policy, obs, z, normal, uniform = setting()
+    wrapped, alone = ReturnFilteredConfig(collector=inner).build(), inner.build()
+    told, belief = moment(normal, uniform, 0.3), Belief(z, 0.5 * torch.ones_like(z))
+    torch.testing.assert_close(wrapped.act(policy, obs, z, told), alone.act(policy, obs, z, told))
+    torch.testing.assert_close(wrapped.latent(belief, z.flip(0)), alone.latent(belief, z.flip(0)))
+    assert [wrapped.updates(0.3, end) for end in (False, True)] == [alone.updates(0.3, end) for end in (False, True)]
+    assert wrapped.offline == alone.offline == ""
+
+
+def test_return_filtered_refuses_what_does_not_act() -> None:
+    with pytest.raises(FieldError, match=r"ReturnFilteredConfig\.collector: .*got @collectors\.offline\(\)"):
+        ReturnFilteredConfig(collector=OfflineConfig())
+    with pytest.raises(FieldError, match="collector: expected one of @collectors"):
+        ReturnFilteredConfig(collector="proximal")  # type: ignore[arg-type]
+
+
+def test_two_filters_keep_what_both_keep() -> None:
+    both = ReturnFilteredConfig(collector=ReturnFilteredConfig(quantile=1.0), quantile=0.0).build()
+    assert both.keeps(torch.tensor([[1.0, 3.0, 2.0], [1.0, 2.0, 3.0]])).tolist() == [False, True]
+
+
+def test_blocks_that_are_filtered_out_leave_the_score_as_it_was() -> None:
+    """At quantile 1 a world that drops a block scores the same after it; one that keeps it does not."""
+    result = point_robot(
+        ReturnFilteredConfig(collector=ProximalConfig(sigma=0.4), quantile=1.0), tasks=(2, 6), blocks=4
+    )
+    unchanged = result.returns[:, :, 1:] == result.returns[:, :, :-1]
+    assert not unchanged[:, :, 0].any()  # the first block is always kept
+    assert 0 < unchanged[:, :, 1:].mean() < 1
+
+
 # --- all --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config", [AnnealedConfig(), BeliefScaledConfig(), HeldConfig(), PosteriorConfig(), ReturnFilteredConfig()]
+)
+def test_a_meta_test_is_a_function_of_its_seed(config: Any) -> None:
+    one, again, other = (point_robot(config, tasks=(2, 6), blocks=2, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.returns, again.returns)
+    np.testing.assert_array_equal(one.explored, again.explored)
+    assert not np.array_equal(one.explored, other.explored)
+    fewer = point_robot(config, tasks=(6,), blocks=2)
+    np.testing.assert_allclose(fewer.returns[0], one.returns[1], rtol=1e-5)  # a task does not know of the others
 
 
 @pytest.mark.parametrize("config", [OnlineConfig, OfflineConfig])
@@ -116,7 +289,7 @@ def test_online_acts_on_the_mode(config: Any) -> None:
 
 @ALL
 def test_only_the_offline_collector_reads_stored_data(config: Any) -> None:
-    assert config().build().offline == (config is OfflineConfig)
+    assert config().build().offline == ("episodes" if config is OfflineConfig else "")
 
 
 @ALL
@@ -145,7 +318,13 @@ def test_acting_and_the_belief_do_not_mix_worlds(config: Any) -> None:
         torch.testing.assert_close(together, alone)
 
 
-@pytest.mark.parametrize("config", [ProximalConfig, NonPriorConfig, OnlineConfig, OfflineConfig])
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(ProximalConfig, NonPriorConfig, OnlineConfig, OfflineConfig),
+        *(AnnealedConfig, BeliefScaledConfig, HeldConfig, ReturnFilteredConfig),
+    ],
+)
 def test_these_collectors_act_under_the_mean_and_read_it_after_each_block(config: Any) -> None:
     collector = config().build()
     belief = Belief(torch.ones(3, 4), 7 * torch.ones(3, 4))

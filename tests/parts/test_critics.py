@@ -11,6 +11,14 @@ import pytest
 import torch
 
 from selectrl.critics.configs import DualTargetConfig, TwinQVConfig
+from selectrl.critics.values import (
+    EnsembleConfig,
+    ExpectileConfig,
+    MinTargetQConfig,
+    MinTargetQPolicyConfig,
+    TdTargetConfig,
+)
+from selectrl.errors import FieldError
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
 from selectrl.structs import Batch, Latent, Losses
 
@@ -63,12 +71,19 @@ def test_twin_q_v_value_golden() -> None:
 
 
 @pytest.mark.parametrize(
-    ("v_target", "v_loss"), [("td_target", 110.25), ("min_target_q", 2.25), ("min_target_q_policy", 2.25)]
+    ("value", "v_loss"),
+    [
+        (TdTargetConfig(), 110.25),
+        (MinTargetQConfig(), 2.25),
+        (MinTargetQPolicyConfig(), 2.25),
+        (ExpectileConfig(), 1.575),
+        (EnsembleConfig(members=1), 110.25),
+    ],
 )
-def test_dual_target_critic_golden(v_target: str, v_loss: float) -> None:
+def test_dual_target_critic_golden(value: Any, v_loss: float) -> None:
     # target Q = (2, 4), γ = .5, ρ = 10: y = (10 + .5 · 2, -10) = (11, -10). TD as for twin_q_v: 227.
-    # V = .5 on y: (10.5² + 10.5²) / 2 = 110.25; on min Q' = 2: 1.5² = 2.25.
-    config = DualTargetConfig(hidden=(2,), discount=0.5, reward_scale=10.0, v_target=v_target)
+    # V = .5 on y: (10.5² + 10.5²) / 2 = 110.25; on min Q' = 2: 1.5² = 2.25, and by the expectile .7 · 2.25 = 1.575.
+    config = DualTargetConfig(hidden=(2,), discount=0.5, reward_scale=10.0, value=value)
     agent = golden(config, DETERMINISTIC)
     fakes.constant(agent.targets["critic_q_net"], 2.0, 4.0)
     losses = run(agent, "critic")
@@ -97,7 +112,8 @@ def test_q_v_and_q1_alone(config: Any) -> None:
     assert both.shape == (2, 4, 6)
     assert not torch.equal(both[0], both[1])
     torch.testing.assert_close(agent.critic.q(rows.obs, rows.action, z, twins=1), both[:1])
-    torch.testing.assert_close(agent.critic.v(rows.obs, z, agent.policy), agent.critic.v_net(rows.obs, z))
+    alone = agent.critic.v_net(rows.obs, z).reshape(4, 6)
+    torch.testing.assert_close(agent.critic.v(rows.obs, z, agent.policy), alone)
     assert agent.critic.v(rows.obs, z, agent.policy).shape == (4, 6)
 
 
@@ -171,7 +187,7 @@ def test_dual_target_declares_one_objective_with_a_late_v_and_delayed_targets() 
 def test_published_defaults() -> None:
     config = DualTargetConfig()
     assert (config.tau, config.target_every, config.smoothing, config.smoothing_clip) == (0.005, 2, 0.2, 0.5)
-    assert (config.v_target, config.q_lr, config.v_lr) == ("td_target", 3e-4, 3e-4)
+    assert (config.value, config.q_lr, config.v_lr) == (TdTargetConfig(), 3e-4, 3e-4)
     assert (TwinQVConfig().tau, TwinQVConfig().q_lr, TwinQVConfig().v_lr) == (0.005, 3e-4, 3e-4)
-    with pytest.raises(Exception, match="one of td_target, min_target_q, min_target_q_policy"):
-        attrs.evolve(config, v_target="q")
+    with pytest.raises(FieldError, match=r"one of @values\.td_target, @values\.min_target_q"):
+        attrs.evolve(config, value="q")

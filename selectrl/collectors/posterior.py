@@ -1,0 +1,25 @@
+"""Posterior sampling: act for a block as if a draw from the belief were the task."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from selectrl.collectors.online import OnlineCollector
+from selectrl.structs import Belief
+
+
+class PosteriorCollector(OnlineCollector):
+    r"""The mode of the policy under :math:`z = \mu + \sigma\epsilon`, redrawn for each block.
+
+    Before any context an encoder believes N(0, I), so the first block acts on a draw from the prior. Scored episodes
+    act on the belief's mean, as for every collector.
+
+    Differs from the published code, whose scored episodes act on draws and are the context themselves.
+
+    References:
+        Rakelly et al., "PEARL", ICML 2019.
+    """
+
+    def latent(self, belief: Belief, normal: Tensor) -> Tensor:
+        """Return a draw from the belief, (world, latent)."""
+        return belief.z + belief.spread * normal
