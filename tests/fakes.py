@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -12,9 +13,27 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from selectrl.actors.configs import BracConfig, SacConfig, WeightedBcConfig
-from selectrl.actors.weights import BinaryConfig, ConstantConfig
+from selectrl.actors.weights import (
+    BinaryConfig,
+    ConstantConfig,
+    ExpConfig,
+    LeakyConfig,
+    SigmoidConfig,
+    TopPConfig,
+)
 from selectrl.critics.configs import DualTargetConfig, TwinQVConfig
+from selectrl.critics.values import (
+    EnsembleConfig,
+    ExpectileConfig,
+    MinTargetQConfig,
+    MinTargetQPolicyConfig,
+    TdTargetConfig,
+)
 from selectrl.data.sampler import merge_draws, merge_noise
+from selectrl.encoders.configs.auxiliary import ClassifierConfig, ReconstructionConfig
+from selectrl.encoders.configs.borel import BorelConfig
+from selectrl.encoders.configs.corro import CorroConfig, CvaeConfig
+from selectrl.encoders.configs.pearl import OffpearlConfig
 from selectrl.encoders.configs.sets import CsroConfig, FocalConfig
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
@@ -23,6 +42,7 @@ from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
 from selectrl.protocols import Draw, Noise, Phase
 from selectrl.structs import Batch, Latent, Rows, Spec
 from selectrl.trainer.agent import Agent
+from selectrl.trainer.config import TrainConfig
 
 SPEC = Spec(obs=3, action=2, horizon=5, dynamics_vary=False)
 HIDDEN = (7, 6)
@@ -30,7 +50,7 @@ LATENT = 4
 TASKS = 4
 ROWS = 20
 SIZES = {"rl": 6, "context": 5}
-METHODS = ("select", "csro", "focal", "brac")  # the shipped files, and CSRO's with BRAC switched on
+METHODS = ("select", "csro", "focal", "brac", "offpearl")  # the shipped files, and CSRO's with BRAC switched on
 
 
 # --- batches ----------------------------------------------------------------------------------------------------------
@@ -112,6 +132,12 @@ def phase_batch(phase: Phase, **options: Any) -> Batch:
     return batch(draws, noise, **options)
 
 
+def rl_phase(agent: Agent, steps: int = 10) -> Phase:
+    """The rl phase of an agent."""
+    built: Any = SimpleNamespace(train=TrainConfig(steps=steps))
+    return build_phases(built, agent)[-1]
+
+
 def stacked(batches: Sequence[Batch]) -> Batch:
     """Batches of several seeds as one with a leading seed axis."""
     return tree_map(lambda *leaves: torch.stack(leaves), *batches)
@@ -134,6 +160,37 @@ TINY: dict[str, Any] = {
     "encoders.focal": FocalConfig(latent_dim=LATENT, hidden=HIDDEN, metric_weight=3.0),
     "encoders.csro": CsroConfig(
         latent_dim=LATENT, hidden=HIDDEN, club_hidden=HIDDEN, metric_weight=3.0, club_weight=7.0, club_fit_weight=2.0
+    ),
+    "encoders.offpearl": OffpearlConfig(latent_dim=LATENT, hidden=HIDDEN, kl_weight=0.3),
+    "encoders.reconstruction": ReconstructionConfig(
+        latent_dim=LATENT, hidden=HIDDEN, metric_weight=3.0, reconstruction_weight=0.4, decoder_hidden=HIDDEN
+    ),
+    "encoders.classifier": ClassifierConfig(
+        latent_dim=LATENT, hidden=HIDDEN, metric_weight=3.0, classifier_weight=0.4, classes=12
+    ),
+    "encoders.borel": BorelConfig(
+        latent_dim=LATENT // 2,
+        gru_hidden=5,
+        action_embedding=3,
+        obs_embedding=4,
+        reward_embedding=2,
+        decoder_hidden=HIDDEN,
+        state_weight=0.7,
+        kl_weight=0.3,
+        episodes=2,
+        sequences=2,
+        beliefs=3,
+        decodings=4,
+        steps=6,
+    ),
+    "encoders.corro": CorroConfig(
+        latent_dim=LATENT,
+        hidden=HIDDEN,
+        negatives=CvaeConfig(hidden=HIDDEN, latent_dim=2, beta=0.3, steps=3, rows=3, min_kl=0.0),
+        negative_count=3,
+        queries=2,
+        temperature=0.4,
+        contrastive_steps=4,
     ),
     "critics.twin_q_v": TwinQVConfig(hidden=HIDDEN, discount=0.8, reward_scale=3.0, tau=0.1),
     "critics.dual_target": DualTargetConfig(
@@ -192,8 +249,29 @@ def constant(net: nn.Module, *values: float) -> None:
 
 
 def weights() -> tuple[Any, ...]:
-    """One config of each weight of the cloning term."""
-    return BinaryConfig(threshold=0.1), ConstantConfig(value=0.6)
+    """One config of each weight of the cloning term, and the smooth ones under both units of temperature."""
+    return (
+        BinaryConfig(threshold=0.1),
+        ConstantConfig(value=0.6),
+        ExpConfig(temperature=0.7, clip=1.5),
+        ExpConfig(temperature=1.3, clip=3.0, relative=False),
+        LeakyConfig(threshold=0.1, beta=0.3),
+        SigmoidConfig(temperature=0.7),
+        SigmoidConfig(temperature=1.3, relative=False),
+        TopPConfig(fraction=0.4),
+    )
+
+
+def values() -> tuple[Any, ...]:
+    """One config of each estimator of V, and the ensemble under both readings."""
+    return (
+        TdTargetConfig(),
+        MinTargetQConfig(),
+        MinTargetQPolicyConfig(),
+        ExpectileConfig(expectile=0.8),
+        EnsembleConfig(members=3),
+        EnsembleConfig(members=2, reduce="min"),
+    )
 
 
 # --- shipped methods --------------------------------------------------------------------------------------------------

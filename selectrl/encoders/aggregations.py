@@ -53,9 +53,14 @@ class Aggregation(nn.Module):
         """Return the spread, (…, latent), from the log of the weights' sum and the weighted variance of rows."""
         return variance.clamp(min=0).sqrt()
 
-    def pool(self, rows: Tensor, raw: Tensor) -> Belief:
-        """Aggregate sets: rows (…, row, latent), raw (…, row, extra) -> (…, latent)."""
+    def pool(self, rows: Tensor, raw: Tensor, live: Tensor | None = None) -> Belief:
+        """Aggregate sets: rows (…, row, latent), raw (…, row, extra) -> (…, latent).
+
+        Only rows where live (…, row) is true count, one or more in each set; without it all do.
+        """
         log_weight = self.log_weight(rows, raw)
+        if live is not None:
+            log_weight = log_weight.where(live[..., None], -torch.inf)
         weight = log_weight.softmax(dim=-2)
         mean = (weight * rows).sum(-2)
         variance = (weight * rows.square()).sum(-2) - mean.square()

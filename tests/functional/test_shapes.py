@@ -11,7 +11,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from selectrl.functional import constraints, distributions, representation, values
+from selectrl.functional import beliefs, constraints, contrastive, distributions, gaussians, representation, values
 from selectrl.functional.checks import rank, same_shape
 
 N, A = torch.ones(3, 3), torch.ones(3, 3, 3)  # all axes alike, so that nothing but the rank tells a misfit
@@ -19,16 +19,30 @@ FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must f
     "bellman_target": ({"reward": N, "terminal": N, "next_value": N}, {"discount": 0.9, "reward_scale": 1.0}),
     "twin_td_loss": ({"q": A, "target": N}, {}),
     "value_loss": ({"v": N, "target": N}, {}),
+    "expectile_loss": ({"v": A, "target": N}, {"expectile": 0.7}),
     "smoothed_action": ({"action": A, "normal": A}, {"scale": 0.2, "clip": 0.5}),
     "q_scale": ({"q": N}, {"alpha": 1.0}),
     "weighted_cloning_loss": (
         {"q": N, "action": A, "data_action": A, "weight": N},
         {"scale": torch.tensor(1.0)},
     ),
+    "relative_advantage": ({}, {"advantage": N}),
+    "top_fraction": ({}, {"advantage": N, "fraction": 0.5}),
     "dual_kl": ({"c_policy": N, "c_data": N}, {}),
     "magnitude_penalty": ({}, {"c": N}),  # one tensor has nothing to misfit
     "tanh_gaussian": ({"mean": A, "log_std": A, "normal": A}, {}),
+    "standard_normal_kl": ({"mean": N, "deviation": N}, {}),
+    "reconstruction_loss": ({"prediction": A, "target": A}, {}),
+    "gaussian_kl": ({"mean": A, "log_var": A, "prior_mean": A, "prior_log_var": A}, {}),
+    "kl_chain": ({"mean": torch.ones(3, 4, 3), "log_var": torch.ones(3, 4, 3), "live": N > 0}, {}),
+    "with_prior": ({"live": N > 0}, {}),
+    "live_places": ({"live": N > 0, "uniform": N}, {}),
+    "decoding_error": ({"predicted": A, "target": N}, {}),
     "metric_loss": ({"z": N, "task": torch.arange(3)}, {}),
+    "info_nce": (
+        {"query": A, "key": A, "negatives": torch.ones(3, 3, 3, 3)},
+        {"temperature": 0.1},
+    ),
     "club_moments": ({}, {"raw": torch.ones(3, 3, 4)}),
     "club_likelihood_loss": ({"rows": A, "mean": A, "variance": A}, {}),
     "club_bound": ({"rows": A, "mean": A, "variance": A}, {}),
@@ -41,7 +55,8 @@ def public(module: ModuleType) -> dict[str, Callable[..., Any]]:
     return {name: one for name, one in found if one.__module__ == module.__name__ and not name.startswith("_")}
 
 
-FUNCTIONS = {k: f for m in (representation, values, constraints, distributions) for k, f in public(m).items()}
+MATHS = (beliefs, representation, contrastive, values, constraints, distributions, gaussians)
+FUNCTIONS = {name: function for module in MATHS for name, function in public(module).items()}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

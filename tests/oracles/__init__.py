@@ -24,8 +24,9 @@ Parameters = Mapping[str, Array]
 
 
 def numbers(module: nn.Module) -> dict[str, Array]:
-    """All parameters of a module as float64 arrays by name."""
-    return {name: value.detach().double().numpy().copy() for name, value in module.named_parameters()}
+    """All parameters and buffers of a module as float64 arrays by name."""
+    values = (*module.named_parameters(), *module.named_buffers())
+    return {name: value.detach().double().numpy().copy() for name, value in values}
 
 
 def mlp(parameters: Parameters, prefix: str, x: Array, z: Array | None = None, member: int | None = None) -> Array:
@@ -85,8 +86,11 @@ class Scene:
         return np.concatenate(columns, -1)
 
     def embeddings(self, held: bool = True) -> Array:
-        """FOCAL's and CSRO's row embeddings e, (task, context, latent): tanh of the network."""
-        return np.tanh(mlp(self.held if held else self.live, "encoder.net", self.context_columns()))
+        """The row embeddings e of set encoders, (task, context, latent): the network's first outputs, squashed."""
+        out = mlp(self.held if held else self.live, "encoder.net", self.context_columns())
+        e = out[..., : self.encoder.latent_dim]
+        length = np.sqrt((e**2).sum(-1, keepdims=True))
+        return {"tanh": np.tanh(e), "sphere": e / length, "none": e}[self.encoder.squash]
 
     def q(self, parameters: Parameters, obs: Array, action: Array, z: Array, prefix: str = "critic.q_net") -> Array:
         """Both values of (s, a), (2, task, batch)."""
@@ -94,8 +98,16 @@ class Scene:
         return np.stack([mlp(parameters, prefix, x, z, member)[..., 0] for member in (0, 1)])
 
     def v(self, parameters: Parameters, obs: Array, z: Array, prefix: str = "critic.v_net") -> Array:
-        """V(s), (task, batch)."""
-        return mlp(parameters, prefix, obs, z)[..., 0]
+        """V(s), (task, batch); of several networks as the critic reads them."""
+        if parameters[f"{prefix}.weights.0"].ndim == 2:
+            return mlp(parameters, prefix, obs, z)[..., 0]
+        values = self.vs(parameters, obs, z, prefix)
+        return values.min(0) if getattr(self.critic.value, "reduce", "mean") == "min" else values.mean(0)
+
+    def vs(self, parameters: Parameters, obs: Array, z: Array, prefix: str = "critic.v_net") -> Array:
+        """The value of s by each of the V networks side by side, (member, task, batch)."""
+        members = range(len(parameters[f"{prefix}.weights.0"]))
+        return np.stack([mlp(parameters, prefix, obs, z, member)[..., 0] for member in members])
 
     def policy(self, parameters: Parameters, obs: Array, z: Array, normal: Array, prefix: str = "policy") -> Policy:
         """A sample of the policy, from the definition of its density."""

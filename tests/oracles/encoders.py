@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from oracles import Array, Scene, latent, mlp, oracle
+from oracles.aggregations import set_latent
 
 
 def metric(z: Array, tasks: Array, eps: float = 1e-3) -> float:
@@ -44,9 +45,8 @@ def club_network(scene: Scene) -> tuple[Array, Array]:
 
 
 @latent("encoders.focal", "encoders.csro")
-def mean_of_rows(scene: Scene, held: bool, draw: str) -> tuple[Array, Array]:
-    z = scene.embeddings(held).mean(axis=1, keepdims=True)
-    return z, z
+def pooled(scene: Scene, held: bool, draw: str) -> tuple[Array, Array]:
+    return set_latent(scene, held)
 
 
 @oracle("encoders.focal", "encoder")

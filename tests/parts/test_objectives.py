@@ -13,7 +13,13 @@ import pytest
 import torch
 from oracles import ORACLES, Parameters, mlp, scenes, slopes
 
-from selectrl.actors.weights import BinaryConfig, ConstantConfig
+from selectrl.encoders.configs.aggregations import (
+    AttentionConfig,
+    InverseVarianceConfig,
+    MeanConfig,
+    ProductOfGaussiansConfig,
+)
+from selectrl.encoders.configs.corro import RewardNoiseConfig
 from selectrl.protocols import Objective, Optim, Phase
 from selectrl.registry import ACTORS, CRITICS, ENCODERS, tag
 from selectrl.trainer.agent import Agent, belongs
@@ -32,9 +38,13 @@ class Composition:
     spec: Any = fakes.SPEC
     tasks: tuple[int, ...] = (4, 9, 0, 2)
     multiplier: float | None = None
+    buffers: dict[str, Any] = attrs.field(factory=dict)  # what a phase would have prepared
 
     def agent(self) -> Agent:
         agent = fakes.agent(self.encoder, self.critic, self.actor, spec=self.spec).double()
+        for name, value in self.buffers.items():
+            owner, _, buffer = name.rpartition(".")
+            setattr(agent.get_submodule(owner), buffer, value)
         if self.multiplier is not None:
             agent.actor.multiplier.data.fill_(self.multiplier)
         return agent
@@ -43,6 +53,11 @@ class Composition:
 tiny = fakes.tiny
 BC, DUAL, BRAC = "actors.weighted_bc", "critics.dual_target", tiny("actors.brac")
 SOFT_DETERMINISTIC = tiny("actors.sac", policy=fakes.DETERMINISTIC)
+TABLE = {  # beliefs of 4 tasks, 6 episodes and 6 states each
+    "encoder.table": torch.from_numpy(np.random.default_rng(7).standard_normal((4, 6, 6, fakes.LATENT))),
+    "encoder.table_tasks": torch.tensor([0, 2, 4, 9]),
+}
+CORRO = tiny("encoders.corro")
 COMPOSITIONS = {
     "focal": Composition(),
     "focal_next_obs": Composition(encoder=tiny("encoders.focal", next_obs=True), actor=SOFT_DETERMINISTIC),
@@ -52,26 +67,61 @@ COMPOSITIONS = {
     "csro": Composition(encoder=tiny("encoders.csro"), actor=BRAC),
     "csro_unsquashed": Composition(encoder=tiny("encoders.csro", club_squash=False), actor=BRAC, spec=VARYING),
     "csro_repeated_tasks": Composition(encoder=tiny("encoders.csro"), tasks=REPEATED),
+    "focal_attention": Composition(encoder=tiny("encoders.focal", aggregation=AttentionConfig())),
+    "focal_product_of_gaussians": Composition(
+        encoder=tiny("encoders.focal", aggregation=ProductOfGaussiansConfig(), squash="sphere")
+    ),
+    "csro_attention": Composition(encoder=tiny("encoders.csro", aggregation=AttentionConfig()), actor=BRAC),
+    "csro_inverse_variance": Composition(encoder=tiny("encoders.csro", aggregation=InverseVarianceConfig())),
+    "offpearl": Composition(encoder=tiny("encoders.offpearl")),
+    "offpearl_squashed": Composition(encoder=tiny("encoders.offpearl", squash="tanh"), actor=BRAC, spec=VARYING),
+    "offpearl_on_dual_target": Composition(encoder=tiny("encoders.offpearl"), critic=tiny(DUAL), actor=tiny(BC)),
+    "reconstruction": Composition(encoder=tiny("encoders.reconstruction")),
+    "reconstruction_dynamics_vary": Composition(encoder=tiny("encoders.reconstruction"), spec=VARYING),
+    "reconstruction_alone": Composition(encoder=tiny("encoders.reconstruction", metric_weight=0.0)),
+    "classifier": Composition(encoder=tiny("encoders.classifier")),
+    "classifier_alone": Composition(encoder=tiny("encoders.classifier", metric_weight=0.0), tasks=REPEATED),
+    "borel": Composition(encoder=tiny("encoders.borel"), buffers=TABLE),
+    "borel_relabelled_on_dual_target": Composition(
+        encoder=tiny("encoders.borel", relabel=0.6, decode_transition=False),
+        critic=tiny(DUAL),
+        actor=tiny(BC),
+        buffers=TABLE,
+    ),
+    "borel_dynamics_vary": Composition(encoder=tiny("encoders.borel"), actor=BRAC, spec=VARYING, buffers=TABLE),
+    "corro": Composition(encoder=CORRO),
+    "corro_trajectory_as_context": Composition(encoder=attrs.evolve(CORRO, context_draw="episodes"), actor=BRAC),
+    "corro_reference_targets_dynamics_vary": Composition(
+        encoder=attrs.evolve(CORRO, negatives=attrs.evolve(CORRO.negatives, delta=False)), spec=VARYING
+    ),
+    "corro_reward_noise_mean_without_next_obs": Composition(
+        encoder=attrs.evolve(
+            CORRO, negatives=RewardNoiseConfig(deviation=0.8), aggregation=MeanConfig(), next_obs=False
+        )
+    ),
     "brac_multiplier_above": Composition(actor=attrs.evolve(BRAC, divergence_max=2.0), multiplier=5.0),
     "brac_multiplier_below": Composition(actor=BRAC, multiplier=-3.0),
     "brac_deterministic": Composition(actor=attrs.evolve(BRAC, policy=fakes.DETERMINISTIC)),
     "brac_on_dual_target": Composition(critic=tiny(DUAL), actor=BRAC),
     "bc_on_twin_q_v": Composition(actor=tiny(BC)),
-} | {
-    "-".join(("select", v_target, lambda_on, str(tag(weight)).removeprefix("weights."), str(tag(policy))[9:])): (
-        Composition(
-            encoder=tiny("encoders.csro"),
-            critic=tiny(DUAL, v_target=v_target),
-            actor=tiny(BC, lambda_on=lambda_on, weight=weight, policy=policy),
-        )
-    )
-    for v_target, lambda_on, weight, policy in product(
-        ("td_target", "min_target_q", "min_target_q_policy"),
-        ("dataset", "policy"),
-        (BinaryConfig(threshold=0.1), ConstantConfig(value=0.6)),
-        (fakes.DETERMINISTIC, fakes.GAUSSIAN),
-    )
 }
+
+
+def named(config: Any) -> str:
+    """A part's name without its kind."""
+    return str(tag(config)).partition(".")[2]
+
+
+for at, (value, policy) in enumerate(product(fakes.values(), (fakes.DETERMINISTIC, fakes.GAUSSIAN))):
+    COMPOSITIONS[f"select-{named(value)}-{named(policy)}-{at}"] = Composition(
+        encoder=tiny("encoders.csro"),
+        critic=tiny(DUAL, value=value),
+        actor=tiny(BC, weight=fakes.weights()[0], policy=policy),
+    )
+for at, (weight, lambda_on) in enumerate(product(fakes.weights(), ("dataset", "policy"))):
+    COMPOSITIONS[f"select-{named(weight)}-{lambda_on}-{at}"] = Composition(
+        critic=tiny(DUAL), actor=tiny(BC, lambda_on=lambda_on, weight=weight)
+    )
 
 
 def no_loss(agent: Any, batch: Any) -> Any:
@@ -133,6 +183,7 @@ def test_loss_and_gradient_follow_the_formula(name: str, part: str, objective: s
     agent = composition.agent()
     owner = {"encoders": agent.encoder, "critics": agent.critic, "actors": agent.actor}[part.partition(".")[0]]
     td = agent.critic.objectives()[0]
+    td = attrs.evolve(td, moves={**td.moves, **agent.encoder.critic_params})
     chosen = next(one for one in objectives(owner, td) if one.name == objective)
     rl = phases(agent.encoder, td)[-1]
     draws, noise = [*rl.draws, *chosen.draws], [*rl.noise, *chosen.noise]
@@ -145,7 +196,9 @@ def test_loss_and_gradient_follow_the_formula(name: str, part: str, objective: s
     assert total.item() == pytest.approx(ORACLES[part, objective](make()), rel=1e-10)
 
     carries_td = owner is agent.critic and objective == objectives(owner)[0].name
-    prefixes = list({**chosen.moves, **(agent.encoder.optims if carries_td else {})})  # some encoders take its gradient
+    prefixes = list(
+        {**chosen.moves, **(getattr(agent.encoder, "optims", {}) if carries_td else {})}
+    )  # some encoders take its gradient
     moving = {n: p for n, p in agent.named_parameters() if any(belongs(n, prefix) for prefix in prefixes)}
     gradients = dict(zip(moving, torch.autograd.grad(total, list(moving.values())), strict=True))
     at = {n: p.detach().numpy().copy() for n, p in agent.named_parameters()}

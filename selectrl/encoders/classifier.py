@@ -1,0 +1,74 @@
+"""Task variables that tell the training tasks apart by name: the loss of UNICORN's supervised form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from selectrl.encoders.focal import FocalEncoder
+from selectrl.errors import CompositionError
+from selectrl.protocols import Agent, Objective, Optim, Phase
+from selectrl.structs import Batch, Losses, Spec
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from selectrl.encoders.configs.auxiliary import ClassifierConfig
+
+
+class ClassifierEncoder(FocalEncoder):
+    r"""A set encoder from whose z a linear head must name the task.
+
+    .. math:: w_{cls}\operatorname{mean}_t\big[-\log\operatorname{softmax}(W z_t + b)_{y_t}\big] + w_{DML} L_{DML}(z)
+
+    The head has one output per possible task id; those of unseen tasks learn only that they are never right. The
+    distance metric is off unless its weight is bound.
+
+    Differs from UNICORN's supervised form, of which the paper alone was at hand and no code: the linear head and its
+    weight are ours; the context is independent rows; z is the mean of row embeddings.
+
+    References:
+        Li et al., "Towards an Information Theoretic Framework of Context-Based Offline Meta-RL" (UNICORN),
+        NeurIPS 2024.
+    """
+
+    def __init__(self, config: ClassifierConfig, spec: Spec) -> None:
+        super().__init__(config, spec)
+        self.classifier = config
+        self.head = nn.Linear(config.latent_dim, config.classes)
+
+    def loss(self, agent: Agent, batch: Batch) -> Losses:
+        """The encoder's loss: cross-entropy of the task ids and the distance metric."""
+        metric, logits = self.metric_term(batch), self.head(batch.latent.z[:, 0])
+        entropy = cross_entropy(logits, batch.tasks)
+        right = (logits.argmax(-1) == batch.tasks).to(logits.dtype).mean()
+        total = metric.total + self.classifier.classifier_weight * entropy
+        return Losses(total, {**metric.terms, "cross_entropy": entropy, "accuracy": right})
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the encoder's objective, which moves the head too."""
+        (own,) = super().objectives()
+        return (attrs.evolve(own, moves={**own.moves, "encoder.head": Optim(lr=self.classifier.lr)}),)
+
+    def phases(self, rl: Phase) -> tuple[Phase, ...]:
+        """Return the rl phase with the encoder's objective in front; it refuses data of more tasks than classes."""
+        (phase,) = super().phases(rl)
+        return (attrs.evolve(phase, prepare=self.check_tasks),)
+
+    def check_tasks(self, agent: Agent, store: Any, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Return no buffers.
+
+        Raises:
+            CompositionError: a training task's id has no class.
+        """
+        last, classes = int(store.tasks.max()), self.classifier.classes
+        if last >= classes:
+            raise CompositionError(
+                f"encoders.classifier.classes: expected more than {last}, the largest id of a training task, "
+                f"got {classes}; bind {last + 1} or more"
+            )
+        return {}

@@ -1,0 +1,73 @@
+"""Config of BOReL's belief filter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from selectrl.fields import as_tuple, flag, integer, number, optional, sizes
+from selectrl.registry import ENCODERS
+
+if TYPE_CHECKING:
+    from selectrl.encoders.borel import BorelEncoder
+    from selectrl.structs import Spec
+
+
+@attrs.frozen(kw_only=True)
+class BorelConfig:
+    """BOReL's variational belief filter; z holds the mean and the log-variance of the belief at each step.
+
+    Attributes:
+        latent_dim: width of the Gaussian belief; z is twice as wide.
+        gru_hidden: width of the hidden state.
+        action_embedding: width of an action's embedding, in the filter and in each decoder.
+        obs_embedding: width of a state's.
+        reward_embedding: width of a reward's.
+        decoder_hidden: widths of the hidden layers of each decoder.
+        decode_transition: whether the reward decoder reads s and a beside s'; off where reward is a function of s'.
+        decode_state: whether a second decoder predicts s' from s and a; ``None`` means where dynamics vary.
+        state_weight: weight of that decoder's error, a sum over dimensions, against the reward's.
+        kl_weight: weight of the KL chain, with error and chain as means over time.
+        episodes: episodes joined to one sequence, the test's budget / horizon + 1, so that the filter is trained on
+            streams as long as those it meets.
+        sequences: sequences of each task in a batch.
+        beliefs: beliefs of each sequence that are decoded, drawn without bias.
+        decodings: steps of each sequence that they decode, likewise.
+        relabel: probability that the first episode of a sequence is one of another task's, with the rewards that this
+            task would have given; needs the family's reward function, and is 0 in fair comparisons.
+        steps: steps of the vae phase.
+        lr: learning rate of filter and decoders (Adam).
+    """
+
+    latent_dim: int = attrs.field(default=5, validator=integer(1))
+    gru_hidden: int = attrs.field(default=128, validator=integer(1))
+    action_embedding: int = attrs.field(default=16, validator=integer(1))
+    obs_embedding: int = attrs.field(default=32, validator=integer(1))
+    reward_embedding: int = attrs.field(default=16, validator=integer(1))
+    decoder_hidden: tuple[int, ...] = attrs.field(default=(32, 32), converter=as_tuple, validator=sizes())
+    decode_transition: bool = attrs.field(default=True, validator=flag())
+    decode_state: bool | None = attrs.field(default=None, validator=optional(flag()))
+    state_weight: float = attrs.field(default=1.0, validator=number(0))
+    kl_weight: float = attrs.field(default=0.05, validator=number(0))
+    episodes: int = attrs.field(default=21, validator=integer(1))
+    sequences: int = attrs.field(default=1, validator=integer(1))
+    beliefs: int = attrs.field(default=50, validator=integer(1))
+    decodings: int = attrs.field(default=50, validator=integer(1))
+    relabel: float = attrs.field(default=0.0, validator=number(0, 1))
+    steps: int = attrs.field(default=100_000, validator=integer(0))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+
+    def build(self, spec: Spec) -> BorelEncoder:
+        """Build the encoder."""
+        from selectrl.encoders.borel import BorelEncoder
+
+        return BorelEncoder(self, spec)
+
+
+ENCODERS.add(
+    "borel",
+    BorelConfig,
+    paper="Dorfman, Shenfeld & Tamar, NeurIPS 2021",
+    summary="variational belief filter (GRU), a belief at every step",
+)

@@ -1,0 +1,143 @@
+"""Configs of CORRO's encoder and of where its negatives come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from selectrl.encoders.configs.aggregations import AttentionConfig
+from selectrl.encoders.configs.sets import SetConfig
+from selectrl.fields import as_tuple, choice, flag, integer, number, optional, part, sizes
+from selectrl.protocols import AggregationConfig, NegativesConfig
+from selectrl.registry import AGGREGATIONS, ENCODERS, NEGATIVES
+
+if TYPE_CHECKING:
+    from selectrl.encoders.corro import CorroEncoder
+    from selectrl.encoders.cvae import CvaeNegatives
+    from selectrl.encoders.negatives import RewardNoiseNegatives, TrueTaskNegatives
+    from selectrl.structs import Spec
+
+
+@attrs.frozen(kw_only=True)
+class CvaeConfig:
+    """Negatives drawn from a conditional VAE of (s', r) given (s, a), which a phase of its own fits to all tasks.
+
+    The authors' own setting is ``standardise=False, delta=False, beta=0.2``; it collapses where rewards differ little
+    between tasks.
+
+    Attributes:
+        hidden: hidden widths of both networks; (128,) on the MuJoCo families other than Half-Cheetah-Vel.
+        latent_dim: width of u; 64 on the MuJoCo families other than Half-Cheetah-Vel.
+        beta: weight of the divergence. A direction of u is used only while it explains a variance above β/2, in units
+            of the (standardised) targets.
+        standardise: divide targets by their deviation over all training rows, after taking their mean off.
+        delta: predict s' - s in place of s'.
+        steps: steps of the phase; the authors' 100 epochs are 66,000 on their Point-Robot and millions elsewhere.
+        rows: rows per task and step; 8 of 16 tasks are the authors' batch of 128.
+        lr: learning rate of both networks (Adam).
+        min_kl: training stops before the contrastive phase if the divergence, in nats, is smaller, because negatives
+            would then repeat their queries; 0 goes on in any case.
+    """
+
+    hidden: tuple[int, ...] = attrs.field(default=(64,), converter=as_tuple, validator=sizes())
+    latent_dim: int = attrs.field(default=5, validator=integer(1))
+    beta: float = attrs.field(default=0.002, validator=number(0))
+    standardise: bool = attrs.field(default=True, validator=flag())
+    delta: bool = attrs.field(default=True, validator=flag())
+    steps: int = attrs.field(default=100_000, validator=integer(0))
+    rows: int = attrs.field(default=8, validator=integer(1))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    min_kl: float = attrs.field(default=0.01, validator=number(0))
+
+    def build(self, spec: Spec) -> CvaeNegatives:
+        """Build the source of negatives."""
+        from selectrl.encoders.cvae import CvaeNegatives
+
+        return CvaeNegatives(self, spec)
+
+
+@attrs.frozen(kw_only=True)
+class RewardNoiseConfig:
+    """Negatives whose reward is the query's with noise; for families in which the dynamics do not vary.
+
+    Attributes:
+        deviation: of the Gaussian noise, in units of reward.
+    """
+
+    deviation: float = attrs.field(default=0.5, validator=number(0, above=True))
+
+    def build(self, spec: Spec) -> RewardNoiseNegatives:
+        """Build the source of negatives."""
+        from selectrl.encoders.negatives import RewardNoiseNegatives
+
+        return RewardNoiseNegatives(self, spec)
+
+
+@attrs.frozen(kw_only=True)
+class TrueTaskConfig:
+    """Negatives whose reward is that of another training task: what the other sources imitate, as an upper bound."""
+
+    def build(self, spec: Spec) -> TrueTaskNegatives:
+        """Build the source of negatives."""
+        from selectrl.encoders.negatives import TrueTaskNegatives
+
+        return TrueTaskNegatives(self, spec)
+
+
+@attrs.frozen(kw_only=True)
+class CorroConfig(SetConfig):
+    """CORRO's encoder: a row network trained by contrast in a phase of its own, and a pooling trained by the critic.
+
+    Attributes:
+        latent_dim: width of z; 5, and 40 on Hopper and 32 on Walker.
+        hidden: hidden widths of the row network.
+        next_obs: whether s' belongs to the context; in CORRO it always does.
+        aggregation: how one z is made of the row embeddings; one that reads nothing else of a row.
+        squash: what is done to a row's embedding; CORRO scales it to length 1.
+        negatives: where negatives come from.
+        negative_count: negatives per query, K.
+        queries: queries per task and step; 4 of 16 tasks are the authors' batch of 64.
+        temperature: τ of the contrastive loss.
+        contrastive_steps: steps of the contrastive phase.
+        context_draw: the context in the rl phase is independent ``rows``, as many as for every encoder, or one whole
+            trajectory (``episodes``), as the authors read it.
+    """
+
+    latent_dim: int = attrs.field(default=5, validator=integer(1))
+    hidden: tuple[int, ...] = attrs.field(default=(64, 64), converter=as_tuple, validator=sizes())
+    next_obs: bool | None = attrs.field(default=True, validator=optional(flag()))
+    aggregation: AggregationConfig = attrs.field(factory=AttentionConfig, validator=part(AGGREGATIONS))
+    squash: str = attrs.field(default="sphere", validator=choice("tanh", "sphere", "none"))
+    negatives: NegativesConfig = attrs.field(factory=CvaeConfig, validator=part(NEGATIVES))
+    negative_count: int = attrs.field(default=16, validator=integer(1))
+    queries: int = attrs.field(default=4, validator=integer(1))
+    temperature: float = attrs.field(default=0.1, validator=number(0, above=True))
+    contrastive_steps: int = attrs.field(default=200_000, validator=integer(0))
+    context_draw: str = attrs.field(default="rows", validator=choice("rows", "episodes"))
+
+    def build(self, spec: Spec) -> CorroEncoder:
+        """Build the encoder."""
+        from selectrl.encoders.corro import CorroEncoder
+
+        return CorroEncoder(self, spec)
+
+
+NEGATIVES.add(
+    "cvae",
+    CvaeConfig,
+    paper="Yuan & Lu, ICML 2022",
+    summary="reward and next state from a conditional VAE of all tasks",
+)
+NEGATIVES.add(
+    "reward_noise", RewardNoiseConfig, paper="Yuan & Lu, ICML 2022", summary="the query's reward with Gaussian noise"
+)
+NEGATIVES.add(
+    "true_task", TrueTaskConfig, paper="Yuan & Lu, ICML 2022", summary="the reward of another task, an upper bound"
+)
+ENCODERS.add(
+    "corro",
+    CorroConfig,
+    paper="Yuan & Lu, ICML 2022",
+    summary="contrastive row embeddings, pooled by attention that the critic trains",
+)

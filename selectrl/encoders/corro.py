@@ -1,0 +1,141 @@
+"""CORRO: transitions of one task are told from what the same (s, a) might have brought in another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import torch
+from torch import Tensor
+
+from selectrl.encoders.negatives import Negatives, places, stored_rows
+from selectrl.encoders.set_encoder import SetEncoder
+from selectrl.errors import CompositionError
+from selectrl.functional.contrastive import info_nce
+from selectrl.protocols import Agent, Draw, Objective, Optim, Phase
+from selectrl.registry import tag
+from selectrl.structs import Batch, Latent, Losses, Rows, Spec
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from selectrl.data.rows import RowStore
+    from selectrl.encoders.configs.corro import CorroConfig
+
+
+class CorroEncoder(SetEncoder):
+    """A row network trained by InfoNCE in a phase of its own, then frozen, under a pooling that the TD loss trains.
+
+    Phases: whatever the source of negatives trains itself, ``contrastive``, and rl, in which the row network's
+    embeddings of all training rows are looked up in a table.
+
+    Differs from the authors' code (numbers are those of PKU-RL/CORRO at 210ad40):
+
+    1. One run with three phases; theirs are three scripts that hand checkpoints on, the last tenth of each unused.
+    2. Query and key are stratified over the tasks of a meta-batch, 16 times 4, where theirs are 64 i.i.d. draws; tasks
+       of a meta-batch are drawn anew at every step, theirs every 200.
+    3. The context in the rl phase may be independent rows; theirs is one trajectory (``context_draw="episodes"``).
+    4. Both critics' gradients reach the pooling in one backward, which equals their two passes.
+    5. No test task is seen in training; a split by task id, not by the order of files.
+    6. Negatives may, as theirs, come close to the query's own task.
+
+    Args:
+        config: widths, pooling, negatives and the contrastive phase.
+        spec: shapes of the family.
+
+    Raises:
+        CompositionError: the aggregation reads outputs of the row network that no phase trains.
+
+    References:
+        Yuan & Lu, "Robust Task Representations for Offline Meta-RL via Contrastive Learning", ICML 2022.
+    """
+
+    cache: Tensor  # (task, row, latent), embeddings of the training tasks' rows
+    place: Tensor  # (task id,), a task's place in that table
+
+    def __init__(self, config: CorroConfig, spec: Spec) -> None:
+        super().__init__(config, spec)
+        if self.pooling.extra:
+            raise CompositionError(
+                "encoders.corro trains its row network by embeddings alone, so nothing would train the weights that "
+                f"{tag(config.aggregation)} reads beside them; bind "
+                "encoders.corro.aggregation = @aggregations.attention()"
+            )
+        self.corro = config
+        self.negatives: Negatives = config.negatives.build(spec)
+        self.query, self.key = (Draw(name, "context", self.fields, config.queries) for name in ("query", "key"))
+        if config.context_draw == "episodes":
+            self.context = Draw("context", "episodes", self.fields, 1)
+        pooling = list(self.pooling.parameters())
+        self.critic_params = {"encoder.pooling": Optim(lr=config.lr)} if pooling else {}
+        self.register_buffer("cache", torch.zeros(0), persistent=False)
+        self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
+
+    def candidates(self, batch: Batch) -> Rows:
+        """Return each query, its key and its negatives, in this order, (task, query, 2 + K, …)."""
+        query, key = batch.draws["query"], batch.draws["key"]
+        reward, next_obs = self.negatives.replace(query, batch)
+        count = reward.shape[2]
+
+        def join(name: str, negatives: Tensor | None = None) -> Tensor:
+            ours, theirs = (getattr(rows, name)[:, :, None] for rows in (query, key))
+            if negatives is None:
+                negatives = ours.expand(-1, -1, count, *ours.shape[3:])
+            return torch.cat((ours, theirs, negatives), 2)
+
+        return Rows(
+            obs=join("obs"),
+            action=join("action"),
+            reward=join("reward", reward),
+            next_obs=join("next_obs", next_obs if "next_obs" in self.fields else None),
+            terminal=join("terminal"),
+            row=join("row"),
+        )
+
+    def loss(self, agent: Agent, batch: Batch) -> Losses:
+        """The contrastive loss, with one forward for queries, keys and negatives."""
+        z, _ = self.embed(self.candidates(batch))  # (task, query, 2 + K, latent)
+        query, key, negatives = z[:, :, 0], z[:, :, 1], z[:, :, 2:]
+        loss = info_nce(query, key, negatives, temperature=self.corro.temperature)
+        alike, different = (query * key).sum(-1).mean(), (query[:, :, None] * negatives).sum(-1).mean()
+        return Losses(loss, {"loss": loss, "key_similarity": alike, "negative_similarity": different})
+
+    def phases(self, rl: Phase) -> tuple[Phase, ...]:
+        """Return the negatives' own phases, the contrastive one, and rl with a table of embeddings."""
+        contrast = Objective(
+            name="contrastive",
+            loss=self.loss,
+            moves={"encoder.net": Optim(lr=self.lr)},
+            draws=(self.query, self.key),
+            noise=(self.negatives.noise(self.corro.negative_count),),
+        )
+        contrastive = Phase(
+            name="contrastive",
+            steps=self.corro.contrastive_steps,
+            objectives=(contrast,),
+            encodes=False,
+            prepare=self.negatives.prepare,
+        )
+        (rl,) = super().phases(rl)
+        return (*self.negatives.phases(), contrastive, attrs.evolve(rl, prepare=self.prepare))
+
+    @torch.no_grad()
+    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+        """Return the embeddings of every row of the training tasks."""
+        embed = agent.encoder.embed
+        tables = [embed(stored_rows(store, task, self.fields))[0] for task in range(len(store.tasks))]
+        return {"encoder.cache": torch.cat(tables), "encoder.place": places(store)}
+
+    def encode(self, batch: Batch) -> Latent:
+        """Pool each task's context, looked up in the table once there is one; rows past an episode's end do not count.
+
+        Features are those of every set encoder: ``rows`` (task, context, latent), ``mean`` and ``spread``.
+        """
+        context = batch.draws["context"]
+        if self.cache.numel():
+            rows = self.cache[self.place[batch.tasks][:, None], context.row.clamp(min=0)]
+        else:
+            rows, _ = self.embed(context)
+        belief = self.pooling.pool(rows, rows[..., :0], context.row >= 0)
+        z = belief.z[:, None]
+        return Latent(z, z, {"rows": rows, "mean": belief.z, "spread": belief.spread})

@@ -1,0 +1,161 @@
+"""Where CORRO's negatives come from: what a query's (s, a) might have brought in another task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from selectrl.errors import CompositionError
+from selectrl.protocols import Agent, Noise, Phase
+from selectrl.registry import tag
+from selectrl.structs import Batch, Rows, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.random import Generator
+
+    from selectrl.data.rows import RowStore
+    from selectrl.encoders.configs.corro import RewardNoiseConfig, TrueTaskConfig
+
+
+class Negatives(nn.Module):
+    """A source of negatives; its module is ``encoder.negatives`` in the agent.
+
+    CORRO's contrastive phase asks for :meth:`noise`, calls :meth:`prepare` on entering and :meth:`replace` in its loss.
+    """
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Return what the source itself trains, before the contrastive phase."""
+        return ()
+
+    def noise(self, count: int) -> Noise:
+        """Return the noise that makes so many negatives of each query, named ``negatives``."""
+        raise NotImplementedError
+
+    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+        """Return the source's buffers in the contrastive phase."""
+        return {}
+
+    def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what stands in place of the query's own outcome.
+
+        Args:
+            query: rows (task, query, …).
+            batch: the step's, with the tasks and the noise that :meth:`noise` declares.
+
+        Returns:
+            Reward (task, query, negative) and next observation (task, query, negative, obs).
+        """
+        raise NotImplementedError
+
+
+def stored_rows(store: RowStore, place: int, fields: Collection[str]) -> Rows:
+    """Return all rows that are stored of one task in the order of their numbers, (1, episode * time, …)."""
+    episodes = torch.arange(store.episodes, device=store.device)[None]
+    return store.whole(torch.full_like(episodes, place), episodes, fields)
+
+
+def own_next_obs(query: Rows, like: Tensor) -> Tensor:
+    """Return the query's own s' for each of its negatives; like is (task, query, negative)."""
+    return query.next_obs[:, :, None].expand(*like.shape, -1)
+
+
+def refuse_varying_dynamics(config: object, spec: Spec) -> None:
+    """Refuse a source that changes the reward alone where tasks differ in more.
+
+    Raises:
+        CompositionError: the dynamics vary.
+    """
+    if spec.dynamics_vary:
+        raise CompositionError(
+            f"encoders.corro cannot learn from {tag(config)} where the dynamics vary: such negatives keep the query's "
+            "own next observation; bind encoders.corro.negatives = @negatives.cvae()"
+        )
+
+
+class RewardNoiseNegatives(Negatives):
+    """The query's own outcome with Gaussian noise on its reward.
+
+    Args:
+        config: the noise's deviation.
+        spec: shapes of the family.
+
+    Raises:
+        CompositionError: the dynamics vary.
+    """
+
+    def __init__(self, config: RewardNoiseConfig, spec: Spec) -> None:
+        super().__init__()
+        refuse_varying_dynamics(config, spec)
+        self.deviation = config.deviation
+
+    def noise(self, count: int) -> Noise:
+        """Return one number per negative."""
+        return Noise("negatives", "normal", ("task", "query", count))
+
+    def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the noisy rewards and the query's own s'."""
+        reward = query.reward[..., None] + self.deviation * batch.noise["negatives"]
+        return reward, own_next_obs(query, reward)
+
+
+class TrueTaskNegatives(Negatives):
+    """The reward that another training task, drawn for each negative, gives the query's transition.
+
+    Args:
+        config: nothing to choose.
+        spec: shapes of the family.
+
+    Raises:
+        CompositionError: the dynamics vary.
+    """
+
+    rewards: Tensor  # (task, other task, row)
+    place: Tensor  # (task id,), a task's place in that table
+
+    def __init__(self, config: TrueTaskConfig, spec: Spec) -> None:
+        super().__init__()
+        refuse_varying_dynamics(config, spec)
+        self.register_buffer("rewards", torch.zeros(0), persistent=False)
+        self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
+
+    def noise(self, count: int) -> Noise:
+        """Return one number per negative, which chooses the other task."""
+        return Noise("negatives", "uniform", ("task", "query", count))
+
+    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+        """Return the reward of every stored row under every training task.
+
+        Raises:
+            CompositionError: the family does not tell its reward as a function of a transition.
+        """
+        if store.reward_of is None:
+            raise CompositionError(
+                "negatives.true_task needs the reward as a function of a transition, which this family does not tell; "
+                "bind encoders.corro.negatives = @negatives.cvae()"
+            )
+        rewards = []
+        for task in range(len(store.tasks)):
+            rows = stored_rows(store, task, ("obs", "action", "next_obs"))
+            rewards.append(store.reward_of(store.parameters[:, None], rows.obs, rows.action, rows.next_obs))
+        table = torch.stack(rewards).to(store.reward.dtype)
+        return {"encoder.negatives.rewards": table, "encoder.negatives.place": places(store)}
+
+    def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return other tasks' rewards and the query's own s'."""
+        uniform, own = batch.noise["negatives"], self.place[batch.tasks][:, None, None]
+        others = self.rewards.shape[0] - 1
+        shift = (uniform * others).to(torch.int64).clamp(max=others - 1)  # a product just below may round up
+        other = (own + 1 + shift) % (others + 1)
+        reward: Any = self.rewards[own, other, query.row[..., None]]
+        return reward, own_next_obs(query, reward)
+
+
+def places(store: RowStore) -> Tensor:
+    """Return each task's place in a store by its id, (largest id + 1,) int64; -1 for ids that are not there."""
+    place = torch.full((int(store.tasks.max()) + 1,), -1, dtype=torch.int64, device=store.device)
+    place[store.tasks] = torch.arange(len(store.tasks), device=store.device)
+    return place

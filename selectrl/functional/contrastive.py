@@ -1,0 +1,47 @@
+"""CORRO's contrastive loss."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from selectrl.functional.checks import rank, same_shape
+
+
+def info_nce(
+    query: Float[Tensor, "task query latent"],
+    key: Float[Tensor, "task query latent"],
+    negatives: Float[Tensor, "task query negative latent"],
+    *,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    r"""InfoNCE: tell the key of a query from its own negatives, a (K+1)-way cross-entropy on inner products.
+
+    .. math:: -\operatorname{mean}_{t,q}\log\frac{\exp(z_q\cdot z_k/\tau)}
+       {\exp(z_q\cdot z_k/\tau) + \sum_{n=1}^K\exp(z_q\cdot z_n/\tau)}
+
+    Args:
+        query: embeddings of the queries.
+        key: an embedding of each query's own task.
+        negatives: K embeddings that the query must differ from.
+        temperature: τ.
+
+    Returns:
+        Scalar, mean over queries, in nats: ln(1 + K) when all candidates are alike, 0 when the key stands apart. The
+        gradient flows through queries, keys and negatives.
+
+    Raises:
+        ValueError: query and key differ in shape, or a query has no axis of negatives of its own.
+
+    Differs from SimCLR's loss, as CORRO's does: it is not symmetric, and other queries of the batch are no negatives.
+
+    References:
+        van den Oord, Li & Vinyals, "CPC", 2018; Yuan & Lu, "CORRO", ICML 2022.
+    """
+    rank(3, query=query, key=key)
+    rank(4, negatives=negatives)
+    same_shape(query=query, key=key, negatives=negatives[:, :, 0])
+    candidates = torch.cat((key[:, :, None], negatives), dim=2)  # (task, query, 1 + K, latent)
+    logits = (query[:, :, None] * candidates).sum(-1) / temperature
+    return -logits.log_softmax(-1)[..., 0].mean()

@@ -1,0 +1,56 @@
+"""Terms of variational encoders: a posterior's distance to the prior, and what a decoder misses."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from selectrl.functional.checks import rank, same_shape
+
+
+def standard_normal_kl(
+    mean: Float[Tensor, "task latent"], deviation: Float[Tensor, "task latent"]
+) -> Float[Tensor, ""]:
+    r"""KL divergence of diagonal Gaussians to N(0, I).
+
+    .. math:: \sum_{t,l} \tfrac12\big(\sigma_{tl}^2 + \mu_{tl}^2 - 1 - \log\sigma_{tl}^2\big)
+
+    Args:
+        mean: μ.
+        deviation: σ, positive.
+
+    Returns:
+        Scalar, the sum over tasks and dimensions.
+
+    Raises:
+        ValueError: the two differ in shape or have not two axes.
+
+    Differs from FOCAL's and CSRO's copies of PEARL: they set the prior's deviation to 0.05 in this term alone and still
+    start their tests from N(0, I).
+
+    References:
+        Rakelly et al., "PEARL", ICML 2019.
+    """
+    rank(2, mean=mean)
+    same_shape(mean=mean, deviation=deviation)
+    return (0.5 * (deviation.square() + mean.square() - 1) - deviation.log()).sum()
+
+
+def reconstruction_loss(
+    prediction: Float[Tensor, "task row column"], target: Float[Tensor, "task row column"]
+) -> Float[Tensor, ""]:
+    r"""What a decoder misses, :math:`\operatorname{mean}(\hat x - x)^2`: a Gaussian likelihood of fixed variance.
+
+    Args:
+        prediction: x̂.
+        target: x.
+
+    Returns:
+        Scalar, the mean over tasks, rows and columns.
+
+    Raises:
+        ValueError: the two differ in shape or have not three axes.
+    """
+    rank(3, prediction=prediction)
+    same_shape(prediction=prediction, target=target)
+    return (prediction - target).square().mean()
