@@ -44,6 +44,10 @@ class DataError(InputError):
     """A dataset is missing, damaged, of another environment, or holds impossible values."""
 
 
+class ConformanceError(SelectRLError):
+    """A part breaks a rule of its protocol; the sentence names the part, the fault and the remedy."""
+
+
 def suggest(word: str, options: Iterable[str]) -> str:
     """Return ``'did you mean …? '`` when one of the options is close to the word, and the whole list after it."""
     known = sorted(options)

@@ -1,9 +1,10 @@
 """The only module that knows gin. It turns layers of gin files and ``--set`` bindings into one frozen config value.
 
-Layers, later ones winning: method → env → profile → the user's file → ``--set``. Each is first read statement by
-statement: ``import`` lines are refused, nothing is executed, every name and field is checked before gin evaluates it,
-and an error names the file, the line, the binding and the valid choices. Bindings that our own files make for a part
-that a later layer replaced are dropped in silence; in the user's file or in ``--set`` an unused binding is an error.
+Layers, later ones winning: method → env → profile → ablation → the user's file → ``--set``. Each is first read
+statement by statement: ``import`` lines are refused, nothing is executed, every name and field is checked before gin
+evaluates it, and an error names the file, the line, the binding and the valid choices. Bindings that our own files make
+for a part that a later layer replaced are dropped in silence; in an ablation, in the user's file or in ``--set`` an
+unused binding is an error.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import attrs
 import gin
 from gin import config_parser
 
+from selectrl import plugins
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import Experiment, config_classes
@@ -80,20 +82,26 @@ class Layer:
 
 
 def shipped(kind: str) -> dict[str, Path]:
-    """Return our gin files of a kind (``methods``, ``envs``, ``profiles``, ``behaviour``) by name."""
-    return {path.stem: path for path in sorted((SHIPPED / kind).glob("*.gin"))}
+    """Return gin files of a kind (``methods``, ``envs``, ``ablations``, …) by name: ours, then plugins'."""
+    folders = [SHIPPED, *(plugin.gin for plugin in plugins.load() if plugin.gin)]
+    found: dict[str, Path] = {}
+    for path in (path for folder in folders for path in sorted((folder / kind).glob("*.gin"))):
+        found.setdefault(path.stem, path)
+    return found
 
 
 def shipped_layer(kind: str, name: str) -> Layer:
-    """Return one of our files as a layer.
+    """Return one of our files, or of a plugin's, as a layer; all that an ablation binds must be used, as in a user's.
 
     Raises:
         InputError: there is none of this name.
     """
     files = shipped(kind)
     if name not in files:
-        raise InputError(f"no {kind.rstrip('s')} named {name!r}: {suggest(name, files)}")
-    return Layer(f"{kind}/{name}.gin", files[name].read_text(encoding="utf-8"), own=True)
+        raise InputError(f"no {kind.rstrip('s')} named {name!r}: {suggest(name, files)}{plugins.excuse()}")
+    ours = files[name].is_relative_to(SHIPPED)
+    where = f"{kind}/{name}.gin" if ours else str(files[name])
+    return Layer(where, files[name].read_text(encoding="utf-8"), own=kind != "ablations")
 
 
 def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
@@ -239,9 +247,8 @@ def _check(binding: Binding, classes: dict[str, type]) -> Binding:
         raise InputError(f"{binding.where}: scopes ({binding.statement.scope}/) are not used here; remove it")
     if binding.field:
         if binding.selector not in classes:
-            raise InputError(
-                f"{binding.where}: no part named {binding.selector!r}; {suggest(binding.selector, classes)}"
-            )
+            known = suggest(binding.selector, classes) + plugins.excuse()
+            raise InputError(f"{binding.where}: no part named {binding.selector!r}; {known}")
         fields = {a.name for a in attrs.fields(classes[binding.selector])}
         if binding.field not in fields:
             raise InputError(
@@ -249,7 +256,7 @@ def _check(binding: Binding, classes: dict[str, type]) -> Binding:
             )
     for reference in _references(binding.statement.value):
         if isinstance(reference, _Part) and reference.selector not in classes:
-            known = suggest(reference.selector, classes)
+            known = suggest(reference.selector, classes) + plugins.excuse()
             raise InputError(f"{binding.where}: no part named {'@' + reference.selector!r}; {known}")
         if isinstance(reference, _Part) and not reference.called:
             raise InputError(f"{binding.where}: @{reference.selector} lacks its parentheses; @{reference.selector}()")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from selectrl import plugins
 from selectrl.cli.options import Json
-from selectrl.cli.screen import emit, line, table
+from selectrl.cli.screen import emit, line, say, table
 from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import SHIPPED, build_experiment, shipped, shipped_layer
@@ -21,10 +24,17 @@ PACKAGES = ("torch", "numpy", "gymnasium", "gin-config", "attrs", "safetensors",
 
 
 def methods() -> dict[str, Experiment]:
-    """Return every shipped method, built on the first shipped environment."""
-    env = next(iter(shipped("envs")))
-    layers = shipped_layer("envs", env)
-    return {name: build_experiment([shipped_layer("methods", name), layers], name) for name in shipped("methods")}
+    """Return every shipped method, built on the first shipped environment; a plugin's that is wrong is left out."""
+    env = shipped_layer("envs", next(iter(shipped("envs"))))
+    found = {}
+    for name, path in shipped("methods").items():
+        try:
+            found[name] = build_experiment([shipped_layer("methods", name), env], name)
+        except InputError as error:
+            if path.is_relative_to(SHIPPED):
+                raise
+            say(str(error))
+    return found
 
 
 def list_parts(
@@ -47,7 +57,7 @@ def list_parts(
         }
         for name, one in methods().items()
     }
-    files = {name: list(shipped(name)) for name in ("methods", "envs", "profiles", "behaviour")}
+    files = {name: list(shipped(name)) for name in ("methods", "envs", "profiles", "ablations", "behaviour")}
     if json:
         emit({"parts": parts, "methods": grid, "files": files})
         return
@@ -57,7 +67,15 @@ def list_parts(
     slots = ["encoder", "critic", "actor", "collector"]
     table("methods", ["name", *slots], [[name, *(row[slot] for slot in slots)] for name, row in grid.items()])
     line()
+    table("ablations", ["name", "what it is"], [[name, heading(path)] for name, path in shipped("ablations").items()])
+    line()
     line(f"profiles: {', '.join(files['profiles'])}   behaviour presets: {', '.join(files['behaviour'])}")
+
+
+def heading(path: Path) -> str:
+    """Return the first sentence of a gin file's header."""
+    lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    return re.split(r"(?<=[a-z])[.:] ", " ".join(one.removeprefix("#").strip() for one in lines))[0].rstrip(".")
 
 
 def doctor(*, json: Json = False) -> None:
@@ -75,6 +93,8 @@ def doctor(*, json: Json = False) -> None:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "missing"
+    for plugin in plugins.load():
+        found[f"plugin {plugin.name}"] = plugin.distribution + (", not loaded" if plugin.problem else "")
     import gymnasium
     import torch
 

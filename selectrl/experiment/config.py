@@ -13,6 +13,7 @@ import selectrl.collectors
 import selectrl.critics
 import selectrl.encoders
 import selectrl.envs  # noqa: F401  the rooms register their parts
+from selectrl import plugins
 from selectrl.data.config import DataConfig
 from selectrl.errors import InputError, suggest
 from selectrl.evaluate.config import TestConfig
@@ -77,7 +78,8 @@ PLAIN: dict[str, type] = {
 
 
 def config_classes() -> dict[str, type]:
-    """Return every config class by its name in gin files and records, ``encoders.focal`` or ``train``."""
+    """Return every config class, plugins' too, by its name in gin files and records: ``encoders.focal``, ``train``."""
+    plugins.load()
     parts = {f"{registry.kind}.{entry.name}": entry.config for registry in REGISTRIES for entry in registry}
     return {**PLAIN, **parts}
 
@@ -109,7 +111,7 @@ def from_record(record: Any, where: str = "experiment") -> Any:
         return record
     classes, part_name = config_classes(), record.get("part")
     if not isinstance(part_name, str) or part_name not in classes:
-        raise InputError(f"{where}: no part named {part_name!r}; {suggest(str(part_name), classes)}")
+        raise InputError(f"{where}: no part named {part_name!r}; {suggest(str(part_name), classes)}{plugins.excuse()}")
     cls = classes[part_name]
     fields = {field.name for field in attrs.fields(cls)}
     unknown = [key for key in record if key not in fields | {"part"}]

@@ -36,6 +36,11 @@ def encode(agent: Agent, batch: Batch) -> Latent:
     return cast(Latent, cast(Any, agent.encoder).encode(batch))
 
 
+def laid_out(gradient: Tensor, leaf: Tensor) -> Tensor:
+    """Return a gradient with its leaf's memory layout: fused optimisers go through both as flat memory."""
+    return gradient if gradient.stride() == leaf.stride() else torch.empty_like(leaf).copy_(gradient)
+
+
 class Engine:
     """Holds parameters and optimisers, and steps phases.
 
@@ -148,7 +153,7 @@ class Engine:
                     raise CompositionError(
                         f"objective {plan.objective.name} moves {name!r}, which its loss never reads; narrow the prefix"
                     )
-                leaf.grad = gradient
+                leaf.grad = laid_out(gradient, leaf)
             for prefix in plan.groups:
                 if self.optims[prefix].late:
                     late.append(prefix)

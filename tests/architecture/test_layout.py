@@ -116,11 +116,19 @@ class TestRooms:
         "path", [path for name in ("encoders", "critics", "actors", "functional") for path in room(name)], ids=relative
     )
     def test_a_loss_never_leaves_the_device(self, path: Path) -> None:
+        """What prepares a phase may: it runs once, on the data, and is told by its argument ``store``."""
         banned = {"item", "cpu", "numpy", "tolist", "cuda"}
+        tree = ast.parse(path.read_text())
+        prepares = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and "store" in {one.arg for one in node.args.args}
+        ]
+        exempt = {id(inner) for node in prepares for inner in ast.walk(node)}
         calls = {
             node.func.attr
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and id(node) not in exempt
         }
         assert not calls & banned
 
@@ -130,7 +138,8 @@ class TestRooms:
     def test_a_part_makes_no_random_numbers(self, path: Path) -> None:
         """Draws and noise come with the batch."""
         assert not re.search(
-            r"torch\.(rand|randn|randint|randperm|normal|manual_seed|bernoulli)\b|np\.random", path.read_text()
+            r"torch\.(rand|randn|randint|randperm|normal|manual_seed|bernoulli)\b|np\.random\.(?!Generator\b)",
+            path.read_text(),
         )
 
     @pytest.mark.parametrize(
@@ -156,6 +165,7 @@ class TestRooms:
     def test_every_error_raised_is_of_our_tree(self, path: Path) -> None:
         """Python's own errors are raised where Python's own protocols ask for them, and nowhere else."""
         ours = {"SelectRLError", "RunError", "InputError", "FieldError", "CompositionError", "DataError"}
+        ours |= {"ConformanceError"}
         allowed = {
             "selectrl/__init__.py": {"AttributeError"},  # module attributes
             "selectrl/cli/options.py": {"ValueError"},  # how cyclopts learns that a value is wrong

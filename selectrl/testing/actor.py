@@ -1,0 +1,74 @@
+"""Conformance of actor losses, and of the policies that they carry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from selectrl.protocols import ActorConfig
+from selectrl.structs import Spec
+from selectrl.testing.losses import check_objectives, check_record, encoded, entered
+from selectrl.testing.scene import Scene, make_scene, part_name
+from selectrl.testing.verdicts import check_tensor, demand, guarded, no_global_randomness, same
+from selectrl.trainer.agent import belongs
+
+
+def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
+    """Check that an actor loss, and the policy in its config, keep their protocols.
+
+    - an objective moves ``policy``, and none moves critic, encoder or targets;
+    - ``policy.sample`` and ``policy.mode`` give actions in [-1, 1], (task, batch, action), the same when called twice;
+      log-probability and size are (task, batch); ``temperature`` is at least 0;
+    - every objective: scalar finite losses without hidden state, randomness or gradient outside its declared prefixes;
+      a population of two equals two single agents; a ``state_dict`` holds everything;
+    - a registered config comes back equal from its JSON record.
+
+    Args:
+        config: the actor's config; small widths keep the check fast.
+        spec: shapes of the family to try it on; default: a small made-up one.
+
+    Raises:
+        ConformanceError: the sentence names the fault, what was expected and the remedy.
+    """
+    part = part_name(config)
+    check_record(config, part)
+    with guarded(part, "building it", "build() takes Spec and latent_dim, and the config has a policy"):
+        scene = make_scene(actor=config, spec=spec)
+        actor: Any = scene.agent().actor
+        objectives = actor.objectives()
+    moved = [prefix for objective in objectives for prefix in objective.moves]
+    policy = any(belongs(prefix, "policy") for prefix in moved)
+    remedy = "declare an Objective that moves 'policy'"
+    demand(policy, part, f"its objectives move {moved or 'nothing'}", "one that moves the policy", remedy)
+    strangers = [prefix for prefix in moved if not (belongs(prefix, "policy") or belongs(prefix, "actor"))]
+    got, remedy = f"its objectives move {', '.join(strangers)}", "read critics frozen, as the engine hands them in"
+    demand(not strangers, part, got, "an actor to move 'policy' and 'actor' alone", remedy)
+    check_policy(scene, part)
+    check_objectives(scene, part, -1, {objective.name for objective in objectives})
+
+
+@torch.no_grad()
+def check_policy(scene: Scene, part: str) -> None:
+    """Check ``sample``, ``mode`` and ``temperature`` of the policy."""
+    agent, phase = entered(scene, -1)
+    policy: Any = agent.policy
+    batch = encoded(scene, agent, phase)
+    obs, z = batch.draws["rl"].obs, batch.latent.z
+    tasks, rows = obs.shape[:2]
+    normal = torch.linspace(-3, 3, tasks * rows * scene.spec.action).reshape(tasks, rows, -1)
+    with guarded(part, "the policy", "sample takes (obs, z, normal), mode takes (obs, z)"):
+        with no_global_randomness(part, "the policy"):
+            sample, mode = policy.sample(obs, z, normal), policy.mode(obs, z)
+        again = policy.sample(obs, z, normal), policy.mode(obs, z)
+        cold = float(policy.temperature) >= 0
+    demand(
+        same((sample, mode), again), part, "the policy differs when called twice", "bit-equal actions", "keep nothing"
+    )
+    for what, action in (("policy.sample's action", sample.action), ("policy.mode", mode)):
+        check_tensor(action, (tasks, rows, scene.spec.action), part, what, "(task, batch, action)")
+        inside = bool((action.abs() <= 1).all())
+        demand(inside, part, f"{what} leaves the box [-1, 1]", "actions inside it", "squash by tanh or clip")
+    for what in ("log_prob", "size"):
+        check_tensor(getattr(sample, what), (tasks, rows), part, f"policy.sample's {what}", "(task, batch)")
+    demand(cold, part, "the policy's temperature is negative", "a number >= 0", "0 if it is deterministic")

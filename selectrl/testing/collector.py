@@ -1,0 +1,112 @@
+"""Conformance of context collectors."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selectrl.actors.configs import WeightedBcConfig
+from selectrl.nets.configs import DeterministicConfig
+from selectrl.protocols import CollectorConfig
+from selectrl.streams import stream
+from selectrl.structs import Belief, Moment, Spec
+from selectrl.testing.losses import check_record
+from selectrl.testing.scene import ACTOR, HIDDEN, make_scene, part_name
+from selectrl.testing.verdicts import check_tensor, close, demand, guarded, no_global_randomness, same
+
+WORLDS = 4
+PROGRESS = (0.0, 0.4, 0.5, 0.99)
+OFFLINE = ("", "episodes", "rows")
+
+
+def check_collector(config: CollectorConfig, spec: Spec | None = None) -> None:
+    """Check that a collector keeps its protocol.
+
+    - ``offline`` is "", "episodes" or "rows";
+    - ``latent`` gives (world, latent) and ``act`` (world, action) in [-1, 1], finite, also at extreme noise, under a
+      Gaussian and a deterministic policy;
+    - both are the same when called twice, use no randomness but what they are given, and treat each world on its own;
+    - ``updates`` returns a bool, and ``keeps`` a bool per world that depends on no other world;
+    - a registered config comes back equal from its JSON record.
+
+    Args:
+        config: the collector's config.
+        spec: shapes of the family to try it on; default: a small made-up one.
+
+    Raises:
+        ConformanceError: the sentence names the fault, what was expected and the remedy.
+    """
+    part = part_name(config)
+    check_record(config, part)
+    with guarded(part, "building it", "build() takes nothing and returns the collector"):
+        collector: Any = config.build()
+        offline = collector.offline
+    demand(offline in OFFLINE, part, f"offline is {offline!r}", f"one of {OFFLINE}", "say '' to collect")
+    for actor in (ACTOR, WeightedBcConfig(policy=DeterministicConfig(hidden=HIDDEN))):
+        scene = make_scene(actor=actor, spec=spec)
+        agent = scene.agent()
+        for progress in PROGRESS:
+            check_actions(part, collector, agent, scene.spec, progress)
+    check_updates(part, collector)
+    check_keeps(part, collector)
+
+
+@torch.no_grad()
+def check_actions(part: str, collector: Any, agent: Any, spec: Spec, progress: float) -> None:
+    """Check ``latent`` and ``act`` at one point of the budget."""
+    rng, width = stream(0, "collector"), agent.encoder.latent_dim
+
+    def normal(columns: int, scale: float = 1.0) -> Tensor:
+        return torch.from_numpy(scale * rng.standard_normal((WORLDS, columns))).float()
+
+    belief, draw, obs = Belief(normal(width), normal(width).abs()), normal(width), normal(spec.obs, 3.0)
+    uniform = torch.from_numpy(rng.random((WORLDS, spec.action))).float()
+    moment = Moment(normal(spec.action, 4.0), normal(spec.action, 4.0), uniform, belief.spread, progress)
+
+    def run(worlds: slice) -> tuple[Tensor, Tensor]:
+        step, held, even, spread = (field[worlds] for field in moment[:4])
+        z = collector.latent(Belief(*(field[worlds] for field in belief)), draw[worlds])
+        return z, collector.act(agent.policy, obs[worlds], z, Moment(step, held, even, spread, progress))
+
+    with guarded(part, "latent or act", "see ContextCollector in selectrl.protocols"):
+        with no_global_randomness(part, "latent or act"):
+            found, again = run(slice(None)), run(slice(None))
+        alone = [run(slice(world, world + 1)) for world in range(WORLDS)]
+    check_tensor(found[0], (WORLDS, width), part, "latent", "(world, latent)")
+    check_tensor(found[1], (WORLDS, spec.action), part, "act", "(world, action)")
+    largest = float(found[1].abs().max())
+    got = f"act gives an action of {largest:.3g} at progress {progress}"
+    demand(largest <= 1, part, got, "the box [-1, 1]", "clip after noise is added")
+    remedy = "use the noise of the Moment, and keep no state"
+    demand(same(found, again), part, "latent or act differ when called twice", "bit-equal actions", remedy)
+    got, remedy = "a world's z or action depends on the worlds beside it", "reduce over no world axis"
+    demand(close(found, tuple(map(torch.cat, zip(*alone, strict=True)))), part, got, "independent worlds", remedy)
+
+
+def check_updates(part: str, collector: Any) -> None:
+    """Check ``updates``."""
+    for progress, end in product(PROGRESS, (False, True)):
+        with guarded(part, "updates", "it takes (progress, block_end)"):
+            said = collector.updates(progress, end)
+        got = f"updates({progress}, {end}) is {said!r}"
+        demand(isinstance(said, bool), part, got, "a bool", "say whether to read the belief again now")
+
+
+def check_keeps(part: str, collector: Any) -> None:
+    """Check ``keeps`` after one block and after several."""
+    for blocks in (1, 2, 5):
+        returns = torch.from_numpy(stream(0, "returns", blocks).standard_normal((WORLDS, blocks))).float()
+        with guarded(part, "keeps", "it takes returns (world, block)"), no_global_randomness(part, "keeps"):
+            kept, again = collector.keeps(returns), collector.keeps(returns)
+            alone = [collector.keeps(returns[world : world + 1]) for world in range(WORLDS)]
+        good = isinstance(kept, Tensor) and kept.shape == (WORLDS,) and kept.dtype == torch.bool
+        got = f"{tuple(kept.shape)} {kept.dtype}" if isinstance(kept, Tensor) else type(kept).__name__
+        demand(
+            good, part, f"keeps is {got}", f"bool of shape ({WORLDS},), one per world", "compare along the block axis"
+        )
+        demand(same(kept, again), part, "keeps differs when called twice", "equal answers", "keep no state")
+        got = "keeps of a world depends on the worlds beside it"
+        demand(torch.equal(kept, torch.cat(alone)), part, got, "independent worlds", "reduce over no world axis")

@@ -1,0 +1,100 @@
+"""Conformance of critics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import torch
+
+from selectrl.protocols import CriticConfig
+from selectrl.structs import Spec
+from selectrl.testing.losses import check_objectives, check_record, encoded, entered
+from selectrl.testing.scene import Scene, make_scene, part_name
+from selectrl.testing.verdicts import check_tensor, close, demand, guarded, no_global_randomness, same
+from selectrl.trainer.agent import belongs
+
+
+def check_critic(config: CriticConfig, spec: Spec | None = None) -> None:
+    """Check that a critic keeps its protocol.
+
+    - ``q`` gives (twin, task, batch) and ``v`` (task, batch), finite, the same when called twice, and alike for a z per
+      task and the same z per row;
+    - the first objective carries the TD loss: it reads z with gradient, so that an encoder may learn from it;
+    - objectives move ``critic`` alone, and targets move by ``tracks`` alone, with 0 < tau <= 1;
+    - every objective: scalar finite losses without hidden state, randomness or gradient outside its declared prefixes;
+      a population of two equals two single agents; a ``state_dict`` holds everything;
+    - a registered config comes back equal from its JSON record.
+
+    Args:
+        config: the critic's config; small widths keep the check fast.
+        spec: shapes of the family to try it on; default: a small made-up one.
+
+    Raises:
+        ConformanceError: the sentence names the fault, what was expected and the remedy.
+    """
+    part = part_name(config)
+    check_record(config, part)
+    with guarded(part, "building it", "build() takes Spec and latent_dim; tracks() name modules of the agent"):
+        scene = make_scene(critic=config, spec=spec)
+        critic: Any = scene.agent().critic
+        objectives, tracks = critic.objectives(), critic.tracks()
+    demand(len(objectives) > 0, part, "objectives() is empty", "the TD loss first", "return its Objective")
+    for objective in objectives:
+        strangers = [prefix for prefix in objective.moves if not belongs(prefix, "critic")]
+        got = f"objective {objective.name!r} moves {', '.join(strangers)}"
+        demand(
+            not strangers, part, got, "a critic to move 'critic' alone", "targets move by tracks, policies by actors"
+        )
+    for track in tracks:
+        got = f"the track of {track.source!r} has tau {track.tau} and every {track.every}"
+        good = 0 < track.tau <= 1 and track.every >= 1
+        demand(good, part, got, "0 < tau <= 1 and every >= 1", "check its Track")
+    check_values(scene, part)
+    check_td(scene, part)
+    check_objectives(scene, part, -1, {objective.name for objective in objectives})
+
+
+@torch.no_grad()
+def check_values(scene: Scene, part: str) -> None:
+    """Check ``q`` and ``v``."""
+    agent, phase = entered(scene, -1)
+    critic: Any = agent.critic
+    batch = encoded(scene, agent, phase)
+    rl, z = batch.draws["rl"], batch.latent.z
+    tasks, rows = rl.reward.shape
+
+    def values(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return (
+            critic.q(rl.obs, rl.action, z),
+            critic.q(rl.obs, rl.action, z, 1),
+            critic.v(rl.obs, z, agent.policy),
+        )
+
+    with guarded(part, "q or v", "they take (obs, action, z, twins) and (obs, z, policy)"):
+        with no_global_randomness(part, "q or v"):
+            found, again = values(z), values(z)
+        per_row = values(z.expand(-1, rows, -1))
+    check_tensor(found[0], (2, tasks, rows), part, "q", "(twin, task, batch)")
+    check_tensor(found[1], (1, tasks, rows), part, "q with twins=1", "(twin, task, batch)")
+    check_tensor(found[2], (tasks, rows), part, "v", "(task, batch)")
+    demand(close(found[0][:1], found[1]), part, "q with twins=1 is not Q₁", "the first of both", "slice the members")
+    demand(same(found, again), part, "q or v differ when called twice", "bit-equal values", "keep no hidden state")
+    got = "values differ between z (task, 1, latent) and the same z for every row"
+    demand(close(found, per_row), part, got, "equal values", "broadcast z over rows")
+
+
+def check_td(scene: Scene, part: str) -> None:
+    """Check that the first objective reads z with gradient."""
+    agent, phase = entered(scene, -1)
+    critic: Any = agent.critic
+    first = critic.objectives()[0]
+    alone = attrs.evolve(phase, objectives=(first,))
+    batch = encoded(scene, agent, alone)
+    z = batch.latent.z.detach().requires_grad_()
+    with guarded(part, f"the loss of objective {first.name!r}", "declare the draws and noise that it reads"):
+        total = first.loss(agent, batch._replace(latent=batch.latent.detach()._replace(z=z, z_next=z))).total
+    (gradient,) = torch.autograd.grad(total, z, allow_unused=True) if total.requires_grad else (None,)
+    got = f"the first objective, {first.name!r}, gives z no gradient"
+    remedy = "put the TD loss first and do not detach z in it; the engine detaches it where nothing reads it"
+    demand(gradient is not None and bool(gradient.any()), part, got, "the TD loss, which reads z", remedy)

@@ -1,0 +1,141 @@
+"""Where a part is tried: small shipped partners, and random data of a made-up family of tasks, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from selectrl.actors.configs import SacConfig
+from selectrl.critics.configs import TwinQVConfig
+from selectrl.data.episodes import Episodes
+from selectrl.data.rows import RowStore
+from selectrl.data.sampler import Sampler
+from selectrl.encoders.configs.sets import FocalConfig
+from selectrl.experiment.build import build_agent, build_phases
+from selectrl.nets.configs import TanhGaussianConfig
+from selectrl.protocols import ActorConfig, CriticConfig, EncoderConfig, Phase
+from selectrl.registry import tag
+from selectrl.streams import stream
+from selectrl.structs import Batch, Spec
+from selectrl.trainer.agent import Agent
+from selectrl.trainer.config import TrainConfig
+from selectrl.trainer.engine import Engine
+from selectrl.trainer.loop import needs
+
+#: A made-up family: rewards vary, dynamics do not.
+SPEC = Spec(obs=3, action=2, horizon=5, dynamics_vary=False)
+TASKS, EPISODES = 5, 4
+TRAIN = TrainConfig(steps=8, meta_batch=4, batch=6, context=8)
+
+HIDDEN = (8, 8)
+ENCODER = FocalConfig(latent_dim=3, hidden=HIDDEN)
+CRITIC = TwinQVConfig(hidden=HIDDEN)
+GAUSSIAN = TanhGaussianConfig(hidden=HIDDEN)
+ACTOR = SacConfig(policy=GAUSSIAN)
+
+
+def part_name(config: object) -> str:
+    """Return what a config is called in a sentence: its registered name, or its class."""
+    return tag(config) or type(config).__name__
+
+
+def made_up_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
+    """Return -(s'₁ - p)² - .1 |a|², the reward of the made-up tasks."""
+    return -((next_obs[..., 0] - parameters[..., 0]) ** 2) - 0.1 * (action * action).sum(-1)
+
+
+def made_up_store(spec: Spec = SPEC, *, seed: int = 0) -> RowStore:
+    """Return random episodes of a few tasks; the last one of each ends early, in a true termination."""
+    early = max(spec.horizon - 2, 1)
+
+    def episodes(task: int) -> Episodes[Tensor]:
+        rng = stream(seed, "made up", task)
+        obs = rng.standard_normal((EPISODES, spec.horizon + 1, spec.obs), np.float32)
+        action = np.tanh(rng.standard_normal((EPISODES, spec.horizon, spec.action), np.float32))
+        reward = made_up_reward(np.full((1, 1, 1), float(task)), obs[:, :-1], action, obs[:, 1:])
+        terminal = np.zeros((EPISODES, spec.horizon), np.bool_)
+        terminal[-1, early - 1] = True
+        length = np.full(EPISODES, spec.horizon)
+        length[-1] = early
+        obs[-1, early + 1 :], action[-1, early:], reward[-1, early:] = 0, 0, 0
+        arrays = (obs, action, reward.astype(np.float32), terminal, length, np.zeros(EPISODES, np.int64))
+        return Episodes(*map(torch.from_numpy, arrays))
+
+    entries = [SimpleNamespace(task=task, parameter=(float(task),)) for task in range(TASKS)]
+    dataset: Any = SimpleNamespace(task=episodes, manifest=SimpleNamespace(spec=spec, tasks=entries))
+    return RowStore(dataset, range(TASKS), reward_of=None if spec.dynamics_vary else made_up_reward)
+
+
+@attrs.frozen(kw_only=True)
+class Scene:
+    """One composition on made-up data, from which fresh agents are built as often as a check needs them.
+
+    Attributes:
+        encoder: the encoder's config.
+        critic: the critic's.
+        actor: the actor's, with its policy.
+        spec: shapes of the made-up family.
+        train: the loop's settings, small.
+        store: the made-up data.
+    """
+
+    encoder: EncoderConfig = ENCODER
+    critic: CriticConfig = CRITIC
+    actor: ActorConfig = ACTOR
+    spec: Spec = SPEC
+    train: TrainConfig = TRAIN
+    store: RowStore = attrs.field(default=attrs.Factory(lambda self: made_up_store(self.spec), takes_self=True))
+
+    def agent(self, seed: int = 0) -> Agent:
+        """Return a fresh agent; the same one for the same seed."""
+        return build_agent(cast(Any, self), self.spec, seed)
+
+    def phases(self, agent: Agent) -> tuple[Phase, ...]:
+        """Return the phases of an agent of this composition."""
+        return build_phases(cast(Any, self), agent)
+
+    def batch(self, phase: Phase, step: int = 0, seed: int = 0) -> Batch:
+        """Return a batch with all that a phase asks for."""
+        sizes = {"rl": self.train.batch, "context": self.train.context}
+        sampler = Sampler(self.store, meta_batch=self.train.meta_batch, replacement=False, sizes=sizes, seed=seed)
+        return sampler.batch(phase.name, max(phase.steps, step + 1), *needs(phase), step)
+
+    def prepared(self, agent: Agent, phase: Phase) -> dict[str, Tensor]:
+        """Return the buffers that a phase prepares."""
+        if phase.prepare is None:
+            return {}
+        return phase.prepare(agent, self.store, stream(0, phase.name, "prepare"))
+
+    def engine(
+        self, phase: int, *, seeds: tuple[int, ...] = (0,), change: Callable[[Phase], Phase] = lambda phase: phase
+    ) -> Engine:
+        """Return an engine of fresh agents that has entered a phase.
+
+        Args:
+            phase: place of the phase.
+            seeds: seeds of the agents; more than one is a population.
+            change: what is done to the phase before it is entered.
+        """
+        agents = [self.agent(seed) for seed in seeds]
+        entered = self.phases(agents[0])[phase]
+        buffers = [self.prepared(agent, entered) for agent in agents]
+        engine = Engine(agents)
+        engine.enter(change(entered), stacked(buffers) if len(seeds) > 1 else buffers[0])
+        return engine
+
+
+def stacked(values: list[Any]) -> Any:
+    """Return several seeds' nests of tensors as one with a leading seed axis."""
+    return tree_map(lambda *leaves: torch.stack(leaves), *values)
+
+
+def make_scene(**parts: Any) -> Scene:
+    """Return a scene in which the parts that are not given are small shipped ones."""
+    return Scene(**{name: part for name, part in parts.items() if part is not None})
