@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-fast check bench readme clean
+.PHONY: setup demo test check bench docs grid readme clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
@@ -41,12 +41,20 @@ check: setup  ## What CI checks besides the tests: lint, format, types, layers, 
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/interrogate -q -c pyproject.toml selectrl
 	$(BIN)/python docs/readme.py --check
+	$(MAKE) --no-print-directory docs
 
 bench: setup  ## Measure speed and memory, as ratios within one run.
 	$(BIN)/python -m pytest -q bench --benchmark-columns=min,median,rounds --benchmark-sort=name -s
+
+docs: setup  ## Build the documentation into site/; a warning is an error.
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+grid: setup  ## Train every encoder x critic x actor for a moment, test every collector, write the composition matrix.
+	$(BIN)/selectrl collect --env point_robot --data grid/data --preset laptop
+	$(BIN)/python docs/grid.py grid/data
 
 readme: setup  ## Write the README's generated tables anew.
 	$(BIN)/python docs/readme.py
 
 clean:  ## Remove what the targets made.
-	rm -rf .venv demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf .venv demo grid site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -27,8 +27,9 @@ from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, REGISTRIES,
 from selectrl.trainer.config import TrainConfig
 
 STEPS = 50
-#: Fields that are cut short wherever a config has them: pre-training lasts as long as the rest.
-SHORT = {"pretrain_steps": STEPS, "steps": STEPS}
+#: Fields that are cut short wherever a part has them: pre-training lasts as long as the rest, and a generator that has
+#: learnt nothing in so few steps is no reason to stop.
+SHORT = {"steps": STEPS, "contrastive_steps": STEPS, "min_kl": 0.0}
 RESULT = Path(__file__).parents[1] / "results" / "grid" / "point_robot.json"
 
 Row = dict[str, Any]
@@ -51,7 +52,7 @@ def variants(registry: Registry[Any]) -> dict[str, Any]:
             kind, _, present = own.partition(".")
             for entry in kinds[kind]:
                 if entry.name != present:
-                    found[f"{name}+{entry.name}"] = (type(config), field.name, entry.config)
+                    found[f"{name}+{entry.name}"] = attrs.evolve(config, **{field.name: entry.config()})
     return found
 
 
