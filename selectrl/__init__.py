@@ -15,11 +15,12 @@ from selectrl.version import __version__
 
 if TYPE_CHECKING:
     from selectrl.api import compose, train
+    from selectrl.citations import citation
     from selectrl.experiment.config import Experiment
 
 register()  # Gymnasium knows the ids from here on
 
-__all__ = ["Experiment", "__version__", "compose", "train"]
+__all__ = ["Experiment", "__version__", "citation", "compose", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +29,10 @@ def __getattr__(name: str) -> Any:
         import selectrl.api
 
         return getattr(selectrl.api, name)
+    if name == "citation":
+        from selectrl.citations import citation
+
+        return citation
     if name == "Experiment":
         from selectrl.experiment.config import Experiment
 

@@ -18,6 +18,7 @@ def compose(
     env: str,
     *,
     profile: str | None = None,
+    ablation: str | None = None,
     file: Path | str | None = None,
     settings: Sequence[str] = (),
 ) -> Experiment:
@@ -27,6 +28,7 @@ def compose(
         method: name of a method, for example ``select``.
         env: name of an environment, for example ``point_robot``.
         profile: name of a profile, for example ``laptop``.
+        ablation: name of an ablation, for example ``plain_bc``.
         file: a gin file of yours.
         settings: bindings such as ``"encoders.csro.latent_dim=10"``, as ``--set`` takes them.
 
@@ -34,9 +36,9 @@ def compose(
         InputError: a name, a binding or a value is wrong.
     """
     layers = [shipped_layer("methods", method), shipped_layer("envs", env)]
-    layers += [shipped_layer("profiles", profile)] if profile else []
+    layers += [shipped_layer(kind, name) for kind, name in (("profiles", profile), ("ablations", ablation)) if name]
     layers += user_layers(Path(file) if file else None, settings)
-    return build_experiment(layers, Path(file).stem if file else method)
+    return build_experiment(layers, Path(file).stem if file else f"{method}-{ablation}" if ablation else method)
 
 
 def train(

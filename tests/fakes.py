@@ -186,7 +186,7 @@ TINY: dict[str, Any] = {
     "encoders.corro": CorroConfig(
         latent_dim=LATENT,
         hidden=HIDDEN,
-        negatives=CvaeConfig(hidden=HIDDEN, latent_dim=2, beta=0.3, steps=3, rows=3, min_kl=0.0),
+        negatives=CvaeConfig(hidden=HIDDEN, latent_dim=2, beta=0.3, steps=3, rows=3, min_kl=0.0, replace_next_obs=True),
         negative_count=3,
         queries=2,
         temperature=0.4,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from selectrl.cli import collect, data, evaluate, overview, report, train
+from selectrl import plugins
+from selectrl.cli import cite, collect, data, evaluate, overview, report, train
 from selectrl.cli.screen import say, verdict
 from selectrl.version import __version__
 
@@ -27,11 +28,15 @@ app.command(train.train, name="train")
 app.command(evaluate.evaluate, name="evaluate")
 app.command(report.report, name="report")
 app.command(data.app, name="data")
+app.command(cite.cite, name="cite")
 app.command(overview.doctor, name="doctor")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    for plugin in plugins.load():
+        if plugin.problem:
+            say(plugin.problem)
     try:
         app(list(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()  # a closed pipe shows here and not at exit

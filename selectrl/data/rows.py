@@ -26,6 +26,7 @@ class RowStore:
     Attributes:
         spec: shapes of the task family.
         tasks: ids of the tasks, (task,) int64; the *local* index of a task is its place here.
+        place: the local index of each id, (largest id + 1,) int64; -1 for ids that are not here.
         counts: valid rows of each task, (task,) int64, on the host.
         episodes: width of the episode axis; tasks with fewer episodes are padded with empty ones.
         time: width of the time axis.
@@ -87,6 +88,8 @@ class RowStore:
                 terminal[i, torch.arange(episodes), e.length - 1] = 1.0
             length[i, :episodes] = e.length
         self.tasks = torch.tensor(tasks, dtype=torch.int64, device=self.device)
+        self.place = torch.full((max(tasks) + 1,), -1, dtype=torch.int64, device=self.device)
+        self.place[self.tasks] = torch.arange(n, device=self.device)
         self.obs = obs.flatten(1, 2).to(self.device)
         self.action = action.flatten(1, 2).to(self.device)
         self.reward = reward.flatten(1).to(self.device)

@@ -15,8 +15,6 @@ from selectrl.protocols import ROW_FIELDS, Draw, Noise
 from selectrl.streams import stream
 from selectrl.structs import Batch, Latent, Rows
 
-__all__ = ["KINDS", "LAWS", "RowStore", "Sampler", "merge_draws", "merge_noise"]
-
 
 def uniform_ranks(rng: np.random.Generator, counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Draw ranks i.i.d. uniformly with replacement below each task's count.
@@ -45,7 +43,7 @@ def whole_episodes(
 ) -> Rows:
     """Draw whole episodes of each task, one after the other, (task, size * time, …)."""
     episodes = uniform_ranks(rng, store.episode_counts[local], size)
-    owners = np.broadcast_to(local[:, None], episodes.shape)
+    owners = np.repeat(local[:, None], size, axis=1)  # a view that cannot be written to would make torch warn
     return store.whole(_tensor(owners, store), _tensor(episodes, store), fields)
 
 

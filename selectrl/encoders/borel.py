@@ -80,9 +80,9 @@ class BorelEncoder(nn.Module):
             decoders["state"] = Decoder(spec, ("obs", "action"), *sizes, out=spec.obs)
         self.decoder = nn.ModuleDict(decoders)
         self.table: Tensor  # (task, episode, time + 1, latent): the belief at every state of the training data
-        self.table_tasks: Tensor  # (task,)
+        self.place: Tensor  # (task id,), a task's place in that table
         self.register_buffer("table", torch.zeros(0), persistent=False)
-        self.register_buffer("table_tasks", torch.zeros(0, dtype=torch.int64), persistent=False)
+        self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
 
     # --- the vae phase ------------------------------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class BorelEncoder(nn.Module):
                 states = encoder.filter.sweep(hidden[: len(episodes)], rows, rows.row >= 0)
                 table[local, episodes] = torch.cat(encoder.filter.beliefs(states), -1)
                 hidden = states[:, -1]
-        return {"encoder.table": table, "encoder.table_tasks": store.tasks}
+        return {"encoder.table": table, "encoder.place": store.place}
 
     def encode(self, batch: Batch) -> Latent:
         """Look the beliefs of the RL rows up, and of all other draws' rows (features ``z/<draw>``).
@@ -174,7 +174,7 @@ class BorelEncoder(nn.Module):
 
     def look_up(self, tasks: Tensor, row: Tensor, after: int = 0) -> Tensor:
         """Return the beliefs at the states of rows (task, batch), or at their successors, (task, batch, latent)."""
-        place = (tasks[:, None] == self.table_tasks).to(torch.int8).argmax(1, keepdim=True)
+        place = self.place[tasks][:, None]
         row = row.clamp(min=0)  # of an episode's missing steps, which nothing reads
         state = row + row // (self.table.shape[2] - 1) + after  # an episode has one state more than it has rows
         return self.table.flatten(1, 2)[place, state]

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from selectrl.encoders.negatives import Negatives, places, stored_rows
+from selectrl.encoders.negatives import Negatives, stored_rows
 from selectrl.encoders.set_encoder import SetEncoder
 from selectrl.errors import CompositionError
 from selectrl.functional.contrastive import info_nce
@@ -124,7 +124,7 @@ class CorroEncoder(SetEncoder):
         """Return the embeddings of every row of the training tasks."""
         embed = agent.encoder.embed
         tables = [embed(stored_rows(store, task, self.fields))[0] for task in range(len(store.tasks))]
-        return {"encoder.cache": torch.cat(tables), "encoder.place": places(store)}
+        return {"encoder.cache": torch.cat(tables), "encoder.place": store.place}
 
     def encode(self, batch: Batch) -> Latent:
         """Pool each task's context, looked up in the table once there is one; rows past an episode's end do not count.

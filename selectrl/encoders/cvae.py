@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from selectrl.encoders.negatives import Negatives, stored_rows
+from selectrl.encoders.negatives import Negatives, own_next_obs, stored_rows
 from selectrl.errors import RunError
 from selectrl.functional.gaussians import reconstruction_loss, standard_normal_kl
 from selectrl.nets.mlp import MLP
@@ -40,6 +40,8 @@ class CvaeNegatives(Negatives):
        wherever the reward varies between tasks by less than a variance of 0.1.
     3. A collapse stops the run in one sentence; theirs goes on with negatives that equal their queries.
     4. A batch is stratified over tasks instead of i.i.d. over all rows.
+    5. Where dynamics are shared a negative keeps the query's own s', so that nothing but its reward tells it apart;
+       theirs has the decoded one always (``replace_next_obs=True``).
 
     Args:
         config: widths, β and targets.
@@ -58,6 +60,8 @@ class CvaeNegatives(Negatives):
         given, target = spec.obs + spec.action, 1 + spec.obs
         self.posterior_net = MLP(given + target, 0, config.hidden, 2 * config.latent_dim)
         self.decoder_net = MLP(given + config.latent_dim, 0, config.hidden, target)
+        chosen = config.replace_next_obs
+        self.replaces_next_obs = spec.dynamics_vary if chosen is None else chosen
         self.rows = Draw("rows", "context", FIELDS, config.rows)
         self.register_buffer("centre", torch.zeros(target), persistent=False)
         self.register_buffer("scale", torch.ones(target), persistent=False)
@@ -157,6 +161,8 @@ class CvaeNegatives(Negatives):
         u: Any = batch.noise["negatives"]
         obs, action = (field[:, :, None].expand(*u.shape[:3], -1) for field in (query.obs, query.action))
         made = self.centre + self.scale * self.decode(query._replace(obs=obs, action=action), u)
+        if not self.replaces_next_obs:
+            return made[..., 0], own_next_obs(query, made[..., 0])
         return made[..., 0], made[..., 1:] + obs if self.config.delta else made[..., 1:]
 
 

@@ -142,7 +142,7 @@ class TrueTaskNegatives(Negatives):
             rows = stored_rows(store, task, ("obs", "action", "next_obs"))
             rewards.append(store.reward_of(store.parameters[:, None], rows.obs, rows.action, rows.next_obs))
         table = torch.stack(rewards).to(store.reward.dtype)
-        return {"encoder.negatives.rewards": table, "encoder.negatives.place": places(store)}
+        return {"encoder.negatives.rewards": table, "encoder.negatives.place": store.place}
 
     def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return other tasks' rewards and the query's own s'."""
@@ -152,10 +152,3 @@ class TrueTaskNegatives(Negatives):
         other = (own + 1 + shift) % (others + 1)
         reward: Any = self.rewards[own, other, query.row[..., None]]
         return reward, own_next_obs(query, reward)
-
-
-def places(store: RowStore) -> Tensor:
-    """Return each task's place in a store by its id, (largest id + 1,) int64; -1 for ids that are not there."""
-    place = torch.full((int(store.tasks.max()) + 1,), -1, dtype=torch.int64, device=store.device)
-    place[store.tasks] = torch.arange(len(store.tasks), device=store.device)
-    return place

@@ -9,7 +9,7 @@ from selectrl.registry import FAMILIES
 FAMILIES.add(
     "point_robot",
     PointRobotConfig,
-    paper="Gao et al., NeurIPS 2023 (CSRO)",
+    paper="Gao et al., NeurIPS 2023",
     summary="walk in the plane to a hidden goal on the half circle; 20 steps, reward varies",
 )
 register()

@@ -22,11 +22,12 @@ COMMANDS = {
     ("list",): ("--json", "--kind"),
     ("collect",): ("FILE", "--env", "--preset", "--set", "--name", "--threads", "--data", "--dry-run", "--json"),
     ("train",): (
-        *("FILE", "--method", "--env", "--profile", "--set", "--seeds", "--seed", "--jobs", "--threads", "--data"),
-        *("--out", "--name", "--tensorboard", "--dry-run", "--json"),
+        *("FILE", "--method", "--env", "--profile", "--ablation", "--set", "--seeds", "--seed", "--jobs", "--threads"),
+        *("--data", "--out", "--name", "--tensorboard", "--dry-run", "--json"),
     ),
     ("evaluate",): (
-        *("RUNS", "--collector", "--budget", "--repeats", "--set", "--label", "--threads", "--data", "--json"),
+        *("RUNS", "--collector", "--ablation", "--budget", "--repeats", "--set", "--label", "--threads", "--data"),
+        "--json",
     ),
     ("report",): ("RUNS", "--out", "--json"),
     ("data",): ("info", "verify"),
@@ -76,7 +77,7 @@ class TestList:
         for registry in REGISTRIES:
             for entry in registry:
                 assert re.search(rf"^{entry.name}\b", done.out, re.MULTILINE), entry.name
-        for kind in ("methods", "envs", "profiles", "behaviour"):
+        for kind in ("methods", "envs", "profiles", "ablations", "behaviour"):
             for name in shipped(kind):
                 assert name in done.out
 
@@ -189,6 +190,17 @@ class TestDryRun:
         assert found["name"] == "mine"
         assert found["data"]["name"] == "laptop"
         assert (found["train"]["steps"], found["train"]["batch"]) == (7, 9)
+
+    def test_an_ablation_lies_below_a_users_file_and_names_the_run(self, call: Call, tmp_path: Path) -> None:
+        words = ("--method", "select", "--env", "point_robot", "--ablation", "weight_exp", "--dry-run", "--json")
+        found = json.loads(call("train", *words).out)["experiment"]
+        assert (found["name"], found["actor"]["weight"]["clip"]) == ("select-weight_exp", 20.0)
+        path = tmp_path / "mine.gin"
+        path.write_text("weights.exp.clip = 5.0\n")
+        found = json.loads(call("train", path, *words).out)["experiment"]
+        assert (found["name"], found["actor"]["weight"]["clip"]) == ("mine", 5.0)
+        sentence = call("train", "--method", "focal", *words[2:]).sentence()
+        assert sentence.startswith("ablations/weight_exp.gin:6: actors.weighted_bc.weight is bound but nothing uses it")
 
     def test_set_takes_one_word_at_a_time(self, call: Call, tmp_path: Path) -> None:
         path = tmp_path / "mine.gin"
@@ -344,11 +356,36 @@ class TestWholeRun:
         low, high = found["interval"]
         assert low <= found["return"] <= high
 
+    def test_evaluate_with_an_ablation_of_the_collection(
+        self, trained: tuple[Path, Any], call: Call, data: Path
+    ) -> None:
+        run = self.folder(trained) / "seed0"
+        options = ("--ablation", "collect_return_filtered", "--data", data, "--json")
+        (found,) = json.loads(call("evaluate", run, *options).out)["evaluations"]
+        assert found["label"] == "return_filtered"
+        assert found["collector"]["collector"]["part"] == "collectors.proximal"
+        inside = ("--set", "collectors.return_filtered.collector=@collectors.held()")
+        done = call("evaluate", run, *options, *inside, "--set", "collectors.held.sigma=.5")
+        assert done.code == 0, done.err
+        (found,) = json.loads(done.out)["evaluations"]
+        assert found["label"] == "return_filtered-collectorheld-sigma0.5"
+        assert found["collector"]["collector"]["sigma"] == 0.5
+
+    def test_evaluate_refuses_an_ablation_of_training_and_two_collectors(
+        self, trained: tuple[Path, Any], call: Call, data: Path
+    ) -> None:
+        run = self.folder(trained) / "seed0"
+        sentence = call("evaluate", run, "--ablation", "plain_bc", "--data", data).sentence()
+        assert sentence == "--ablation plain_bc changes what is trained; `selectrl train --ablation plain_bc`"
+        both = call("evaluate", run, "--collector", "held", "--ablation", "collect_held", "--data", data)
+        assert both.sentence() == "--collector and --ablation both name a collector; give one of them"
+
     def test_the_score_without_context_is_the_same_for_every_collector(
         self, trained: tuple[Path, Any], call: Call, data: Path
     ) -> None:
         run = self.folder(trained) / "seed1"
         names = [entry.name for registry in REGISTRIES if registry.kind == "collectors" for entry in registry]
+        names.remove("belief")  # its belief moves within the scored episode
         found = {}
         for name in names:
             done = call("evaluate", run, "--collector", name, "--data", data, "--json")

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selectrl.data.sampler import RowStore, Sampler
+from selectrl.data.rows import RowStore
+from selectrl.data.sampler import Sampler
 from selectrl.data.store import OfflineDataset
 from selectrl.errors import CompositionError, DataError, InputError
 from selectrl.protocols import ROW_FIELDS, Draw, Noise

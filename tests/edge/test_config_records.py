@@ -64,7 +64,7 @@ class TestKey:
             "encoders.csro.next_obs=True",
             "weights.binary.threshold=0.1",
             "experiment.actor=@actors.brac()",
-            "critics.dual_target.v_target=min_target_q",
+            "critics.dual_target.value=@values.min_target_q()",
         ],
     )
     def test_knows_all_that_weights_depend_on(self, binding: str) -> None:

@@ -84,6 +84,15 @@ def test_gradients_reach_x_and_z() -> None:
         assert (ours.flatten(1).abs().sum(1) > 0).all()
 
 
+@pytest.mark.parametrize("members", [0, 2])
+def test_rows_and_z_may_each_have_an_axis_that_the_other_lacks(members: int) -> None:
+    net = MLP(3, 2, (5,), 0, members=members)
+    x, z = torch.randn(4, 1, 6, 3), torch.randn(4, 7, 1, 2)
+    everywhere = net(x.expand(4, 7, 6, 3), z.expand(4, 7, 6, 2))
+    torch.testing.assert_close(net(x, z), everywhere)
+    assert everywhere.shape[-3:] == (4, 7, 6)
+
+
 def test_a_z_of_another_rank_raises() -> None:
     """With as many rows as tasks, z of (task, latent) would otherwise be spread over rows in silence."""
     net = network()

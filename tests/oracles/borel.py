@@ -102,12 +102,12 @@ def elbo(scene: Scene) -> float:
 @latent("encoders.borel")
 def looked_up(scene: Scene, held: bool, draw: str) -> tuple[Array, Array]:
     table: Any = scene.held["encoder.table"]  # (task, episode, time + 1, latent)
-    known, time = scene.held["encoder.table_tasks"].tolist(), table.shape[2] - 1
+    place, time = scene.held["encoder.place"].astype(int).tolist(), table.shape[2] - 1
 
     def beliefs(after: int) -> Array:
         row = scene.draws[draw].row
         return np.array(
-            [[table[known.index(t), r // time, r % time + after] for r in row[i]] for i, t in enumerate(scene.tasks)]
+            [[table[place[t], r // time, r % time + after] for r in row[i]] for i, t in enumerate(scene.tasks)]
         )
 
     return beliefs(0), beliefs(1)

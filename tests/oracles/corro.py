@@ -50,6 +50,8 @@ def outcomes(scene: Scene, task: int, query: int, negative: int) -> tuple[float,
         return shifted, rows.next_obs[task, query]
     obs = rows.obs[task, query]
     made = decoded(scene, scene.held, obs, rows.action[task, query], noise[task, query, negative])
+    if not config.replace_next_obs:
+        return made[0], rows.next_obs[task, query]
     return made[0], made[1:] + obs if config.delta else made[1:]
 
 

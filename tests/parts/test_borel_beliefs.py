@@ -56,7 +56,7 @@ def test_the_table_equals_filtering_step_by_step_through_joined_episodes() -> No
     encoder, store = build(), make_store()
     made = prepared(encoder, store)
     table = made["encoder.table"]
-    assert made["encoder.table_tasks"].tolist() == list(TASKS)
+    assert made["encoder.place"].tolist() == [TASKS.index(i) if i in TASKS else -1 for i in range(max(TASKS) + 1)]
     assert table.dtype == torch.float32
     prior = encoder.read(encoder.init(1)).z[0].detach()
     for local, task in enumerate(TASKS):

@@ -196,6 +196,16 @@ def test_negatives_share_state_and_action_with_their_query_bit_for_bit(negatives
     assert moved != (negatives is CVAE)
 
 
+@pytest.mark.parametrize(("varying", "chosen", "kept"), [(False, None, True), (True, None, False), (True, False, True)])
+def test_a_generated_state_stands_in_only_where_it_may_differ(varying: bool, chosen: bool | None, kept: bool) -> None:
+    source = attrs.evolve(CVAE, replace_next_obs=chosen).build(fakes.SPEC._replace(dynamics_vary=varying))
+    query = fakes.rows(np.random.default_rng(0), 2, 3)
+    batch: Any = SimpleNamespace(noise={"negatives": torch.randn(2, 3, 4, CVAE.latent_dim)})
+    reward, state = source.replace(query, batch)
+    assert torch.equal(state, query.next_obs[:, :, None].expand_as(state)) == kept
+    assert not torch.isclose(reward, query.reward[..., None]).any()
+
+
 def test_reward_noise_golden() -> None:
     # r = 2, deviation .8, noise 1 and -.5: 2.8 and 1.6
     source = NOISE.build(fakes.SPEC)

@@ -55,7 +55,7 @@ BC, DUAL, BRAC = "actors.weighted_bc", "critics.dual_target", tiny("actors.brac"
 SOFT_DETERMINISTIC = tiny("actors.sac", policy=fakes.DETERMINISTIC)
 TABLE = {  # beliefs of 4 tasks, 6 episodes and 6 states each
     "encoder.table": torch.from_numpy(np.random.default_rng(7).standard_normal((4, 6, 6, fakes.LATENT))),
-    "encoder.table_tasks": torch.tensor([0, 2, 4, 9]),
+    "encoder.place": torch.tensor([0, -1, 1, -1, 2, -1, -1, -1, -1, 3]),
 }
 CORRO = tiny("encoders.corro")
 COMPOSITIONS = {
@@ -90,6 +90,9 @@ COMPOSITIONS = {
     ),
     "borel_dynamics_vary": Composition(encoder=tiny("encoders.borel"), actor=BRAC, spec=VARYING, buffers=TABLE),
     "corro": Composition(encoder=CORRO),
+    "corro_own_next_obs": Composition(
+        encoder=attrs.evolve(CORRO, negatives=attrs.evolve(CORRO.negatives, replace_next_obs=False))
+    ),
     "corro_trajectory_as_context": Composition(encoder=attrs.evolve(CORRO, context_draw="episodes"), actor=BRAC),
     "corro_reference_targets_dynamics_vary": Composition(
         encoder=attrs.evolve(CORRO, negatives=attrs.evolve(CORRO.negatives, delta=False)), spec=VARYING

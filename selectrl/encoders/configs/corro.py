@@ -33,6 +33,8 @@ class CvaeConfig:
             of the (standardised) targets.
         standardise: divide targets by their deviation over all training rows, after taking their mean off.
         delta: predict s' - s in place of s'.
+        replace_next_obs: whether negatives take the decoded s' too; ``None`` means where dynamics vary. Elsewhere s' is
+            the same in every task, and its decoding error would tell negatives apart without a look at the task.
         steps: steps of the phase; the authors' 100 epochs are 66,000 on their Point-Robot and millions elsewhere.
         rows: rows per task and step; 8 of 16 tasks are the authors' batch of 128.
         lr: learning rate of both networks (Adam).
@@ -45,6 +47,7 @@ class CvaeConfig:
     beta: float = attrs.field(default=0.002, validator=number(0))
     standardise: bool = attrs.field(default=True, validator=flag())
     delta: bool = attrs.field(default=True, validator=flag())
+    replace_next_obs: bool | None = attrs.field(default=None, validator=optional(flag()))
     steps: int = attrs.field(default=100_000, validator=integer(0))
     rows: int = attrs.field(default=8, validator=integer(1))
     lr: float = attrs.field(default=3e-4, validator=number(0, above=True))

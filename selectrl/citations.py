@@ -1,0 +1,87 @@
+"""BibTeX of what an experiment uses: its parts' papers and this library, and nothing else."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from selectrl.bibliography import entry, find_papers
+from selectrl.experiment.config import Experiment
+from selectrl.registry import REGISTRIES, Entry
+from selectrl.version import __version__
+
+TITLE = "{SELECT-RL}: Offline Meta-Reinforcement Learning from Interchangeable Parts"
+
+
+@attrs.frozen
+class Citation:
+    """One entry to cite, and the parts it is cited for.
+
+    Attributes:
+        key: its BibTeX key.
+        parts: the parts, ``encoders.csro``; ``selectrl`` stands for the library.
+        bibtex: the entry.
+    """
+
+    key: str
+    parts: tuple[str, ...]
+    bibtex: str
+
+
+def used(config: Any) -> Iterator[tuple[str, Entry[Any]]]:
+    """Go through the registered parts of a config, itself and the parts inside it, in the order of its fields.
+
+    Args:
+        config: an experiment, or a part.
+
+    Yields:
+        ``kind.name`` and the registry's entry.
+    """
+    for registry in REGISTRIES:
+        found = registry.find(type(config))
+        if found is not None:
+            yield f"{registry.kind}.{found.name}", found
+    for field in attrs.fields(type(config)):
+        value = getattr(config, field.name)
+        for inner in value if isinstance(value, tuple) else (value,):
+            if attrs.has(type(inner)):
+                yield from used(inner)
+
+
+def citations(experiment: Experiment) -> tuple[Citation, ...]:
+    """Return what to cite for an experiment: the library, then each paper once, in the order of the parts.
+
+    A paper that the bibliography does not know (of a part from another package) is cited by the string with which its
+    part was registered.
+
+    Args:
+        experiment: the composition.
+    """
+    note = {"title": TITLE, "author": "{The SELECT-RL maintainers}", "note": f"Version {__version__}"}
+    found = {"selectrl": (entry("misc", "selectrl", note), ["selectrl"])}
+    for name, part in used(experiment):
+        papers = find_papers(part.paper)
+        entries = [(one.key, one.bibtex) for one in papers or ()]
+        if papers is None and part.paper:
+            entries = [(part.name, entry("misc", part.name, {"title": part.name, "note": part.paper}))]
+        for key, bibtex in entries:
+            parts = found.setdefault(key, (bibtex, []))[1]
+            parts.extend([name] if name not in parts else [])
+    return tuple(Citation(key, tuple(parts), bibtex) for key, (bibtex, parts) in found.items())
+
+
+def citation(experiment: Experiment) -> str:
+    """Return BibTeX of exactly what an experiment uses; a comment above each entry names the parts.
+
+    Args:
+        experiment: the composition, as :func:`selectrl.compose` returns it.
+    """
+    return "\n\n".join(f"{comment(one)}\n{one.bibtex}" for one in citations(experiment))
+
+
+def comment(one: Citation) -> str:
+    """Return the comment above an entry: the parts it is cited for, folded to the width of the entry."""
+    return textwrap.fill(", ".join(one.parts), 79, initial_indent="% ", subsequent_indent="% ")

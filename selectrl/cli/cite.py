@@ -1,0 +1,56 @@
+"""``selectrl cite``: BibTeX of what an experiment uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import attrs
+from cyclopts import Parameter
+
+from selectrl.citations import citation, citations
+from selectrl.cli.options import Json, Sets
+from selectrl.cli.screen import emit, line
+from selectrl.cli.train import experiment_layers
+from selectrl.errors import InputError
+from selectrl.experiment.config import Experiment, experiment_from_record
+from selectrl.gin_edge import build_experiment
+
+
+def cite(
+    file: Annotated[
+        Path | None, Parameter(help="A gin file of yours, laid over method, env and profile; or a run directory.")
+    ] = None,
+    /,
+    *,
+    method: Annotated[str | None, Parameter(help="A shipped method, see `selectrl list`.")] = None,
+    env: Annotated[str | None, Parameter(help="A shipped environment, see `selectrl list`.")] = None,
+    profile: Annotated[str | None, Parameter(help="A shipped profile: laptop.")] = None,
+    ablation: Annotated[
+        str | None, Parameter(help="A shipped ablation laid over the method, see `selectrl list`.")
+    ] = None,
+    set_: Sets = (),
+    json: Json = False,
+) -> None:
+    """Print BibTeX of exactly what an experiment uses: the papers of its parts, and this library."""
+    if file is not None and file.is_dir():
+        if method or env or profile or ablation or set_:
+            raise InputError(f"{file} is a run directory, whose experiment is complete; leave out the other options")
+        experiment = experiment_of(file)
+    else:
+        experiment = build_experiment(experiment_layers(file, method, env, profile, set_, ablation), "experiment")
+    if json:
+        emit({"citations": [attrs.asdict(one) for one in citations(experiment)]})
+    else:
+        line(citation(experiment))
+
+
+def experiment_of(folder: Path) -> Experiment:
+    """Return the experiment of a run directory.
+
+    Raises:
+        InputError: the folder holds no run, or its record is damaged.
+    """
+    from selectrl.experiment.records import read_record
+
+    return experiment_from_record(read_record(folder)["experiment"])
