@@ -450,8 +450,14 @@ class TestOtherMethods:
         widths = {
             f"{one['part']}.{field}": (16, 16)
             for one in flatten(record["experiment"])
-            for field in one
-            if field.endswith("hidden")
+            for field, value in one.items()
+            if field.endswith("hidden") and isinstance(value, list)
+        }
+        brief = {"steps": 10, "contrastive_steps": 10, "min_kl": 0.0, "episodes": 2}  # of an encoder's pre-training
+        widths |= {
+            f"{one['part']}.{field}": brief[field]
+            for one in flatten(record["experiment"]["encoder"])
+            for field in one.keys() & brief.keys()
         }
         removed = dict.fromkeys(path for path in ("encoders.csro.hidden", "encoders.csro.club_hidden"))
         removed |= dict.fromkeys(("critics.dual_target.hidden", "policies.deterministic.hidden"))
