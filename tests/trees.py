@@ -17,7 +17,10 @@ def write_rows(path: Path, rows: list[list[Any]], protocol: int = 3) -> Path:
     for i, row in enumerate(rows):
         for j, cell in enumerate(row):
             table[i, j] = cell
-    return write_pickle(path, pickle.dumps(table, protocol), len(rows))
+    content = pickle.dumps(table, protocol)
+    if protocol == 3:  # that of the published files, whose NumPy had no underscore here
+        content = content.replace(b"cnumpy._core.", b"cnumpy.core.")
+    return write_pickle(path, content, len(rows))
 
 
 def write_pickle(path: Path, content: bytes, rows: int, columns: int = 4, descr: str = "|O") -> Path:

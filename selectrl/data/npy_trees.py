@@ -33,7 +33,8 @@ Floats: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[int, int], None]
 
 OVERHEAD = 1024  # bytes of a row besides its numbers, and 64 times as many of a file; NumPy writes some 200
-TOLERANCE = 0.05  # of the typical reward: between simulators it differs by far less, between tasks by far more
+ROUNDING, TOLERANCE = 1e-3, 0.05  # of the typical reward: what rounding may do to it, and a reward function's details
+SAMPLE = 1000  # rows of a task whose rewards are looked at
 
 
 class Tree(NamedTuple):
@@ -83,6 +84,8 @@ def find_files(folder: Path, tasks: int, *, labels: Collection[int] | None = Non
     found = {int(one[1]): path for path, one in _named(folder, r"goal_idx(0|[1-9]\d{0,5})") if path.is_dir()}
     if not found:
         raise DataError(f"{folder} holds no goal_idx0; give the folder that does")
+    if (folder / "normalizer.npz").exists():
+        raise DataError(f"{folder / 'normalizer.npz'}: the observations are scaled; undo that first and move it away")
     strangers = sorted(found.keys() - range(tasks))
     if strangers:
         raise DataError(f"{found[strangers[0]]}: the environment has {tasks} tasks, 0 to {tasks - 1}; name another")
@@ -209,13 +212,22 @@ def _check_rewards(folder: Path, task: int, episodes: Episodes[Any], family: Tas
     """Check that the rewards are the task's, where the family can tell them: no shape shows another set of tasks."""
     if family.reward is None:
         return
-    live = np.arange(episodes.reward.shape[1]) < episodes.length[:, None]
-    obs, after, action = episodes.obs[:, :-1][live], episodes.obs[:, 1:][live], episodes.action[live]
-    expected = np.asarray(family.reward(family.parameters[task], obs, action, after))
-    got = episodes.reward[live]
-    if np.median(np.abs(got - expected)) > TOLERANCE * max(1.0, float(np.median(np.abs(expected)))):
-        told = f"its rewards are not those of task {task} of {env} (mean {got.mean():.3g}, not {expected.mean():.3g})"
-        raise DataError(f"{folder}: {told}; the data are of other tasks, for which there is no environment here")
+    rows = np.argwhere(np.arange(episodes.reward.shape[1]) < episodes.length[:, None])
+    i, t = rows[:: -(-len(rows) // SAMPLE)].T
+    got = episodes.reward[i, t]
+    off = []
+    for parameter in family.parameters:
+        each = np.broadcast_to(parameter, (len(got), len(parameter)))
+        expected = family.reward(each, episodes.obs[i, t], episodes.action[i, t], episodes.obs[i, t + 1])
+        off.append(float(np.median(np.abs(np.asarray(expected) - got))))
+    scale, nearest = max(1.0, float(np.median(np.abs(got)))), int(np.argmin(off))
+    if off[task] > ROUNDING * scale and off[nearest] < off[task] / 10:
+        raise DataError(
+            f"{folder}: its rewards are those of task {nearest} of {env}; number the folders as they are here"
+        )
+    if off[task] > TOLERANCE * scale:
+        told = f"its rewards are not those of task {task} of {env} (typically off by {off[task]:.2g})"
+        raise DataError(f"{folder}: {told}; the data are of tasks for which there is no environment here")
 
 
 def _gaps(files: Mapping[int, Mapping[int, list[Path]]], labels: Collection[int] | None) -> list[str]:

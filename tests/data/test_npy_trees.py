@@ -183,7 +183,28 @@ class TestRefusals:
         """No shape shows it: the goals are others."""
         shutil.rmtree(tree / "goal_idx1")
         shutil.copytree(tree / "goal_idx3", tree / "goal_idx1")
-        assert "goal_idx1: its rewards are not those of task 1 of point_robot" in refused()
+        assert "goal_idx1: its rewards are those of task 3 of point_robot" in refused()
+
+    def test_tasks_of_another_family(self, refused: Callable[..., str], tree: Path) -> None:
+        """The same shapes, and goals twice as far away."""
+        for path in (tree / "goal_idx1").iterdir():
+            far = [[o, a, -np.linalg.norm(n - 2 * FAMILY.parameters[1]), n] for o, a, _, n in rows()]
+            write_rows(path, far)
+        assert "goal_idx1: its rewards are not those of task 1 of point_robot (typically off by " in refused()
+
+    def test_neighbouring_tasks_are_told_apart(self, tmp_path: Path) -> None:
+        """Of forty goals, random data of one look much like those of the next."""
+        config = PointRobotConfig()
+        tree = write_tree(tmp_path / "tree", config.build(), labels=(50,), episodes=1)
+        import_tree(find_files(tree, 40), config, tmp_path / "good", source="x")
+        shutil.rmtree(tree / "goal_idx21")
+        shutil.copytree(tree / "goal_idx22", tree / "goal_idx21")
+        with pytest.raises(DataError, match="goal_idx21: its rewards are those of task 22 of point_robot"):
+            import_tree(find_files(tree, 40), config, tmp_path / "bad", source="x")
+
+    def test_scaled_observations(self, refused: Callable[..., str], tree: Path) -> None:
+        (tree / "normalizer.npz").touch()
+        assert "normalizer.npz: the observations are scaled" in refused()
 
     def test_too_few_tasks(self, refused: Callable[..., str], tree: Path) -> None:
         shutil.rmtree(tree / "goal_idx3")
