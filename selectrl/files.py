@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot write {path}: {reason}; choose another folder or free it") from error
     finally:
-        temporary.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        with suppress(OSError):  # where nothing can be written nothing can be removed
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -80,3 +82,31 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
+
+    What a killed process left is swept away by the next one that makes the same folder.
+
+    Raises:
+        InputError: the folder is there already, cannot be made, or another process is making it.
+    """
+    if os.path.lexists(folder):
+        raise InputError(f"{folder} is there already; choose another name or delete it")
+    above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
+    work = folder.with_name(f".{folder.name}.making")
+    with locked(work):
+        try:
+            for leftover in work.iterdir():
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            yield work
+            work.rename(folder)
+        except OSError as error:
+            raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)  # gone already if all went well
+            for parent in above:
+                with suppress(OSError):  # not empty: it holds the folder
+                    parent.rmdir()

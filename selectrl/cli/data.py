@@ -1,4 +1,4 @@
-"""``selectrl data``: look at datasets and verify them."""
+"""``selectrl data``: look at datasets, verify them, and bring them in and out."""
 
 from __future__ import annotations
 
@@ -7,21 +7,36 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from selectrl.cli.options import Json
+from selectrl.cli import exchange
+from selectrl.cli.options import Folder, Json
 from selectrl.cli.screen import emit, line, table
 from selectrl.errors import DataError
 
-app = App(name="data", help="Look at datasets and verify them.")
-
-Folder = Annotated[Path, Parameter(help="A dataset's folder, for example data/point_robot/laptop.")]
+app = App(name="data", help="Look at datasets, verify them, and bring them in and out.")
+app.command(exchange.import_csro, name="import-csro")
+app.command(exchange.import_minari, name="import-minari")
+app.command(exchange.export_minari, name="export-minari")
 
 
 @app.command
-def info(folder: Folder, /, *, json: Json = False) -> None:
+def info(
+    folder: Folder,
+    /,
+    *,
+    plot: Annotated[
+        Path | None, Parameter(help="Also draw return by task and checkpoint into this .png, .pdf or .svg file.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Say what a dataset holds."""
     from selectrl.data.store import OfflineDataset
 
-    summary: Any = OfflineDataset.open(folder).summary()
+    dataset = OfflineDataset.open(folder)
+    if plot is not None:
+        from selectrl.report.dataset import draw_dataset
+
+        draw_dataset(dataset.manifest, plot)
+    summary: Any = dataset.summary() | ({"plot": str(plot)} if plot else {})
     if json:
         emit(summary)
         return
@@ -34,11 +49,14 @@ def info(folder: Folder, /, *, json: Json = False) -> None:
         ["size", f"{summary['bytes'] / 2**20:.1f} MiB"],
         ["random episodes", f"{kept} per task, label 0" if kept else "none"],
         ["fingerprint", summary["fingerprint"][:16]],
+        ["source", summary["source"]],
         ["versions", ", ".join(f"{k} {v}" for k, v in summary["versions"].items())],
     ]
     table(str(folder), ["", ""], rows)
     returns = summary["mean_return_by_label"]
     table("Behaviour", ["checkpoint", "mean return"], [[k, f"{v:.2f}"] for k, v in returns.items()])
+    if plot is not None:
+        line(f"Open {plot}")
 
 
 @app.command

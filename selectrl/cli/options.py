@@ -37,6 +37,7 @@ Sets: TypeAlias = Annotated[
     tuple[str, ...],
     Parameter(name="--set", negative="", show_default=False, help="Bind one value, path=value; may be given again."),
 ]
+Folder: TypeAlias = Annotated[Path, Parameter(help="A dataset's folder, for example data/point_robot/laptop.")]
 Data: TypeAlias = Annotated[Path, Parameter(name="--data", help="Folder of the datasets.")]
 DryRun: TypeAlias = Annotated[
     bool,

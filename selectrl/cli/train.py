@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from selectrl.cli.evaluate import label_of
 from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, DryRun, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import Bars, bars, emit, line, say, table, verdict
-from selectrl.errors import InputError, RunError
+from selectrl.errors import DataError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.gin_edge import Layer, as_layer, build_experiment, shipped_layer, user_layers
 from selectrl.protocols import CollectorConfig
@@ -110,9 +110,20 @@ def train(
         )
         for one in wanted
     ]
+    warn_of_drift(data / experiment.env_name / experiment.data.name)
     with bars() as shown:
         results = run_here(todo, shown) if side_by_side == 1 else run_side_by_side(todo, side_by_side, shown)
     finish(folder, results, json=json)
+
+
+def warn_of_drift(folder: Path) -> None:
+    """Say on stderr when a dataset was made with another simulator than the one installed; runs note the same."""
+    from selectrl.data.manifest import NAME, read_manifest
+
+    with suppress(DataError):  # a dataset that cannot be read is refused later, with more to say
+        drift = read_manifest(folder / NAME).drift()
+        if drift:
+            say(f"warning: the data in {folder} were made with {drift}; data and tests should share a simulator")
 
 
 def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:

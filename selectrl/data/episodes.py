@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -34,6 +34,24 @@ class Episodes(NamedTuple, Generic[A]):
     label: A
 
 
+class Episode(NamedTuple):
+    """One episode as other formats hold it, without padding.
+
+    Attributes:
+        obs: (time + 1, obs) float32.
+        action: (time, action) float32.
+        reward: (time,) float32.
+        terminal: whether it ended truly and not by a time-out.
+        label: step of the behaviour checkpoint that acted.
+    """
+
+    obs: Array
+    action: Array
+    reward: Array
+    terminal: bool
+    label: int
+
+
 DTYPES = Episodes("float32", "float32", "float32", "bool", "int64", "int64")
 
 
@@ -41,6 +59,19 @@ def shapes(episodes: int, time: int, obs: int, action: int) -> Episodes[tuple[in
     """Return the shape of every field, given the sizes of the axes."""
     steps = (episodes, time)
     return Episodes((episodes, time + 1, obs), (*steps, action), steps, steps, (episodes,), (episodes,))
+
+
+def stack(found: Sequence[Episode], time: int) -> Episodes[Array]:
+    """Put episodes of at most ``time`` steps together, zeros after each one's end."""
+    obs, action = found[0].obs.shape[1], found[0].action.shape[1]
+    sizes = shapes(len(found), time, obs, action)
+    stacked: Episodes[Array] = Episodes(*(np.zeros(*both) for both in zip(sizes, DTYPES, strict=True)))
+    for i, one in enumerate(found):
+        steps = len(one.reward)
+        stacked.obs[i, : steps + 1], stacked.action[i, :steps], stacked.reward[i, :steps] = one[:3]
+        stacked.terminal[i, steps - 1] = one.terminal
+        stacked.length[i], stacked.label[i] = steps, one.label
+    return stacked
 
 
 def layout_problem(episodes: Episodes[Array]) -> str | None:

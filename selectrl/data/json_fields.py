@@ -27,12 +27,14 @@ class Fields:
             raise DataError(f"{where}: expected a JSON object, got {shorten(value)}; {REMEDY}")
         self._left: dict[str, Json] = dict(value)
 
-    def take(self, name: str, expected: str, good: Callable[[object], TypeGuard[T]]) -> T:
-        """Take a field out and return it.
+    def take(self, name: str, expected: str, good: Callable[[object], TypeGuard[T]], *, default: T | None = None) -> T:
+        """Take a field out and return it; one with a default may be missing, as in files from before it was added.
 
         Raises:
             DataError: it is missing, or not what was expected.
         """
+        if name not in self._left and default is not None:
+            return default
         if name not in self._left:
             raise DataError(f"{self.where}: field {name} is missing, expected {expected}; {REMEDY}")
         value: object = self._left.pop(name)

@@ -24,6 +24,9 @@ from selectrl.version import __version__
 SCHEMA = 1
 NAME = "manifest.json"
 LIBRARIES = ("gymnasium", "mujoco", "numpy", "safetensors", "torch")
+SIMULATORS = ("gymnasium", "mujoco")
+UNKNOWN = "unknown"
+COLLECTED = "collected"
 
 
 @attrs.frozen(kw_only=True)
@@ -80,8 +83,10 @@ class Manifest:
         spec: the family's shapes.
         split: task ids by split name (``train``, ``test``); no task is in two.
         behaviour: the config that collected the data, as JSON.
+        source: where the data come from; ``collected`` by this package, or what they were imported from.
         keep_warmup: most random warm-up episodes (label 0) that any task holds; 0 means none.
-        versions: of Python, this package and the libraries that made the data.
+        versions: of Python, this package and the libraries that made the data; ``unknown`` where imported data do not
+            tell.
         tasks: one entry per task, ascending.
     """
 
@@ -92,6 +97,7 @@ class Manifest:
     spec: Spec
     split: Mapping[str, tuple[int, ...]]
     behaviour: Mapping[str, Json]
+    source: str
     keep_warmup: int
     versions: Mapping[str, str]
     tasks: tuple[TaskEntry, ...]
@@ -101,6 +107,20 @@ class Manifest:
         """SHA-256 over ids and checksums of all tasks: two datasets are equal when their fingerprints are."""
         lines = "".join(f"{entry.task} {entry.sha256}\n" for entry in self.tasks)
         return hashlib.sha256(lines.encode()).hexdigest()
+
+    def drift(self) -> str | None:
+        """Say how the simulator that made the data differs from the installed one, or return ``None``.
+
+        Trajectories of one task differ between versions, so data of one and tests in another do not quite belong
+        together. A library that is not installed or that the data do not name is no difference.
+        """
+        here = versions()
+        told = [
+            f"{name} {self.versions[name]} (installed: {here[name]})"
+            for name in SIMULATORS
+            if name in here and self.versions.get(name, here[name]) != here[name]
+        ]
+        return " and ".join(told) if told else None
 
 
 def write_manifest(
@@ -113,8 +133,12 @@ def write_manifest(
     tasks: Sequence[TaskEntry],
     behaviour: Mapping[str, object],
     split: Mapping[str, Sequence[int]],
+    source: str = COLLECTED,
+    made_with: Mapping[str, str] | None = None,
 ) -> None:
     """Write the manifest, atomically and last: a dataset without one is incomplete.
+
+    The arguments are the fields of :class:`Manifest`; ``made_with`` are its versions, by default those of this process.
 
     Raises:
         DataError: a value is not plain JSON, or the entries do not fit together.
@@ -129,8 +153,9 @@ def write_manifest(
         "spec": spec._asdict(),
         "split": {name: list(ids) for name, ids in split.items()},
         "behaviour": behaviour,
+        "source": source,
         "keep_warmup": _warmup(tasks),
-        "versions": versions(),
+        "versions": dict(versions() if made_with is None else made_with),
         "tasks": [attrs.asdict(entry) for entry in sorted(tasks, key=lambda entry: entry.task)],
     }
     try:
@@ -182,9 +207,10 @@ def parse(value: object, path: Path) -> Manifest:
         env=top.take("env", "a name", js.is_text),
         env_id=top.take("env_id", "a Gymnasium id", js.is_text),
         env_config=top.take("env_config", "an object", js.is_object),
-        spec=_spec(top.inner("spec")),
+        spec=read_spec(top.inner("spec")),
         split={name: tuple(ids) for name, ids in top.take("split", "lists of task ids by name", js.is_split).items()},
         behaviour=top.take("behaviour", "an object", js.is_object),
+        source=top.take("source", "a text", js.is_text, default=COLLECTED),
         keep_warmup=top.take("keep_warmup", "an int >= 0", js.is_count),
         versions=top.take("versions", "strings by name", js.is_strings),
         tasks=tuple(_entry(fields) for fields in top.each("tasks")),
@@ -218,7 +244,12 @@ def _warmup(tasks: Sequence[TaskEntry]) -> int:
     return max((r.episodes for entry in tasks for r in entry.returns if r.label == 0), default=0)
 
 
-def _spec(fields: Fields) -> Spec:
+def read_spec(fields: Fields) -> Spec:
+    """Return the shapes that an object holds.
+
+    Raises:
+        DataError: a field is missing, unknown or wrong.
+    """
     spec = Spec(
         obs=fields.take("obs", "an int >= 1", js.is_size),
         action=fields.take("action", "an int >= 1", js.is_size),

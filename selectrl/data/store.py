@@ -175,6 +175,7 @@ class OfflineDataset:
             "fingerprint": self.fingerprint,
             "versions": dict(manifest.versions),
             "behaviour": dict(manifest.behaviour),
+            "source": manifest.source,
         }
 
     def _check(self, *, everything: bool) -> list[str]:

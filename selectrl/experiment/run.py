@@ -297,6 +297,7 @@ class Run:
                 "fingerprint": self.dataset.fingerprint,
                 "keep_warmup": self.dataset.manifest.keep_warmup,
             },
+            "notes": [f"the data were made with {drift}"] if (drift := self.dataset.manifest.drift()) else [],
             "phases": {phase.name: phase.steps for phase in phases},
             "command": shlex.join(["selectrl", *sys.argv[1:]]),
             "wall_seconds": round(self.wall_seconds + wall_seconds, 2),

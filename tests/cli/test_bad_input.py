@@ -112,6 +112,20 @@ class TestWords:
             (["data", "verify", "missing"], "no dataset at missing"),
             (["data", "verify", "."], "the dataset at . is incomplete: it has no manifest.json"),
             (["data", "veriyf", "."], "veriyf"),
+            (["data", "import-csro", "."], "--env"),
+            (["data", "import-csro", ".", "--env", "point"], "no env named 'point'"),
+            (["data", "import-csro", ".", "--env", "point_robot"], ". holds no goal_idx0; give the folder that does"),
+            (["data", "import-csro", "none", "--env", "point_robot"], "no folder none"),
+            (["data", "import-csro", ".", "--env", "point_robot", "--name", "../up"], "Expected up to 100 letters"),
+            (["data", "import-csro", ".", "--env", "point_robot", "--set", "train.steps=5"], "nothing uses it"),
+            *(
+                (["data", "import-csro", ".", "--env", "point_robot", "--labels", word], "--labels")
+                for word in ("", "a", "-5", "1:2", "5:5:1", "5:9:0", "9:5:1", "0:999999:1", "1:2:3:4", "1e3", "9" * 20)
+            ),
+            (["data", "export-minari", "."], "--namespace"),
+            (["data", "export-minari", "none", "--namespace", "aa"], "no dataset at none"),
+            (["data", "import-minari", "../up"], "--namespace '../up': expected letters"),
+            (["data", "import-minari", "aa", "--root", "none"], "no Minari dataset at"),
             (["doctor", "--josn"], "--josn"),
         ],
         ids=lambda one: " ".join(one)[:60] if isinstance(one, list) else "",

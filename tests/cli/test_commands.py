@@ -30,9 +30,14 @@ COMMANDS = {
         "--json",
     ),
     ("report",): ("RUNS", "--out", "--json"),
-    ("data",): ("info", "verify"),
-    ("data", "info"): ("FOLDER", "--json"),
+    ("data",): ("info", "verify", "import-csro", "import-minari", "export-minari"),
+    ("data", "info"): ("FOLDER", "--plot", "--json"),
     ("data", "verify"): ("FOLDER", "--json"),
+    ("data", "import-csro"): (
+        *("FOLDER", "--env", "--name", "--labels", "--deterministic", "--allow-missing", "--set", "--data", "--json"),
+    ),
+    ("data", "import-minari"): ("NAMESPACE", "--name", "--root", "--data", "--json"),
+    ("data", "export-minari"): ("FOLDER", "--namespace", "--out", "--json"),
     ("doctor",): ("--json",),
 }
 

@@ -12,30 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+from stored import many_episodes
 
 from selectrl.data.manifest import read_manifest
 from selectrl.data.store import STAMP, Episodes, OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError
 from selectrl.structs import Spec
-
-
-@st.composite
-def many_episodes(draw: st.DrawFn) -> tuple[Episodes, Spec]:
-    count, time, obs, action = (draw(st.integers(1, n)) for n in (4, 6, 3, 3))
-    length = np.array(draw(st.lists(st.integers(1, time), min_size=count, max_size=count)), dtype=np.int64)
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    live = np.arange(time) < length[:, None]
-    states = np.arange(time + 1) <= length[:, None]
-    terminal = (np.arange(time) == length[:, None] - 1) & (rng.random((count, 1)) < 0.5)
-    value = Episodes(
-        (rng.standard_normal((count, time + 1, obs)) * states[..., None]).astype("f4"),
-        (rng.uniform(-1, 1, (count, time, action)) * live[..., None]).astype("f4"),
-        (rng.standard_normal((count, time)) * live).astype("f4"),
-        terminal,
-        length,
-        rng.integers(0, 3, count),
-    )
-    return value, Spec(obs=obs, action=action, horizon=time, dynamics_vary=True)
 
 
 def store(folder: Path, values: list[Episodes], spec: Spec) -> None:
@@ -274,6 +256,7 @@ MALFORMED = {
     "split type": (lambda m: m["split"].update(test=["3"]), "split: expected lists of task ids"),
     "warmup": (lambda m: m.update(keep_warmup=0), "keep_warmup: expected 2"),
     "versions": (lambda m: m["versions"].update(numpy=2), "versions: expected strings by name"),
+    "source": (lambda m: m.update(source=""), "source: expected a text, got ''"),
 }
 
 
@@ -287,6 +270,35 @@ def test_malformed_manifest(case: str, folder: Path) -> None:
     with pytest.raises(DataError, match=sentence) as caught:
         OfflineDataset.open(folder)
     assert str(path) in str(caught.value)
+
+
+def test_a_manifest_from_before_sources_were_recorded(folder: Path) -> None:
+    edit(folder, lambda m: m.pop("source"))
+    dataset = OfflineDataset.open(folder)
+    assert dataset.manifest.source == "collected" == dataset.summary()["source"]
+
+
+DRIFT = {
+    "the same": ({"gymnasium": "1.4", "mujoco": "4.0.0", "numpy": "1"}, None),
+    "older": ({"gymnasium": "1.4", "mujoco": "3.3.2"}, "mujoco 3.3.2 (installed: 4.0.0)"),
+    "unknown": (
+        {"gymnasium": "unknown", "mujoco": "unknown"},
+        "gymnasium unknown (installed: 1.4) and mujoco unknown (installed: 4.0.0)",
+    ),
+    "made without it": ({"gymnasium": "1.4"}, None),
+}
+
+
+@pytest.mark.parametrize("case", DRIFT)
+def test_drift_between_simulators(case: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded, expected = DRIFT[case]
+    edit(folder, lambda m: m.update(versions=recorded))
+    here = {"gymnasium": "1.4", "mujoco": "4.0.0", "numpy": "2"}
+    monkeypatch.setattr("selectrl.data.manifest.versions", lambda: here)
+    manifest = OfflineDataset.open(folder).manifest
+    assert manifest.drift() == expected
+    here.pop("mujoco")  # nothing can be simulated with what is not installed
+    assert "mujoco" not in str(manifest.drift())
 
 
 @pytest.mark.parametrize("content", ["", "{", "\x00", "[" * 100_000, '{"schema": ' + "9" * 5000 + "}"])

@@ -1,0 +1,183 @@
+"""Datasets from and to other formats, and a dataset as a picture, as commands."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trees import write_rows, write_tree
+
+from selectrl.data.store import OfflineDataset
+from selectrl.envs.point_robot import PointRobotConfig
+
+Call = Callable[..., Any]
+TASKS = 8
+ENV = ("--env", "point_robot", "--set", f"envs.point_robot.tasks={TASKS}")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of the tasks that the command line's other tests train on; none may change it."""
+    return write_tree(tmp_path_factory.mktemp("offline") / "point-robot", PointRobotConfig(tasks=TASKS).build())
+
+
+@pytest.fixture
+def refused(call: Call, listing: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run a command, check that it is refused and wrote nothing, and return its sentence."""
+    monkeypatch.chdir(tmp_path)
+
+    def refused(*arguments: object) -> str:
+        before = listing(tmp_path)
+        sentence: str = call(*arguments).err
+        assert listing(tmp_path) == before
+        assert [line.startswith("selectrl: ") for line in sentence.splitlines()][-1:] == [True]
+        assert "internal error" not in sentence
+        return sentence
+
+    return refused
+
+
+class TestImport:
+    def test_a_tree_becomes_a_dataset_to_train_on(
+        self, tree: Path, call: Call, small: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "80")
+        done = call("data", "import-csro", tree, *ENV, "--labels", "2200:2600:200")
+        assert done.code == 0, done.err
+        assert done.out.startswith("32 episodes in data/point_robot/csro: 0 ended before the horizon")
+        assert done.err.splitlines()[-1] == "data/point_robot/csro files: 32/32 "
+        shown = call("data", "info", "data/point_robot/csro").out
+        assert re.search(r"^source +imported from CSRO's files *$", shown, re.MULTILINE)
+        assert max(map(len, shown.splitlines())) <= 80
+        assert call("data", "verify", "data/point_robot/csro").code == 0
+        words = small({"train.steps": 4, "data.name": "csro"}, data=tmp_path / "data")
+        done = call("train", *words, "--out", "runs", "--json")
+        assert done.code == 0, done.err
+        warned = [line for line in done.err.splitlines() if "warning" in line]
+        assert len(warned) == 1
+        here = metadata.version("gymnasium")
+        assert f"data/point_robot/csro were made with gymnasium unknown (installed: {here})" in warned[0]
+        (run,) = (Path(one["run"]) for one in json.loads(done.out)["runs"])
+        (note,) = json.loads((run / "execution.json").read_text())["notes"]
+        assert note.startswith("the data were made with gymnasium unknown")
+
+    def test_json(self, tree: Path, call: Call, tmp_path: Path) -> None:
+        own = shutil.copytree(tree, tmp_path / "tree")
+        (own / "goal_idx3" / "trj_evalsample1_step2400.npy").unlink()
+        words = ("data", "import-csro", own, *ENV, "--data", tmp_path / "data", "--name", "mine")
+        assert "give --allow-missing" in call(*words).sentence(2)
+        done = call(*words, "--allow-missing", "--json")
+        assert json.loads(done.out) == {
+            "folder": str(tmp_path / "data/point_robot/mine"),
+            "episodes": 31,
+            "terminated": 0,
+            "timed_out": 31,
+            "missing": ["goal_idx3 has 1 of 2 episodes of label 2400"],
+        }
+
+    def test_a_hostile_file_ends_the_import_and_is_not_run(
+        self, tree: Path, refused: Callable[..., str], tmp_path: Path
+    ) -> None:
+        class Exploit:
+            def __reduce__(self) -> Any:
+                return eval, (f"open({str(tmp_path / 'proof')!r}, 'w').close()",)
+
+        own = shutil.copytree(tree, tmp_path / "tree")
+        file = own / "goal_idx7" / "trj_evalsample1_step2400.npy"
+        write_rows(file, [[Exploit()] * 4])
+        found = refused("data", "import-csro", own, *ENV).splitlines()[-1]
+        assert found.startswith(f"selectrl: {file}: it names builtins.eval, which no array needs, and was not run; ")
+
+    def test_data_of_other_tasks(self, tree: Path, refused: Callable[..., str]) -> None:
+        found = refused("data", "import-csro", tree, "--env", "point_robot")
+        assert "goal_idx8 holds no trj_evalsample* file" in found
+
+
+class TestMinari:
+    def test_there_and_back(self, data: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        folder = data / "point_robot" / "tiny"
+        done = call("data", "export-minari", folder, "--namespace", "selectrl/tiny", "--out", "minari", "--json")
+        assert done.code == 0, done.err
+        found = json.loads(done.out)
+        assert found == {
+            "root": str(tmp_path / "minari"),
+            "ids": [f"selectrl/tiny/task{task:03d}-v0" for task in range(TASKS)],
+        }
+        done = call("data", "import-minari", "selectrl/tiny", "--root", "minari", "--json")
+        assert done.code == 0, done.err
+        dataset = OfflineDataset.open(folder)
+        assert json.loads(done.out) == {
+            "folder": "data/point_robot/selectrl-tiny",
+            "fingerprint": dataset.fingerprint,
+        }
+        assert OfflineDataset.open(tmp_path / "data/point_robot/selectrl-tiny").manifest == dataset.manifest
+
+    def test_in_words(self, data: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+        done = call("data", "export-minari", data / "point_robot" / "tiny", "--namespace", "tiny")
+        assert done.out == f"8 datasets, tiny/task000-v0 to tiny/task007-v0, in {tmp_path}\n"
+        done = call("data", "import-minari", "tiny", "--data", tmp_path, "--name", "back")
+        assert done.out.startswith(f"8 tasks in {tmp_path}/point_robot/back, fingerprint ")
+        assert "is there already" in call("data", "import-minari", "tiny", "--data", tmp_path, "--name", "back").err
+
+
+class TestDrift:
+    @pytest.fixture
+    def drifted(self, own_data: Path) -> Path:
+        """A dataset that another Gymnasium made."""
+        path = own_data / "point_robot" / "tiny" / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["versions"] |= {"gymnasium": "0.21", "mujoco": "2.0"}
+        path.write_text(json.dumps(manifest))
+        return own_data
+
+    def test_one_line_for_all_seeds_and_a_note_in_each(
+        self, drifted: Path, call: Call, small: Call, tmp_path: Path
+    ) -> None:
+        words = small({"train.steps": 4}, data=drifted)
+        done = call("train", *words, "--seeds", 2, "--jobs", 1, "--out", tmp_path, "--json")
+        assert done.code == 0, done.err
+        told = [line for line in done.err.splitlines() if line.startswith("selectrl: ")]
+        assert len(told) == 1
+        assert told[0].startswith(
+            f"selectrl: warning: the data in {drifted}/point_robot/tiny were made with gymnasium 0"
+        )
+        for one in json.loads(done.out)["runs"]:
+            (note,) = json.loads((Path(one["run"]) / "execution.json").read_text())["notes"]
+            assert note.startswith("the data were made with gymnasium 0.21 (installed: ")
+
+    def test_data_of_the_installed_versions_are_no_event(
+        self, data: Path, call: Call, small: Call, tmp_path: Path
+    ) -> None:
+        done = call("train", *small({"train.steps": 4}), "--out", tmp_path, "--json")
+        assert "warning" not in done.err
+        (run,) = json.loads(done.out)["runs"]
+        assert json.loads((Path(run["run"]) / "execution.json").read_text())["notes"] == []
+
+
+class TestPlot:
+    @pytest.mark.parametrize("name", ["a.png", "new/b.pdf", "c.SVG"])
+    def test_draws_a_picture(self, name: str, data: Path, call: Call, tmp_path: Path) -> None:
+        folder = data / "point_robot" / "tiny"
+        done = call("data", "info", folder, "--plot", tmp_path / name)
+        assert (done.code, done.err) == (0, "")
+        assert done.out.splitlines()[-1] == f"Open {tmp_path / name}"
+        content = (tmp_path / name).read_bytes()
+        assert content[:4] in (b"\x89PNG", b"%PDF", b"<?xm")
+        again = call("data", "info", folder, "--plot", tmp_path / name, "--json")
+        assert json.loads(again.out)["plot"] == str(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == content
+
+    def test_refuses_other_files(self, data: Path, refused: Callable[..., str], tmp_path: Path) -> None:
+        folder = data / "point_robot" / "tiny"
+        assert "expected a file name ending in .png, .pdf, .svg" in refused("data", "info", folder, "--plot", "a.jpg")
+        (tmp_path / "file").touch()
+        assert "cannot write file/a.png" in refused("data", "info", folder, "--plot", "file/a.png")
