@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from selectrl.envs.drawing import draw
 from selectrl.envs.split import interleaved
-from selectrl.envs.worlds import SingleWorld, Worlds
-from selectrl.errors import InputError
+from selectrl.envs.worlds import SingleWorld, Worlds, checked, vectorised
 from selectrl.fields import integer, number
 from selectrl.structs import Spec
 
@@ -92,14 +91,11 @@ class PointRobotWorlds(Worlds):
     """
 
     def __init__(self, family: PointRobot, tasks: Sequence[int], render_mode: str | None = None) -> None:
-        count = len(family.parameters)
-        strangers = [task for task in tasks if not 0 <= task < count]
-        if len(tasks) == 0 or strangers:
-            raise InputError(f"expected task ids from 0 to {count - 1}, got {strangers or 'none'}")
+        tasks = checked(tasks, len(family.parameters))
         reach = family.config.step_size * (family.config.horizon + 1)  # one step more than can be walked
         super().__init__(len(tasks), family.config.horizon, spaces.Box(-reach, reach, (2,), np.float32), 2, render_mode)
         self.family, self.reach = family, reach
-        self.goal = family.parameters[list(tasks)]  # (world, 2)
+        self.goal = family.parameters[tasks]  # (world, 2)
         self.position = np.zeros((len(tasks), 2))
         self.path = np.zeros((self.horizon + 1, len(tasks), 2))  # for pictures
 
@@ -174,18 +170,4 @@ class PointRobotEnv(SingleWorld):
         super().__init__(PointRobotConfig().build().worlds([task], render_mode))
 
 
-def make_worlds(num_envs: int = 1, task: int | Sequence[int] = 0, render_mode: str | None = None) -> PointRobotWorlds:
-    """Build what ``gymnasium.make_vec("selectrl/PointRobot-v0", num_envs, task=…)`` returns.
-
-    Args:
-        num_envs: number of worlds.
-        task: one task for all worlds, or one per world.
-        render_mode: ``"rgb_array"`` or None.
-
-    Raises:
-        InputError: as many tasks as worlds were expected.
-    """
-    tasks = [task] * num_envs if isinstance(task, int) else list(task)
-    if len(tasks) != num_envs:
-        raise InputError(f"expected one task or one per world ({num_envs}), got {len(tasks)}")
-    return PointRobotConfig().build().worlds(tasks, render_mode)
+make_worlds = vectorised(PointRobotConfig)

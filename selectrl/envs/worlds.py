@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -13,6 +13,8 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
+
+from selectrl.errors import InputError
 
 Array: TypeAlias = NDArray[Any]
 Seeds: TypeAlias = "int | Sequence[int | None] | None"
@@ -106,7 +108,11 @@ class Worlds(VectorEnv[Array, Array, Array], ABC):
 
     @abstractmethod
     def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:
-        """Put the worlds of the mask at the start of an episode; a seed of None asks for fresh entropy."""
+        """Put the worlds of the mask at the start of an episode.
+
+        A world that is given a seed starts as that seed says, whatever happened before and beside it; with None it goes
+        on with its own numbers, which are fresh entropy if it never had a seed.
+        """
 
     @abstractmethod
     def _advance(self, actions: Array) -> tuple[Array, Array]:
@@ -145,3 +151,37 @@ class SingleWorld(gymnasium.Env[Array, Array]):
         """Return a picture, or None without a render mode."""
         pictures = self.worlds.render() if self.render_mode else None
         return pictures[0] if pictures else None
+
+    def close(self) -> None:
+        """Let go of what pictures need."""
+        self.worlds.close()
+
+
+def checked(tasks: Sequence[int], count: int) -> list[int]:
+    """Return the task ids as a list.
+
+    Raises:
+        InputError: one is out of range, or there is none.
+    """
+    strangers = [task for task in tasks if not 0 <= task < count]
+    if len(tasks) == 0 or strangers:
+        raise InputError(f"expected task ids from 0 to {count - 1}, got {strangers or 'none'}")
+    return list(tasks)
+
+
+def vectorised(config: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the entry point of ``gymnasium.make_vec`` for the family of a config.
+
+    It takes the number of worlds, ``task`` (one for all worlds, or one per world), ``render_mode`` and the config's own
+    fields, and raises :class:`InputError` unless there are as many tasks as worlds.
+    """
+
+    def make_worlds(
+        num_envs: int = 1, task: int | Sequence[int] = 0, render_mode: str | None = None, **settings: Any
+    ) -> Any:
+        tasks = [task] * num_envs if isinstance(task, int) else list(task)
+        if len(tasks) != num_envs:
+            raise InputError(f"expected one task or one per world ({num_envs}), got {len(tasks)}")
+        return config(**settings).build().worlds(tasks, render_mode)
+
+    return make_worlds

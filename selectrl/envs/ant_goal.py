@@ -1,0 +1,158 @@
+"""Ant-Goal: a four-legged robot walks towards a goal that it is not shown."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from selectrl.envs.mujoco_worlds import ContactConfig, ContactFamily, MujocoWorlds, circle
+from selectrl.envs.worlds import SingleWorld, vectorised
+from selectrl.protocols import Reward
+from selectrl.structs import Spec
+
+Array: TypeAlias = NDArray[Any]
+
+RADIUS = 2.0  # m
+
+
+def _reward(goal: Any, position: Any, actions: Any) -> Any:
+    return -abs(position - goal).sum(-1) - 0.1 * (actions * actions).sum(-1)
+
+
+def reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
+    """Return the reward of transitions, within 0.01 of the stepped one and 2e-4 on average.
+
+    The stepped reward reads the torso where the integrator's last stage had it, as published; the observation holds where
+    the torso is after the step, which in a hard landing is millimetres from there.
+
+    Args:
+        parameters: g, (…, 2), NumPy or torch.
+        obs: (…, 29) of the same library.
+        action: in [-1, 1], (…, 8).
+        next_obs: (…, 29).
+
+    Returns:
+        (…).
+    """
+    return _reward(parameters, next_obs[..., :2], action)
+
+
+@attrs.frozen(kw_only=True)
+class AntGoalConfig(ContactConfig):
+    """A family of goals on a circle.
+
+    Attributes:
+        tasks: number of goals; at least 3, so that one is a test task.
+        horizon: steps of an episode.
+        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+        contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
+    """
+
+    def build(self) -> AntGoal:
+        """Build the family."""
+        return AntGoal(self)
+
+
+class AntGoalWorlds(MujocoWorlds):
+    """Ant-Goal worlds in lockstep, see :class:`AntGoalEnv` for what one of them is."""
+
+    robot, frame_skip = "ant", 5
+
+    def _bind(self) -> None:
+        self.xpos = self.batch.bind("xpos")  # (world, body, 3), as of the integrator's last stage
+        self.forces = self._contact_forces()
+
+    def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
+        return generator.uniform(-0.1, 0.1, self.model.nq), 0.1 * generator.standard_normal(self.model.nv)
+
+    def _outcome(self, moved: Array, actions: Array) -> tuple[Array, Array]:
+        contact = 5e-4 * np.square(self.forces.clip(-1, 1)).sum((1, 2))
+        reward = _reward(self.parameters, self.xpos[:, 1, :2], actions) - contact
+        return reward, np.zeros(self.num_envs, np.bool_)
+
+    def _observe(self) -> Array:
+        return np.concatenate((self.qpos, self.qvel), -1, dtype=np.float32)
+
+
+class AntGoal(ContactFamily):
+    """The family: goals g = 2 (cos θ, sin θ) for evenly spaced θ on the whole circle.
+
+    Args:
+        config: the family's settings.
+    """
+
+    env_id, kind = "selectrl/AntGoal-v0", AntGoalWorlds
+
+    def __init__(self, config: AntGoalConfig) -> None:
+        spec = Spec(obs=29, action=8, horizon=config.horizon, dynamics_vary=False)
+        super().__init__(config, spec, RADIUS * circle(config.tasks))
+
+    @property
+    def reward(self) -> Reward | None:
+        """The reward as a function of parameters and transition; None with sensed contact forces."""
+        return reward if self.config.contact_forces == "zeros" else None
+
+
+class AntGoalEnv(SingleWorld):
+    """One Ant-Goal world, ``selectrl/AntGoal-v0``.
+
+    ## Description
+    A torso on four legs walks towards a goal 2 m from the origin. The goal is the task, and the observation does not
+    show it. 0.05 s pass between actions: 5 simulation steps of 0.01 s (Runge-Kutta).
+
+    ## Action Space
+    `Box(-1, 1, (8,), float32)`; other actions are clipped to it.
+
+    | Num  | Action                                                | Min | Max | Unit    |
+    |------|-------------------------------------------------------|-----|-----|---------|
+    | 0, 1 | torques on hip and ankle of leg 4, at (+, -) of (x, y) | -1  | 1   | 150 N m |
+    | 2, 3 | torques on hip and ankle of leg 1, at (+, +)           | -1  | 1   | 150 N m |
+    | 4, 5 | torques on hip and ankle of leg 2, at (-, +)           | -1  | 1   | 150 N m |
+    | 6, 7 | torques on hip and ankle of leg 3, at (-, -)           | -1  | 1   | 150 N m |
+
+    ## Observation Space
+    `Box(-inf, inf, (29,), float32)`
+
+    | Num   | Observation                                  | Unit  |
+    |-------|----------------------------------------------|-------|
+    | 0-2   | position x, y, z of the torso                | m     |
+    | 3-6   | orientation of the torso, a quaternion       |       |
+    | 7-14  | angles of hip and ankle of legs 1, 2, 3, 4   | rad   |
+    | 15-17 | velocity of the torso                        | m/s   |
+    | 18-20 | angular velocity of the torso                | rad/s |
+    | 21-28 | angular velocities of the joints             | rad/s |
+
+    ## Rewards
+    r = -‖p - g‖₁ - 0.1 ‖a‖² - 0.0005 Σ clip(f, -1, 1)² with p the position of the torso in the plane and f the contact
+    forces on all bodies, which are 0 unless `contact_forces="sensed"`. The norm is L1.
+
+    ## Starting State
+    At rest at the origin, 0.75 m high, with U(-0.1, 0.1) added to each coordinate and 0.1 · N(0, 1) to each velocity.
+
+    ## Episode End
+    Truncated after 200 steps, never terminated, not even on its back.
+
+    ## Arguments
+    * `task`: from 0 to 39; the goal is 2 (cos θ, sin θ) with θ = 2π · task / 40.
+    * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
+    * the fields of `AntGoalConfig`, among them `contact_forces` and `capsules`.
+
+    ## Differs from the authors' code
+    MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
+    last simulation step; PEARL and CORRO, under MuJoCo 1.5, observe them too. PEARL draws goals in a disc of radius 3.
+
+    ## References
+    Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.
+
+    ## Version History
+    * v0: initial version
+    """
+
+    def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
+        super().__init__(AntGoalConfig(**settings).build().worlds([task], render_mode))
+
+
+make_worlds = vectorised(AntGoalConfig)

@@ -1,0 +1,69 @@
+"""Pictures of MuJoCo worlds, without a screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectrl.errors import RunError
+
+Array: TypeAlias = NDArray[Any]
+
+SIZE = 256  # pixels
+REMEDY = "pictures need OpenGL: on Debian install libegl1 and libegl-mesa0, or libosmesa6 and set MUJOCO_GL=osmesa"
+
+
+def _context() -> Any:
+    """Return an OpenGL context for pictures: EGL on Linux, unless ``MUJOCO_GL`` names another, else MuJoCo's choice."""
+    if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
+        from mujoco.egl import GLContext
+    else:
+        from mujoco.gl_context import GLContext
+    return GLContext(SIZE, SIZE)
+
+
+class Camera:
+    """The camera called ``track`` of a robot's file.
+
+    Args:
+        model: any model of the robot.
+
+    Raises:
+        RunError: no OpenGL is at hand.
+    """
+
+    def __init__(self, model: Any) -> None:
+        import mujoco
+
+        try:
+            self.context = _context()
+            self.context.make_current()
+            self.drawing = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
+            raise RunError(f"{REMEDY} ({error})") from error
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.drawing)
+        self.scene, self.frame = mujoco.MjvScene(model, 100), mujoco.MjrRect(0, 0, SIZE, SIZE)
+        self.view, self.options = mujoco.MjvCamera(), mujoco.MjvOption()
+        self.view.type, self.view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, model.camera("track").id
+
+    def shoot(self, model: Any, data: Any) -> Array:
+        """Return a picture, (256, 256, 3) uint8; works out the derived quantities of data first."""
+        import mujoco
+
+        mujoco.mj_forward(model, data)
+        every = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(model, data, self.options, None, self.view, every, self.scene)
+        self.context.make_current()
+        mujoco.mjr_render(self.frame, self.scene, self.drawing)
+        picture = np.zeros((SIZE, SIZE, 3), np.uint8)
+        mujoco.mjr_readPixels(picture, None, self.frame, self.drawing)
+        return picture[::-1].copy()  # OpenGL counts rows from below
+
+    def close(self) -> None:
+        """Free the context."""
+        self.drawing.free()
+        self.context.free()

@@ -1,0 +1,216 @@
+"""Worlds on MuJoCo's native batch stepper, and what the families on it share."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+import attrs
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from selectrl.envs.camera import Camera
+from selectrl.envs.robots import CAPSULES, CONTACT_FORCES, compiled
+from selectrl.envs.split import interleaved
+from selectrl.envs.worlds import Worlds, checked
+from selectrl.fields import choice, integer
+from selectrl.protocols import Reward
+from selectrl.structs import Spec
+
+Array: TypeAlias = NDArray[Any]
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class MujocoConfig:
+    """What every family on MuJoCo lets one choose.
+
+    Attributes:
+        tasks: how many; at least 3, so that one is a test task.
+        horizon: steps of an episode.
+        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+    """
+
+    tasks: int = attrs.field(default=40, validator=integer(3))
+    horizon: int = attrs.field(default=200, validator=integer(1))
+    capsules: str = attrs.field(default="legacy", validator=choice(*CAPSULES))
+
+
+@attrs.frozen(kw_only=True)
+class ContactConfig(MujocoConfig):
+    """The same where contact forces are paid for or observed.
+
+    Attributes:
+        tasks: how many; at least 3, so that one is a test task.
+        horizon: steps of an episode.
+        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+        contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
+    """
+
+    contact_forces: str = attrs.field(default="zeros", validator=choice(*CONTACT_FORCES))
+
+
+def circle(tasks: int) -> Array:
+    """Return so many points on the unit circle, evenly spaced from (1, 0) on, (task, 2)."""
+    angle = np.linspace(0.0, 2 * np.pi, tasks + 1)[:-1]
+    return np.stack((np.cos(angle), np.sin(angle)), -1)
+
+
+C = TypeVar("C", bound=MujocoConfig)
+
+
+class MujocoFamily(Generic[C]):
+    """A family of tasks of one robot.
+
+    Args:
+        config: the family's settings.
+        spec: its shapes.
+        parameters: what tells the tasks apart, (task, parameter).
+    """
+
+    env_id: str
+    kind: type[MujocoWorlds]  #: its worlds
+
+    def __init__(self, config: C, spec: Spec, parameters: Array) -> None:
+        self.config, self.spec, self.parameters = config, spec, parameters
+        self.train_tasks, self.test_tasks = interleaved(config.tasks)
+
+    @property
+    def reward(self) -> Reward | None:
+        """The reward as a function of parameters and transition, where these tell it."""
+        return None
+
+    def model(self) -> Any:
+        """Return the robot's model, which all tasks share; do not write to it."""
+        return compiled(self.kind.robot, self.config.capsules)
+
+    def worlds(self, tasks: Sequence[int], render_mode: str | None = None) -> MujocoWorlds:
+        """Return one world per entry of tasks.
+
+        Raises:
+            InputError: a task id is out of range, or there is none.
+            RunError: MuJoCo is missing or too old.
+        """
+        return self.kind(self, tasks, render_mode)
+
+
+class ContactFamily(MujocoFamily[ContactConfig]):
+    """A family where contact forces are paid for or observed."""
+
+    def model(self) -> Any:
+        """Return the robot's model, which all tasks share; do not write to it."""
+        return compiled(self.kind.robot, self.config.capsules, self.config.contact_forces)
+
+
+class MujocoWorlds(Worlds):
+    """Worlds of one robot in lockstep on a ``mujoco.batch.Batch``.
+
+    Each world has the state, the model's fields and the random numbers of its own: what happens in one depends neither
+    on the others nor on how many there are, nor on the number of threads, to the last bit. Set
+    ``MujocoWorlds.threads`` before building worlds to use more than one.
+
+    A world whose simulation diverges, so that MuJoCo gives up on its state and puts the robot back at its start, ends
+    there with a reward of 0.
+
+    Args:
+        family: the family.
+        tasks: the task of each world.
+        render_mode: ``"rgb_array"`` or None.
+    """
+
+    threads: ClassVar[int] = 1
+    robot: ClassVar[str]  #: name of its file
+    frame_skip: ClassVar[int]  #: simulation steps under one action
+
+    def __init__(self, family: MujocoFamily[Any], tasks: Sequence[int], render_mode: str | None = None) -> None:
+        self.tasks = checked(tasks, len(family.parameters))
+        self.model = family.model()
+        import mujoco
+        from mujoco.batch import Batch
+
+        mujoco.set_mju_user_warning(lambda text: log.debug("MuJoCo: %s", text))  # and leave no MUJOCO_LOG.TXT behind
+        obs_space = spaces.Box(-np.inf, np.inf, (family.spec.obs,), np.float32)
+        super().__init__(len(self.tasks), family.config.horizon, obs_space, family.spec.action, render_mode)
+        self.family = family
+        self.parameters = family.parameters[self.tasks]  # (world, parameter)
+        self.dt = self.frame_skip * self.model.opt.timestep  # seconds between actions
+        self.metadata = {**self.metadata, "render_fps": round(1 / self.dt)}
+        self.batch = Batch(self.model, self.num_envs, nthread=self.threads)
+        self.qpos, self.qvel, self.ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
+        self.low, self.high = self.model.actuator_ctrlrange.T
+        self.generators: list[np.random.Generator | None] = [None] * self.num_envs
+        self._gave_up = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")]
+        self._none = int(mujoco.mjtStage.mjSTAGE_NONE)
+        self._camera: Camera | None = None
+        self._bind()
+
+    def _bind(self) -> None:
+        """Bind what else of MuJoCo's data the family reads."""
+
+    def _contact_forces(self) -> Array:
+        """Return contact torques and forces on each body, (world, body, 6); live if they are sensed, else 0."""
+        if self.family.config.contact_forces == "zeros":
+            return np.zeros((self.num_envs, self.model.nbody, 6))
+        forces: Array = self.batch.bind("cfrc_ext")
+        return forces
+
+    def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:
+        worlds = np.flatnonzero(mask)
+        if len(worlds) == 0:
+            return
+        self.batch.reset(worlds, stage=self._none)
+        for world in worlds.tolist():
+            known, seed = self.generators[world], seeds[world]
+            generator = known if seed is None and known is not None else np.random.default_rng(seed)
+            self.generators[world] = generator
+            qpos, qvel = self._jolt(generator)
+            self.qpos[world] += qpos
+            self.qvel[world] += qvel
+        self.batch.forward(worlds)
+
+    def _advance(self, actions: Array) -> tuple[Array, Array]:
+        self.ctrl[:] = (self.low + (actions + 1) / 2 * (self.high - self.low)).clip(self.low, self.high)
+        place, given_up = self._place(), self._given_up()
+        self.batch.step(nstep=self.frame_skip)
+        reward, terminated = self._outcome(self._place() - place, actions)
+        diverged = self._given_up() != given_up
+        return np.where(diverged, 0.0, reward), terminated | diverged
+
+    def _given_up(self) -> Array:
+        """Return how often MuJoCo has given up on each world, (world,)."""
+        count: Array = self.batch.warning[:, self._gave_up, 1].sum(-1)
+        return count
+
+    def _place(self) -> Array:
+        """Return a new array of what the reward compares before and after a step, (world, …); x unless overridden."""
+        place: Array = self.qpos[:, 0].copy()
+        return place
+
+    @abstractmethod
+    def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Draw what is added to the robot's rest state at a start: positions (nq,) and velocities (nv,)."""
+
+    @abstractmethod
+    def _outcome(self, moved: Array, actions: Array) -> tuple[Array, Array]:
+        """Return rewards and terminations, (world,), of a step under actions in [-1, 1] that moved the place so far."""
+
+    def render(self) -> tuple[Array, ...]:
+        """Return one picture per world, (256, 256, 3) uint8.
+
+        Raises:
+            RunError: no OpenGL is at hand.
+        """
+        if self._camera is None:
+            self._camera = Camera(self.model)
+        views = ((self.batch.get_model(world), self.batch.get_data(world)) for world in range(self.num_envs))
+        return tuple(self._camera.shoot(model, data) for model, data in views)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let go of the camera."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None

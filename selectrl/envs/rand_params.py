@@ -1,0 +1,121 @@
+"""Families whose tasks are bodies: masses, inertias, damping and friction drawn anew for each task."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from selectrl.envs.mujoco_worlds import MujocoConfig, MujocoFamily, MujocoWorlds
+from selectrl.fields import choice
+from selectrl.structs import Spec
+
+Array: TypeAlias = NDArray[Any]
+
+TASK_SEED = 1234
+LOG_SCALE = 3.0
+
+
+class Sizes(NamedTuple):
+    """How many bodies (the world too), degrees of freedom and geoms (the floor too) a robot's model has."""
+
+    bodies: int
+    dofs: int
+    geoms: int
+
+    @property
+    def fields(self) -> dict[str, tuple[tuple[int, ...], float]]:
+        """The fields that are drawn, in the order of drawing: shape, and the base of the factor."""
+        return {
+            "body_mass": ((self.bodies, 1), 1.5),
+            "body_inertia": ((self.bodies, 3), 1.5),
+            "dof_damping": ((self.dofs,), 1.3),
+            "geom_friction": ((self.geoms, 3), 1.5),
+        }
+
+
+def multipliers(sizes: Sizes, tasks: int) -> Array:
+    """Draw what multiplies the physics of each task.
+
+    Each number is base^u with u ~ U(-3, 3), in the order mass, inertia, damping, friction, one task after the other,
+    from NumPy's legacy generator seeded with 1234; each body, axis, degree of freedom and geom has its own. More tasks
+    leave the first ones as they are.
+
+    Args:
+        sizes: those of the robot.
+        tasks: how many.
+
+    Returns:
+        (task, parameter) float64, where the fields of a task lie one after the other.
+    """
+    random = np.random.RandomState(TASK_SEED)
+    draws = [
+        [base ** random.uniform(-LOG_SCALE, LOG_SCALE, shape).ravel() for shape, base in sizes.fields.values()]
+        for _ in range(tasks)
+    ]
+    return np.stack([np.concatenate(task) for task in draws])
+
+
+@attrs.frozen(kw_only=True)
+class RandParamsConfig(MujocoConfig):
+    """What families of bodies let one choose.
+
+    Attributes:
+        tasks: number of bodies; at least 3, so that one is a test task.
+        horizon: steps of an episode.
+        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+        derived: what MuJoCo precomputes from masses and inertias: ``stale`` keeps it as for the unchanged robot, as
+            published, ``fresh`` works it out for each task.
+    """
+
+    derived: str = attrs.field(default="stale", validator=choice("stale", "fresh"))
+
+
+class RandParamsWorlds(MujocoWorlds):
+    """Worlds of one robot with a body each; its subclasses say when it has fallen."""
+
+    frame_skip = 4
+    sizes: ClassVar[Sizes]
+
+    def __init__(self, family: RandParams, tasks: Sequence[int], render_mode: str | None = None) -> None:
+        super().__init__(family, tasks, render_mode)
+        fields = self.sizes.fields
+        ends = np.cumsum([np.prod(shape) for shape, _ in fields.values()])[:-1]
+        for name, factors in zip(fields, np.split(self.parameters, ends, axis=1), strict=True):
+            field = self.batch.expand(name)
+            field *= factors.reshape(field.shape)
+        if family.config.derived == "fresh":
+            self.batch.set_const()
+
+    def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
+        return generator.uniform(-0.005, 0.005, self.model.nq), generator.uniform(-0.005, 0.005, self.model.nv)
+
+    def _outcome(self, moved: Array, actions: Array) -> tuple[Array, Array]:
+        return moved / self.dt + 1.0 - 1e-3 * np.square(actions).sum(-1), self._fallen()
+
+    @abstractmethod
+    def _fallen(self) -> Array:
+        """Return which worlds end now, (world,)."""
+
+    def _observe(self) -> Array:
+        return np.concatenate((self.qpos[:, 1:], self.qvel.clip(-10, 10)), -1, dtype=np.float32)
+
+
+class RandParams(MujocoFamily[RandParamsConfig]):
+    """A family of bodies; see :func:`multipliers` for how they are drawn.
+
+    Args:
+        config: the family's settings.
+    """
+
+    kind: type[RandParamsWorlds]
+
+    def __init__(self, config: RandParamsConfig) -> None:
+        sizes = self.kind.sizes
+        actions = sizes.dofs - 3  # the root's three degrees of freedom have no motor
+        spec = Spec(obs=2 * sizes.dofs - 1, action=actions, horizon=config.horizon, dynamics_vary=True)
+        super().__init__(config, spec, multipliers(sizes, config.tasks))

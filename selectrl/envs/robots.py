@@ -1,0 +1,69 @@
+"""The robots: MJCF files of this package, compiled with the masses that MuJoCo gave capsules then or gives them now."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from selectrl.errors import RunError
+
+Model: TypeAlias = Any  # an MjModel; MuJoCo itself is imported where it is needed, so that listing families is fast
+
+ASSETS = Path(__file__).parent / "assets"
+CAPSULES = ("legacy", "modern")
+CONTACT_FORCES = ("zeros", "sensed")
+FIXED_WEIGHT = ("half_cheetah",)
+
+
+@cache
+def compiled(robot: str, capsules: str = "legacy", contact_forces: str = "zeros") -> Model:
+    """Return the model of a robot; do not write to it.
+
+    Args:
+        robot: the name of a file in ``assets``.
+        capsules: ``modern`` leaves mass and inertia to MuJoCo. ``legacy`` is the law before MuJoCo 2.1.2, to which the
+            published environments were built: a capsule of radius r and length ℓ weighs as the solid cylinder of
+            radius r and length ℓ + r, so ρπr²(ℓ + r) and not ρπr²(ℓ + 4r/3). A robot whose weight its file fixes keeps
+            it.
+        contact_forces: ``sensed`` adds a sensor, without which MuJoCo does not work out ``cfrc_ext``.
+
+    Raises:
+        RunError: MuJoCo is not installed, or is older than its batch stepper.
+    """
+    try:
+        import mujoco
+        import mujoco.batch  # new in 3.17
+    except ImportError as error:
+        raise RunError(
+            f"this environment needs MuJoCo 3.17 or later: pip install 'mujoco>=3.17,<5' ({error})"
+        ) from error
+    spec = mujoco.MjSpec.from_file(str(ASSETS / f"{robot}.xml"))
+    if capsules == "legacy":
+        _make_legacy(spec)
+    if contact_forces == "sensed":
+        site = spec.worldbody.first_body().add_site()
+        site.name = "touch"
+        sensor = spec.add_sensor()
+        sensor.type, sensor.objtype, sensor.objname = mujoco.mjtSensor.mjSENS_FORCE, mujoco.mjtObj.mjOBJ_SITE, site.name
+    return spec.compile()
+
+
+def _make_legacy(spec: Any) -> None:
+    """Give each body the mass, centre and inertia that it has when its capsules are cylinders half a radius longer."""
+    import mujoco
+
+    model, twin = spec.compile(), spec.copy()
+    for geom in twin.geoms:
+        if geom.type == mujoco.mjtGeom.mjGEOM_CAPSULE:
+            radius, half, _ = model.geom_size[geom.id]
+            geom.type, geom.size = mujoco.mjtGeom.mjGEOM_CYLINDER, (radius, half + radius / 2, 0)
+            geom.fromto[:] = float("nan")
+            geom.pos, geom.quat, geom.alt.type = model.geom_pos[geom.id], model.geom_quat[geom.id], 0
+    solid = twin.compile()
+    fixed = spec.modelname in FIXED_WEIGHT
+    scale = model.body_mass.sum() / solid.body_mass.sum() if fixed else 1.0
+    for body in spec.bodies[1:]:
+        body.explicitinertial = True
+        body.mass, body.inertia = scale * solid.body_mass[body.id], scale * solid.body_inertia[body.id]
+        body.ipos, body.iquat = solid.body_ipos[body.id], solid.body_iquat[body.id]
