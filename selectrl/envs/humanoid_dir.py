@@ -64,7 +64,7 @@ class HumanoidDirWorlds(MujocoWorlds):
         return np.concatenate([part.reshape(self.num_envs, -1) for part in parts], -1, dtype=np.float32)
 
 
-class HumanoidDir(ContactFamily):
+class HumanoidDir(ContactFamily[HumanoidDirConfig]):
     """The family: directions u = (cos θ, sin θ) for evenly spaced θ on the whole circle.
 
     Args:

@@ -98,7 +98,10 @@ class MujocoFamily(Generic[C]):
         return self.kind(self, tasks, render_mode)
 
 
-class ContactFamily(MujocoFamily[ContactConfig]):
+F = TypeVar("F", bound=ContactConfig)
+
+
+class ContactFamily(MujocoFamily[F]):
     """A family where contact forces are paid for or observed."""
 
     def model(self) -> Any:
