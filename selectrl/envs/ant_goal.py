@@ -77,6 +77,9 @@ class AntGoalWorlds(MujocoWorlds):
         reward = _reward(self.parameters, self.torso, actions) - contact
         return reward, np.zeros(self.num_envs, np.bool_)
 
+    def _goal(self, world: int) -> Array:
+        return np.append(self.parameters[world], 0.15)
+
     def _observe(self) -> Array:
         return np.concatenate((self.qpos, self.qvel), -1, dtype=np.float32)
 
@@ -143,7 +146,7 @@ class AntGoalEnv(SingleWorld):
 
     ## Arguments
     * `task`: from 0 to 39; the goal is 2 (cos θ, sin θ) with θ = 2π · task / 40.
-    * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
+    * `render_mode`: `"rgb_array"` draws the robot and the goal, 256 × 256, without a screen.
     * the fields of `AntGoalConfig`, among them `contact_forces`, `torso` and `capsules`.
 
     ## Differs from the authors' code

@@ -14,7 +14,8 @@ from selectrl.errors import RunError
 Array: TypeAlias = NDArray[Any]
 
 SIZE = 256  # pixels
-REMEDY = "pictures need OpenGL: on Debian install libegl1 and libegl-mesa0, or libosmesa6 and set MUJOCO_GL=osmesa"
+GREEN = (0.18, 0.63, 0.26, 1)
+REMEDY = "pictures need OpenGL: on Debian install libegl1 and libgl1-mesa-dri, or libosmesa6 and set MUJOCO_GL=osmesa"
 
 
 def _context() -> Any:
@@ -50,13 +51,21 @@ class Camera:
         self.view, self.options = mujoco.MjvCamera(), mujoco.MjvOption()
         self.view.type, self.view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, model.camera("track").id
 
-    def shoot(self, model: Any, data: Any) -> Array:
-        """Return a picture, (256, 256, 3) uint8; works out the derived quantities of data first."""
+    def shoot(self, model: Any, data: Any, goal: Array | None = None) -> Array:
+        """Return a picture, (256, 256, 3) uint8, with a green ball at the goal (3,) if there is one.
+
+        The derived quantities of data are worked out first.
+        """
         import mujoco
 
         mujoco.mj_forward(model, data)
         every = mujoco.mjtCatBit.mjCAT_ALL.value
         mujoco.mjv_updateScene(model, data, self.options, None, self.view, every, self.scene)
+        if goal is not None:
+            ball = self.scene.geoms[self.scene.ngeom]
+            form = (mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, 0.15), goal, np.eye(3).ravel(), np.array(GREEN))
+            mujoco.mjv_initGeom(ball, *form)
+            self.scene.ngeom += 1
         self.context.make_current()
         mujoco.mjr_render(self.frame, self.scene, self.drawing)
         picture = np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -65,5 +74,6 @@ class Camera:
 
     def close(self) -> None:
         """Free the context."""
+        self.context.make_current()
         self.drawing.free()
         self.context.free()

@@ -116,7 +116,8 @@ class MujocoWorlds(Worlds):
     on the others nor on how many there are, nor on the number of threads, to the last bit. Set
     ``MujocoWorlds.threads`` before building worlds to use more than one.
 
-    A world whose simulation diverges, so that MuJoCo gives up on its state and puts the robot back at its start, ends
+    Building worlds turns MuJoCo's own warnings into debug messages of this module's logger, for the whole process. A
+    world whose simulation diverges, so that MuJoCo gives up on its state and puts the robot back at its start, ends
     there with a reward of 0.
 
     Args:
@@ -210,7 +211,11 @@ class MujocoWorlds(Worlds):
         if self._camera is None:
             self._camera = Camera(self.model)
         views = ((self.batch.get_model(world), self.batch.get_data(world)) for world in range(self.num_envs))
-        return tuple(self._camera.shoot(model, data) for model, data in views)
+        return tuple(self._camera.shoot(*view, self._goal(world)) for world, view in enumerate(views))
+
+    def _goal(self, world: int) -> Array | None:
+        """Return where pictures show a goal, (3,)."""
+        return None
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of the camera."""

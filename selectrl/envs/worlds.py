@@ -134,6 +134,7 @@ class SingleWorld(gymnasium.Env[Array, Array]):
 
     def __init__(self, worlds: Worlds) -> None:
         self.worlds, self.render_mode = worlds, worlds.render_mode
+        self.metadata = {**self.metadata, "render_fps": worlds.metadata["render_fps"]}
         self.observation_space, self.action_space = worlds.single_observation_space, worlds.single_action_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -148,6 +147,7 @@ def test_tasks_out_of_range(name):
 def test_settings_pass_through_gymnasium():
     env = gymnasium.make("selectrl/HopperRandParams-v0", task=2, capsules="modern")
     assert env.unwrapped.worlds.model.body_mass.sum() == pytest.approx(15.820, abs=1e-3)
+    assert env.metadata["render_fps"] == 62  # 1 / 0.016 s
     worlds = gymnasium.make_vec("selectrl/AntGoal-v0", num_envs=2, task=[0, 20], contact_forces="sensed")
     np.testing.assert_allclose(worlds.parameters, [[2, 0], [-2, 0]], atol=1e-12)
     assert worlds.metadata["render_fps"] == 20
@@ -198,6 +198,15 @@ def test_pictures_leave_the_simulation_alone(gl):
     assert (seen[0][0] != seen[0][1]).any()
 
 
+def test_the_ants_goal_is_in_the_picture(gl):
+    worlds = FAMILIES["ant_goal"].config().build().worlds([37])
+    worlds.reset(seed=0)
+    red, green, blue = np.moveaxis(np.stack(worlds.render()).astype(int), -1, 0)
+    worlds.close()
+    ball = (green > red + 60) & (green > blue + 40)
+    assert 50 < ball[0].sum() < 2000
+
+
 def test_check_env_with_pictures(gl):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*Box observation space (min|max)imum value is -?infinity.*")
@@ -227,14 +236,3 @@ def test_without_mujoco_the_error_says_what_to_install():
         "except RunError as error: assert 'pip install' in str(error)\n"
         "else: raise SystemExit(1)"
     )
-
-
-def test_the_wheel_will_carry_the_robots():
-    import tomllib
-
-    import selectrl
-
-    root = Path(selectrl.__file__).parents[1]
-    wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert "selectrl" in wheel["packages"]  # hatch takes all files below it that git does not ignore
-    assert len(list((root / "selectrl/envs/assets").glob("*.xml"))) == 6
