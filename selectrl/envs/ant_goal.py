@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from selectrl.envs.mujoco_worlds import ContactConfig, ContactFamily, MujocoWorlds, circle
+from selectrl.envs.mujoco_worlds import ContactConfig, ContactFamily, ContactWorlds, circle
 from selectrl.envs.worlds import SingleWorld, vectorised
 from selectrl.fields import choice
 from selectrl.protocols import Reward
@@ -59,15 +59,15 @@ class AntGoalConfig(ContactConfig):
         return AntGoal(self)
 
 
-class AntGoalWorlds(MujocoWorlds):
+class AntGoalWorlds(ContactWorlds):
     """Ant-Goal worlds in lockstep, see :class:`AntGoalEnv` for what one of them is."""
 
     robot, frame_skip = "ant", 5
 
     def _bind(self) -> None:
+        super()._bind()
         late = self.family.config.torso == "late"
         self.torso = self.batch.bind("xpos")[:, 1, :2] if late else self.qpos[:, :2]  # (world, 2), a view
-        self.forces = self._contact_forces()
 
     def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
         return generator.uniform(-0.1, 0.1, self.model.nq), 0.1 * generator.standard_normal(self.model.nv)

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from selectrl.envs.mujoco_worlds import ContactConfig, ContactFamily, MujocoWorlds, circle
+from selectrl.envs.mujoco_worlds import ContactConfig, ContactFamily, ContactWorlds, circle
 from selectrl.envs.worlds import SingleWorld, vectorised
 from selectrl.structs import Spec
 
@@ -33,15 +33,15 @@ class HumanoidDirConfig(ContactConfig):
         return HumanoidDir(self)
 
 
-class HumanoidDirWorlds(MujocoWorlds):
+class HumanoidDirWorlds(ContactWorlds):
     """Humanoid-Dir worlds in lockstep, see :class:`HumanoidDirEnv` for what one of them is."""
 
     robot, frame_skip = "humanoid", 5
 
     def _bind(self) -> None:
+        super()._bind()
         names = ("xipos", "cinert", "cvel", "qfrc_actuator")
         self.xipos, self.cinert, self.cvel, self.torque = (self.batch.bind(name) for name in names)
-        self.forces = self._contact_forces()
         self.share = self.model.body_mass / self.model.body_mass.sum()  # (body,)
 
     def _place(self) -> Array:

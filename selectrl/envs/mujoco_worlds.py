@@ -98,17 +98,6 @@ class MujocoFamily(Generic[C]):
         return self.kind(self, tasks, render_mode)
 
 
-F = TypeVar("F", bound=ContactConfig)
-
-
-class ContactFamily(MujocoFamily[F]):
-    """A family where contact forces are paid for or observed."""
-
-    def model(self) -> Any:
-        """Return the robot's model, which all tasks share; do not write to it."""
-        return compiled(self.kind.robot, self.config.capsules, self.config.contact_forces)
-
-
 class MujocoWorlds(Worlds):
     """Worlds of one robot in lockstep on a ``mujoco.batch.Batch``.
 
@@ -154,13 +143,6 @@ class MujocoWorlds(Worlds):
 
     def _bind(self) -> None:
         """Bind what else of MuJoCo's data the family reads."""
-
-    def _contact_forces(self) -> Array:
-        """Return contact torques and forces on each body, (world, body, 6); live if they are sensed, else 0."""
-        if self.family.config.contact_forces == "zeros":
-            return np.zeros((self.num_envs, self.model.nbody, 6))
-        forces: Array = self.batch.bind("cfrc_ext")
-        return forces
 
     def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:
         worlds = np.flatnonzero(mask)
@@ -222,3 +204,24 @@ class MujocoWorlds(Worlds):
         if self._camera is not None:
             self._camera.close()
             self._camera = None
+
+
+class ContactWorlds(MujocoWorlds):
+    """Worlds where contact forces are paid for or observed."""
+
+    def _bind(self) -> None:
+        #: contact torques and forces on each body, (world, body, 6); live if they are sensed
+        self.forces: Array = np.zeros((self.num_envs, self.model.nbody, 6))
+        if self.family.config.contact_forces == "sensed":
+            self.forces = self.batch.bind("cfrc_ext")
+
+
+F = TypeVar("F", bound=ContactConfig)
+
+
+class ContactFamily(MujocoFamily[F]):
+    """A family where contact forces are paid for or observed."""
+
+    def model(self) -> Any:
+        """Return the robot's model, which all tasks share; do not write to it."""
+        return compiled(self.kind.robot, self.config.capsules, self.config.contact_forces)
