@@ -12,15 +12,14 @@ from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.data.store import Episodes, OfflineDataset, write_manifest, write_task
 from selectrl.experiment.build import build_agent, build_phases
-from selectrl.gin_edge import build_experiment, shipped_layer
+from selectrl.gin_edge import build_experiment, experiment_layers
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import needs
 
 
 def stepper(method: str) -> Callable[[], object]:
     """Return a function that draws a batch and runs one training step of a method, counting its own calls."""
-    layers = [shipped_layer("methods", method), shipped_layer("envs", "point_robot")]
-    experiment = build_experiment(layers, method)
+    experiment = build_experiment(experiment_layers(method=method, env="point_robot"), method)
     family = experiment.env.build()
     store = made_up_rows(family)
     agent = build_agent(experiment, family.spec, 0)

@@ -1,10 +1,12 @@
 """The only module that knows gin. It turns layers of gin files and ``--set`` bindings into one frozen config value.
 
-Layers, later ones winning: method → env → profile → ablation → the user's file → ``--set``. Each is first read
-statement by statement: ``import`` lines are refused, nothing is executed, every name and field is checked before gin
-evaluates it, and an error names the file, the line, the binding and the valid choices. Bindings that our own files make
-for a part that a later layer replaced are dropped in silence; in an ablation, in the user's file or in ``--set`` an
-unused binding is an error.
+Layers, later ones winning: shared → method → env → profile → ablation → the user's file → ``--set``. What is shared
+binds sizes and scales for every part, so that a part that is swapped in is as large as the one that it replaces.
+
+Each layer is first read statement by statement: ``import`` lines are refused, nothing is executed, every name and field
+is checked before gin evaluates it, and an error names the file, the line, the binding and the valid choices. Bindings
+that our own files make for a part that is not used are dropped in silence; in an ablation, in the user's file or in
+``--set`` an unused binding is an error.
 """
 
 from __future__ import annotations
@@ -124,6 +126,26 @@ def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
     return layers
 
 
+def experiment_layers(
+    *,
+    method: str | None = None,
+    env: str | None = None,
+    profile: str | None = None,
+    ablation: str | None = None,
+    file: Path | None = None,
+    settings: Sequence[str] = (),
+) -> list[Layer]:
+    """Return the layers of an experiment in their order; what is shared reads an environment's macros.
+
+    Raises:
+        InputError: a name is unknown, the file cannot be read, or a setting has no ``=``.
+    """
+    shared = [shipped_layer("shared", name) for name in shipped("shared")] if env else []
+    named = (("methods", method), ("envs", env), ("profiles", profile), ("ablations", ablation))
+    chosen = [shipped_layer(kind, name) for kind, name in named if name]
+    return [*shared, *chosen, *user_layers(file, settings)]
+
+
 def as_layer(config: Any) -> Layer:
     """Return a config, parts inside it included, as a layer of bindings: to lay others over it, or to print it."""
     selector = next(name for name, cls in _classes().items() if cls is type(config))
@@ -190,11 +212,11 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
     for layer in layers:
         for binding in _parse(layer, classes):
             chosen[binding.path] = binding
-    used = _reachable(root, chosen, classes)
+    used, parts = _reachable(root, chosen, classes)
     dead = next((one for one in chosen.values() if not one.own and one.path not in used), None)
     if dead is not None:
-        users = sorted({path.rpartition(".")[0] for path in used if "." in path})
-        raise InputError(f"{dead.where}: {dead.path} is bound but nothing uses it; parts in use: {', '.join(users)}")
+        in_use = ", ".join(sorted(parts))
+        raise InputError(f"{dead.where}: {dead.path} is bound but nothing uses it; parts in use: {in_use}")
     gin.clear_config()
     try:
         _register(classes)
@@ -263,8 +285,8 @@ def _check(binding: Binding, classes: dict[str, type]) -> Binding:
     return binding
 
 
-def _reachable(root: str, chosen: dict[str, Binding], classes: dict[str, type]) -> set[str]:
-    """Return the paths of the bindings and macros that building the root reads.
+def _reachable(root: str, chosen: dict[str, Binding], classes: dict[str, type]) -> tuple[set[str], set[str]]:
+    """Return the paths of the bindings and macros that building the root reads, and the parts that it is made of.
 
     Raises:
         InputError: a macro is not defined, a required field is not bound, or a part or macro is made of itself.
@@ -284,7 +306,7 @@ def _reachable(root: str, chosen: dict[str, Binding], classes: dict[str, type]) 
         done.add(reference)
 
     visit(_Part(root, True), (), root)
-    return used
+    return used, {one.selector for one in done if isinstance(one, _Part)}
 
 
 def _read_by(

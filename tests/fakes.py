@@ -37,7 +37,7 @@ from selectrl.encoders.configs.pearl import OffpearlConfig
 from selectrl.encoders.configs.sets import CsroConfig, FocalConfig
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
-from selectrl.gin_edge import build_experiment, shipped_layer, user_layers
+from selectrl.gin_edge import build_experiment, experiment_layers
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
 from selectrl.protocols import Draw, Noise, Phase
 from selectrl.structs import Batch, Latent, Rows, Spec
@@ -289,8 +289,8 @@ def experiment(method: str, *settings: str) -> Experiment:
         "CONTEXT=5",
     ]
     name, more = ("csro", ["CONSTRAINED_ACTOR=@actors.brac()"]) if method == "brac" else (method, [])
-    layers = [shipped_layer("methods", name), shipped_layer("envs", "point_robot")]
-    return build_experiment([*layers, *user_layers(None, [*sizes, *more, *settings])], method)
+    layers = experiment_layers(method=name, env="point_robot", settings=[*sizes, *more, *settings])
+    return build_experiment(layers, method)
 
 
 def method(name: str, *settings: str, seed: int = 0) -> tuple[Agent, tuple[Phase, ...], Spec]:

@@ -18,7 +18,7 @@ import selectrl
 from selectrl.citations import citation, used
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
-from selectrl.gin_edge import SHIPPED, build_experiment, shipped, shipped_layer
+from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shipped
 from selectrl.protocols import Phase
 from selectrl.registry import REGISTRIES, Entry
 
@@ -120,7 +120,7 @@ def compositions(method: str) -> dict[str, Experiment]:
     """Return the different compositions of a method, by the environments that have them; empty where all do."""
     found: dict[tuple[str, ...], tuple[list[str], Experiment]] = {}
     for env in ours("envs"):
-        one = build_experiment([shipped_layer("methods", method), shipped_layer("envs", env)], method)
+        one = build_experiment(experiment_layers(method=method, env=env), method)
         names = tuple(name for name, _ in used(one) if not name.startswith("envs."))
         found.setdefault(names, ([], one))[0].append(env)
     every = len(found) == 1

@@ -11,10 +11,9 @@ from cyclopts import Parameter
 from selectrl.citations import citation, citations
 from selectrl.cli.options import Json, Sets
 from selectrl.cli.screen import emit, line
-from selectrl.cli.train import experiment_layers
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, experiment_from_record
-from selectrl.gin_edge import build_experiment
+from selectrl.gin_edge import build_experiment, experiment_layers
 
 
 def cite(
@@ -38,7 +37,8 @@ def cite(
             raise InputError(f"{file} is a run directory, whose experiment is complete; leave out the other options")
         experiment = experiment_of(file)
     else:
-        experiment = build_experiment(experiment_layers(file, method, env, profile, set_, ablation), "experiment")
+        layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file, settings=set_)
+        experiment = build_experiment(layers, "experiment")
     if json:
         emit({"citations": [attrs.asdict(one) for one in citations(experiment)]})
     else:

@@ -17,7 +17,7 @@ from selectrl.cli.options import Json
 from selectrl.cli.screen import emit, line, say, table
 from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
-from selectrl.gin_edge import SHIPPED, build_experiment, shipped, shipped_layer
+from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shipped
 from selectrl.registry import REGISTRIES, tag
 
 PACKAGES = ("torch", "numpy", "gymnasium", "gin-config", "attrs", "safetensors", "cyclopts", "rich", "matplotlib")
@@ -25,11 +25,11 @@ PACKAGES = ("torch", "numpy", "gymnasium", "gin-config", "attrs", "safetensors",
 
 def methods() -> dict[str, Experiment]:
     """Return every shipped method, built on the first shipped environment; a plugin's that is wrong is left out."""
-    env = shipped_layer("envs", next(iter(shipped("envs"))))
+    env = next(iter(shipped("envs")))
     found = {}
     for name, path in shipped("methods").items():
         try:
-            found[name] = build_experiment([shipped_layer("methods", name), env], name)
+            found[name] = build_experiment(experiment_layers(method=name, env=env), name)
         except InputError as error:
             if path.is_relative_to(SHIPPED):
                 raise
@@ -58,8 +58,9 @@ def list_parts(
         for name, one in methods().items()
     }
     files = {name: list(shipped(name)) for name in ("methods", "envs", "profiles", "ablations", "behaviour")}
+    others = [plugin.distribution for plugin in plugins.load() if not plugin.problem]
     if json:
-        emit({"parts": parts, "methods": grid, "files": files})
+        emit({"parts": parts, "methods": grid, "files": files, "plugins": others})
         return
     for name, entries in parts.items():
         table(name, ["name", "what it does", "paper"], [[e["name"], e["summary"], e["paper"]] for e in entries])
@@ -70,12 +71,14 @@ def list_parts(
     table("ablations", ["name", "what it is"], [[name, heading(path)] for name, path in shipped("ablations").items()])
     line()
     line(f"profiles: {', '.join(files['profiles'])}   behaviour presets: {', '.join(files['behaviour'])}")
+    line(f"plugins: {', '.join(others) or 'none'}")
 
 
 def heading(path: Path) -> str:
     """Return the first sentence of a gin file's header."""
     lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
-    return re.split(r"(?<=[a-z])[.:] ", " ".join(one.removeprefix("#").strip() for one in lines))[0].rstrip(".")
+    text = " ".join(one.removeprefix("#").strip() for one in lines)
+    return re.split(r"(?<=[a-z])(?<!\bEq)[.:] ", text)[0].rstrip(".")
 
 
 def doctor(*, json: Json = False) -> None:

@@ -19,7 +19,7 @@ from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, DryRun, Json, Set
 from selectrl.cli.screen import Bars, bars, emit, line, say, table, verdict
 from selectrl.errors import DataError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
-from selectrl.gin_edge import Layer, as_layer, build_experiment, shipped_layer, user_layers
+from selectrl.gin_edge import as_layer, build_experiment, experiment_layers
 from selectrl.protocols import CollectorConfig
 
 if TYPE_CHECKING:
@@ -41,19 +41,6 @@ class Job:
     def name(self) -> str:
         """What the run is called on the screen."""
         return f"{self.experiment.name} seed {self.seed}"
-
-
-def experiment_layers(
-    file: Path | None,
-    method: str | None,
-    env: str | None,
-    profile: str | None,
-    settings: tuple[str, ...],
-    ablation: str | None = None,
-) -> list[Layer]:
-    """Return the layers of an experiment in their order."""
-    named = (("methods", method), ("envs", env), ("profiles", profile), ("ablations", ablation))
-    return [*(shipped_layer(kind, name) for kind, name in named if name), *user_layers(file, settings)]
 
 
 def train(
@@ -90,7 +77,8 @@ def train(
     tested at the end with its own collector and with offline context; `selectrl evaluate` tests it in other ways.
     """
     default = name or (file.stem if file else "-".join(word for word in (method, ablation) if word)) or "experiment"
-    experiment = build_experiment(experiment_layers(file, method, env, profile, set_, ablation), default)
+    layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file, settings=set_)
+    experiment = build_experiment(layers, default)
     if dry_run:
         show(experiment, json=json)
         return

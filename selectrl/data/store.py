@@ -98,15 +98,18 @@ class OfflineDataset:
             DataError: the dataset is missing, incomplete, damaged, of another environment, or holds impossible values.
         """
         folder = Path(folder)
-        command = f"`selectrl collect --env {env or 'ENV'}`"
+        name = folder.name
+        command = f"`selectrl collect --env {env or 'ENV'} --preset {name}` (or another preset and --name {name})"
         if not folder.is_dir():
-            raise DataError(f"no dataset at {folder}, expected a folder with {NAME}; collect one with {command}")
+            others = sorted(path.parent.name for path in folder.parent.glob(f"*/{NAME}"))
+            beside = f"; beside it there is {', '.join(others)}: bind data.name, or the profile that does" if others else ""
+            raise DataError(f"no dataset at {folder}, expected a folder with {NAME}{beside}; collect it with {command}")
         if not (folder / NAME).is_file():
             raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")
         manifest = read_manifest(folder / NAME)
         if env is not None and manifest.env != env:
             got = f"the dataset at {folder} is of {manifest.env!r}, expected {env!r}"
-            raise DataError(f"{got}; name another folder, or collect one with {command}")
+            raise DataError(f"{got}; name another folder, or collect it with {command}")
         if spec is not None and manifest.spec != spec:
             got = f"the dataset at {folder} has {manifest.spec}, but the environment {spec}"
             raise DataError(f"{got}; collect it again with {command}")

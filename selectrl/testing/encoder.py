@@ -129,7 +129,7 @@ def check_encode(scene: Scene, part: str, place: int) -> None:
     encoder: Any = agent.encoder
     batch, what = scene.batch(phase), f"encode in phase {phase.name!r}"
     with (
-        guarded(part, what, "declare the draws and noise that it reads in the phase"),
+        guarded(part, what, "encode takes a Batch, with the draws and noise that its phase declares, and returns a Latent"),
         no_global_randomness(part, what),
     ):
         latent, again = encoder.encode(batch), encoder.encode(batch)
@@ -172,6 +172,7 @@ def check_filter(scene: Scene, part: str) -> None:
         again = filtered(encoder, rows, live)
         beliefs = {"read after init": encoder.read(start), "read after steps": encoder.read(state)}
     leaves = tree_leaves(state)
+    demand(isinstance(state, tuple), part, f"the filter's state is a {type(state).__name__}", "a tuple", remedy)
     good = leaves and all(isinstance(leaf, Tensor) and leaf.shape[:1] == (WORLDS,) for leaf in leaves)
     demand(bool(good), part, "the filter's state has no leading world axis", "tensors (world, …)", remedy)
     for what, belief in beliefs.items():
@@ -185,7 +186,8 @@ def check_filter(scene: Scene, part: str) -> None:
     demand(same(state, again), part, "the filter differs when run twice", "bit-equal states", remedy)
     held = tree_map(lambda leaf: leaf.clone(), state)
     mask = torch.tensor([True, False, True])
-    after = encoder.step(state, Rows(*(field[:, 0] for field in rows)), mask)
+    unseen = Rows(*(field.roll(1, 0)[:, 0] for field in rows))  # of the world beside; an encoder may ignore repeats
+    after = encoder.step(state, unseen, mask)
     demand(same(state, held), part, "step wrote to the state that it was given", "a new state", "no in-place writes")
     still = all(torch.equal(a[1], b[1]) for a, b in zip(tree_leaves(after), tree_leaves(state), strict=True))
     demand(still, part, "step changed a world that is not live", "its state kept", "torch.where(live, new, old)")

@@ -22,12 +22,11 @@ from selectrl.experiment.config import (
     from_record,
     to_record,
 )
-from selectrl.gin_edge import build_experiment, shipped_layer, user_layers
+from selectrl.gin_edge import build_experiment, experiment_layers
 
 
 def build(*bindings: str, name: str = "select") -> Experiment:
-    layers = [shipped_layer("methods", "select"), shipped_layer("envs", "point_robot")]
-    return build_experiment([*layers, *user_layers(None, bindings)], name)
+    return build_experiment(experiment_layers(method="select", env="point_robot", settings=bindings), name)
 
 
 @pytest.fixture

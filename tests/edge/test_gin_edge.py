@@ -25,6 +25,7 @@ from selectrl.gin_edge import (
     build_collection,
     build_experiment,
     build_part,
+    experiment_layers,
     shipped,
     shipped_layer,
     user_layers,
@@ -36,8 +37,7 @@ PROFILES = (None, *sorted(shipped("profiles")))
 
 
 def layers(method: str = "select", env: str = "point_robot", profile: str | None = None) -> list[Layer]:
-    named = [shipped_layer("methods", method), shipped_layer("envs", env)]
-    return named + ([shipped_layer("profiles", profile)] if profile else [])
+    return experiment_layers(method=method, env=env, profile=profile)
 
 
 def user(text: str, *settings: str, method: str = "select") -> Experiment:
