@@ -102,7 +102,7 @@ class OfflineDataset:
         command = f"`selectrl collect --env {env or 'ENV'} --preset {name}` (or another preset and --name {name})"
         if not folder.is_dir():
             others = sorted(path.parent.name for path in folder.parent.glob(f"*/{NAME}"))
-            beside = f"; beside it there is {', '.join(others)}: bind data.name, or the profile that does" if others else ""
+            beside = f"; there is {', '.join(others)}: bind data.name, or the profile that does" if others else ""
             raise DataError(f"no dataset at {folder}, expected a folder with {NAME}{beside}; collect it with {command}")
         if not (folder / NAME).is_file():
             raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")

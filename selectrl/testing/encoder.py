@@ -129,7 +129,7 @@ def check_encode(scene: Scene, part: str, place: int) -> None:
     encoder: Any = agent.encoder
     batch, what = scene.batch(phase), f"encode in phase {phase.name!r}"
     with (
-        guarded(part, what, "encode takes a Batch, with the draws and noise that its phase declares, and returns a Latent"),
+        guarded(part, what, "it takes a Batch, with the draws and noise that its phase declares, and returns a Latent"),
         no_global_randomness(part, what),
     ):
         latent, again = encoder.encode(batch), encoder.encode(batch)
