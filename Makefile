@@ -47,7 +47,7 @@ bench: setup  ## Measure speed and memory, as ratios within one run.
 	$(BIN)/python -m pytest -q bench --benchmark-columns=min,median,rounds --benchmark-sort=name -s
 
 docs: setup  ## Build the documentation into site/; a warning is an error.
-	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet
 
 grid: setup  ## Train every encoder x critic x actor for a moment, test every collector, write the composition matrix.
 	$(BIN)/selectrl collect --env point_robot --data grid/data --preset laptop
