@@ -110,6 +110,11 @@ def parts() -> None:
 
 # Methods: the hand-written page, then what the code says.
 
+SHARED = """??? note "What every method shares: `shared/sizes.gin`"
+    ```python
+    --8<-- "gin/shared/sizes.gin"
+    ```"""
+
 
 def ours(kind: str) -> list[str]:
     """Return the names of our gin files of a kind; those of installed plugins have no page here."""
@@ -123,8 +128,13 @@ def compositions(method: str) -> dict[str, Experiment]:
         one = build_experiment(experiment_layers(method=method, env=env), method)
         names = tuple(name for name, _ in used(one) if not name.startswith("envs."))
         found.setdefault(names, ([], one))[0].append(env)
-    every = len(found) == 1
-    return {"" if every else f" on {', '.join(envs)}": one for envs, one in found.values()}
+    if len(found) == 1:
+        return {"": one for _, one in found.values()}
+    few = sorted(found.values(), key=lambda group: len(group[0]))
+    return {
+        f" on {', '.join(envs)}" if len(envs) < 3 else f" on the {len(envs)} other environments": one
+        for envs, one in few
+    }
 
 
 def composition(experiment: Experiment) -> str:
@@ -166,8 +176,9 @@ def method_sections(name: str) -> list[str]:
         sections += [f"Polyak targets: {', '.join(tracks)}."] if tracks else []
         for part in (agent.encoder, agent.critic, agent.actor, experiment.collector.build()):
             classes[f"{type(part).__module__}.{type(part).__qualname__}"] = part
-    sections += [f"## Hyper-parameters: `{name}.gin`", "Names after `%` are macros, which the environment's file sets."]
-    sections += [f'```python\n--8<-- "gin/methods/{name}.gin"\n```']
+    sections += [f"## Hyper-parameters: `{name}.gin`"]
+    sections += ["Sizes, scales and budgets are those of every method; names after `%` are macros of the environment."]
+    sections += [f'```python\n--8<-- "gin/methods/{name}.gin"\n```', SHARED]
     sections += ["## Parts, and how they differ from the authors' code"]
     options = "    options: {members: false, skip_local_inventory: true, heading_level: 3, show_bases: false}"
     sections += [f"::: {path}\n{options}" for path in classes]
