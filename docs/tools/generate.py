@@ -129,7 +129,7 @@ def compositions(method: str) -> dict[str, Experiment]:
         names = tuple(name for name, _ in used(one) if not name.startswith("envs."))
         found.setdefault(names, ([], one))[0].append(env)
     if len(found) == 1:
-        return {"": one for _, one in found.values()}
+        return {"": next(iter(found.values()))[1]}
     few = sorted(found.values(), key=lambda group: len(group[0]))
     return {
         f" on {', '.join(envs)}" if len(envs) < 3 else f" on the {len(envs)} other environments": one
