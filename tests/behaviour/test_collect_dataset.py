@@ -1,7 +1,7 @@
 """From the public function to a dataset on disk, and the shipped presets."""
 
-import ast
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +17,7 @@ from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.data.store import OfflineDataset
 from selectrl.envs import PointRobotConfig
 from selectrl.errors import DataError, FieldError, InputError, RunError
+from selectrl.gin_edge import build_collection, shipped_layer
 
 FAMILY = PointRobotConfig(tasks=4)
 TINY = SacBehaviourConfig(
@@ -223,26 +224,37 @@ def test_config_that_does_not_fit_the_horizon(tmp_path, change, field):
     assert not (tmp_path / "data").exists()
 
 
-def preset(path):
-    bindings = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        code = line.split("#")[0].strip()
-        if code.startswith("behaviour.sac."):
-            name, value = code.split(" = ")
-            bindings[name.removeprefix("behaviour.sac.")] = ast.literal_eval(value)
-    return SacBehaviourConfig(**bindings), bindings
+def preset(name, env="point_robot"):
+    return build_collection([shipped_layer("envs", env), shipped_layer("behaviour", name)]).behaviour
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-def test_presets_build(path):
-    config, bindings = preset(path)
+def test_a_preset_says_every_number(path):
+    config = preset(path.stem)
     config.check_horizon(20)
     assert len(config.labels) == 14
-    assert bindings.keys() == attrs.asdict(config).keys(), "a preset says every number"
+    said = re.findall(r"^behaviour\.sac\.(\w+) =", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(said) == attrs.asdict(config).keys()
 
 
 def test_the_published_preset_is_the_default():
-    assert preset(Path(__file__).parents[2] / "gin/behaviour/paper.gin")[0] == SacBehaviourConfig()
+    assert preset("paper") == SacBehaviourConfig()
+
+
+@pytest.mark.parametrize(
+    ("env", "labels"),
+    [
+        ("half_cheetah_vel", 18),
+        ("ant_goal", 18),
+        ("humanoid_dir", 19),
+        ("hopper_rand_params", 19),
+        ("walker_rand_params", 19),
+    ],
+)
+def test_the_published_checkpoints_of_each_robot(env, labels):
+    config = preset("paper", env)
+    assert len(config.labels) == labels
+    assert (config.steps, config.period, config.labels[-1]) == (1_000_000, 50_000, 950_000)
 
 
 def test_policies_learn(tmp_path):
