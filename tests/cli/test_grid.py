@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.evaluate.config import TestConfig
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS
 from selectrl.trainer.config import TrainConfig
 
@@ -81,6 +82,8 @@ def test_every_collector_tests_every_encoder(encoder: str, data: Path, tmp_path:
     outcome, reason, run = grid().attempt(experiment(ENCODERS[encoder].config(), *select), data, tmp_path)
     assert outcome == "trained", reason
     returns = {entry.name: run.evaluate(entry.name, entry.config())["return"] for entry in COLLECTORS}
+    centroid = TestConfig(budget=40, repeats=1, prior="centroid")
+    returns["centroid"] = run.evaluate("centroid", test=centroid)["return"]
     assert all(-80 < value < 0 for value in returns.values())
 
 
