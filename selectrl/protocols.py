@@ -205,7 +205,7 @@ class ContextEncoder(Protocol):
         ...
 
     def read(self, state: Any) -> Belief:
-        """Return the belief after what was seen; before anything was, it is finite too, with a spread of 1 if unknown."""
+        """Return the belief after what was seen; before anything was, it is finite too, its spread 1 unless known."""
         ...
 
 
