@@ -16,6 +16,7 @@ from selectrl import plugins
 from selectrl.cli.options import Json
 from selectrl.cli.screen import emit, line, say, table
 from selectrl.errors import InputError, RunError, suggest
+from selectrl.evaluate.config import PRIORS
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shipped
 from selectrl.registry import REGISTRIES, tag
@@ -60,7 +61,7 @@ def list_parts(
     files = {name: list(shipped(name)) for name in ("methods", "envs", "profiles", "ablations", "behaviour")}
     others = [plugin.distribution for plugin in plugins.load() if not plugin.problem]
     if json:
-        emit({"parts": parts, "methods": grid, "files": files, "plugins": others})
+        emit({"parts": parts, "methods": grid, "files": files, "priors": PRIORS, "plugins": others})
         return
     for name, entries in parts.items():
         table(name, ["name", "what it does", "paper"], [[e["name"], e["summary"], e["paper"]] for e in entries])
@@ -71,7 +72,7 @@ def list_parts(
     table("ablations", ["name", "what it is"], [[name, heading(path)] for name, path in shipped("ablations").items()])
     line()
     line(f"profiles: {', '.join(files['profiles'])}   behaviour presets: {', '.join(files['behaviour'])}")
-    line(f"plugins: {', '.join(others) or 'none'}")
+    line(f"beliefs before any context (test.prior): {', '.join(PRIORS)}   plugins: {', '.join(others) or 'none'}")
 
 
 def heading(path: Path) -> str:

@@ -6,6 +6,8 @@ import attrs
 
 from selectrl.fields import choice, integer
 
+PRIORS = ("zero", "centroid")
+
 
 @attrs.frozen(kw_only=True)
 class TestConfig:
@@ -22,5 +24,5 @@ class TestConfig:
 
     budget: int = attrs.field(default=400, validator=integer(0))
     repeats: int = attrs.field(default=10, validator=integer(1))
-    prior: str = attrs.field(default="zero", validator=choice("zero", "centroid"))
+    prior: str = attrs.field(default="zero", validator=choice(*PRIORS))
     seed: int = attrs.field(default=0, validator=integer(0))
