@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selectrl.experiment.config import Experiment
-from selectrl.gin_edge import build_experiment, shipped_layer, user_layers
+from selectrl.gin_edge import build_experiment, default_name, experiment_layers
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
@@ -35,10 +35,9 @@ def compose(
     Raises:
         InputError: a name, a binding or a value is wrong.
     """
-    layers = [shipped_layer("methods", method), shipped_layer("envs", env)]
-    layers += [shipped_layer(kind, name) for kind, name in (("profiles", profile), ("ablations", ablation)) if name]
-    layers += user_layers(Path(file) if file else None, settings)
-    return build_experiment(layers, Path(file).stem if file else f"{method}-{ablation}" if ablation else method)
+    path = Path(file) if file else None
+    layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=path, settings=settings)
+    return build_experiment(layers, default_name(method, ablation, path))
 
 
 def train(

@@ -146,6 +146,11 @@ def experiment_layers(
     return [*shared, *chosen, *user_layers(file, settings)]
 
 
+def default_name(method: str | None, ablation: str | None, file: Path | None) -> str:
+    """Return what an experiment is called unless a layer says so."""
+    return file.stem if file else "-".join(word for word in (method, ablation) if word) or "experiment"
+
+
 def as_layer(config: Any) -> Layer:
     """Return a config, parts inside it included, as a layer of bindings: to lay others over it, or to print it."""
     selector = next(name for name, cls in _classes().items() if cls is type(config))

@@ -9,7 +9,7 @@ import attrs
 from cyclopts import Parameter
 
 from selectrl.citations import citation, citations
-from selectrl.cli.options import Json, Sets
+from selectrl.cli.options import Ablation, Env, Json, Method, Profile, Sets
 from selectrl.cli.screen import emit, line
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, experiment_from_record
@@ -22,12 +22,10 @@ def cite(
     ] = None,
     /,
     *,
-    method: Annotated[str | None, Parameter(help="A shipped method, see `selectrl list`.")] = None,
-    env: Annotated[str | None, Parameter(help="A shipped environment, see `selectrl list`.")] = None,
-    profile: Annotated[str | None, Parameter(help="A shipped profile: laptop.")] = None,
-    ablation: Annotated[
-        str | None, Parameter(help="A shipped ablation laid over the method, see `selectrl list`.")
-    ] = None,
+    method: Method = None,
+    env: Env = None,
+    profile: Profile = None,
+    ablation: Ablation = None,
     set_: Sets = (),
     json: Json = False,
 ) -> None:

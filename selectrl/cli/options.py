@@ -45,4 +45,11 @@ DryRun: TypeAlias = Annotated[
         name="--dry-run", negative="", show_default=False, help="Print what would be run, and stop before reading data."
     ),
 ]
+Method: TypeAlias = Annotated[str | None, Parameter(name="--method", help="A shipped method, see `selectrl list`.")]
+Env: TypeAlias = Annotated[str | None, Parameter(name="--env", help="A shipped environment, see `selectrl list`.")]
+Profile: TypeAlias = Annotated[str | None, Parameter(name="--profile", help="A shipped profile: laptop.")]
+Ablation: TypeAlias = Annotated[
+    str | None,
+    Parameter(name="--ablation", help="A shipped ablation laid over the method, see `selectrl list`."),
+]
 Threads: TypeAlias = Annotated[int | None, AT_LEAST_1, Parameter(name="--threads", help="Threads that torch may use.")]

@@ -15,11 +15,24 @@ import attrs
 from cyclopts import Parameter
 
 from selectrl.cli.evaluate import label_of
-from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, DryRun, Json, Sets, Threads, plain_name
+from selectrl.cli.options import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    Ablation,
+    Data,
+    DryRun,
+    Env,
+    Json,
+    Method,
+    Profile,
+    Sets,
+    Threads,
+    plain_name,
+)
 from selectrl.cli.screen import Bars, bars, emit, line, say, table, verdict
 from selectrl.errors import DataError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
-from selectrl.gin_edge import as_layer, build_experiment, experiment_layers
+from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
 from selectrl.protocols import CollectorConfig
 
 if TYPE_CHECKING:
@@ -47,12 +60,10 @@ def train(
     file: Annotated[Path | None, Parameter(help="A gin file of yours, laid over method, env and profile.")] = None,
     /,
     *,
-    method: Annotated[str | None, Parameter(help="A shipped method, see `selectrl list`.")] = None,
-    env: Annotated[str | None, Parameter(help="A shipped environment, see `selectrl list`.")] = None,
-    profile: Annotated[str | None, Parameter(help="A shipped profile: laptop.")] = None,
-    ablation: Annotated[
-        str | None, Parameter(help="A shipped ablation laid over the method, see `selectrl list`.")
-    ] = None,
+    method: Method = None,
+    env: Env = None,
+    profile: Profile = None,
+    ablation: Ablation = None,
     set_: Sets = (),
     seeds: Annotated[int, AT_LEAST_1, Parameter(help="How many seeds: 0, 1, ….")] = 1,
     seed: Annotated[int | None, AT_LEAST_0, Parameter(help="Train this one seed instead.")] = None,
@@ -76,9 +87,8 @@ def train(
     Runs resume: give the same command again after an interruption, and what is finished is not done again. Each run is
     tested at the end with its own collector and with offline context; `selectrl evaluate` tests it in other ways.
     """
-    default = name or (file.stem if file else "-".join(word for word in (method, ablation) if word)) or "experiment"
     layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file, settings=set_)
-    experiment = build_experiment(layers, default)
+    experiment = build_experiment(layers, name or default_name(method, ablation, file))
     if dry_run:
         show(experiment, json=json)
         return

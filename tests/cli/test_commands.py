@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import selectrl
 from selectrl.gin_edge import shipped
 from selectrl.registry import REGISTRIES
 
@@ -446,6 +447,18 @@ class TestWholeRun:
         page = Path(json.loads(done.out)["page"])
         assert page.is_file()
         assert "select" in page.read_text()
+
+
+class TestOneExperiment:
+    @pytest.mark.parametrize("method", sorted(shipped("methods")))
+    @pytest.mark.parametrize("ablation", [None, "brac"])
+    def test_python_and_the_command_compose_the_same(self, method: str, ablation: str | None, call: Call) -> None:
+        more = ["--ablation", ablation] if ablation else []
+        words = ["train", "--method", method, "--env", "point_robot", "--profile", "laptop", *more]
+        told = json.loads(call(*words, "--dry-run", "--json").out)
+        composed = selectrl.compose(method, "point_robot", profile="laptop", ablation=ablation)
+        assert composed.key == told["key"]
+        assert composed.name == told["experiment"]["name"]
 
 
 class TestOtherMethods:
