@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from selectrl.cli.overview import methods
-from selectrl.experiment.config import Experiment
-from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, tag
+from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, registered_name
 
 README = Path(__file__).parents[1] / "README.md"
 SLOTS = ("encoder", "critic", "actor", "collector")
@@ -18,13 +17,10 @@ def method_grid() -> str:
     """The grid method × part."""
     lines = ["| method | encoder | critic | actor | collector |", "|---|---|---|---|---|"]
     for name, experiment in sorted(methods().items()):
-        lines.append(f"| `{name}` | " + " | ".join(f"`{part(experiment, slot)}`" for slot in SLOTS) + " |")
+        lines.append(
+            f"| `{name}` | " + " | ".join(f"`{registered_name(getattr(experiment, slot))}`" for slot in SLOTS) + " |"
+        )
     return "\n".join(lines)
-
-
-def part(experiment: Experiment, slot: str) -> str:
-    """The registered name of an experiment's part."""
-    return str(tag(getattr(experiment, slot))).partition(".")[2]
 
 
 def part_list() -> str:

@@ -112,3 +112,8 @@ def tag(config: object) -> str | None:
         if entry is not None:
             return f"{registry.kind}.{entry.name}"
     return None
+
+
+def registered_name(config: object) -> str:
+    """Return the name under which a config is registered, ``proximal``."""
+    return str(tag(config)).partition(".")[2]

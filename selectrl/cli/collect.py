@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.gin_edge import build_collection, shipped_layer, user_layers
-from selectrl.registry import tag
+from selectrl.registry import registered_name, tag
 
 
 def collect(
@@ -36,7 +36,7 @@ def collect(
     layers = [shipped_layer("envs", env), shipped_layer("behaviour", preset), *user_layers(file, set_)]
     collection = build_collection(layers)
     family = str(tag(collection.env))
-    folder = data / family.removeprefix("envs.") / (name or preset)
+    folder = data / registered_name(collection.env) / (name or preset)
     if dry_run:
         parts: dict[str, Any] = {family: collection.env, "behaviour.sac": collection.behaviour}
         values = {f"{part}.{k}": v for part, one in parts.items() for k, v in attrs.asdict(one).items()}

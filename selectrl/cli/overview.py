@@ -19,7 +19,7 @@ from selectrl.errors import InputError, RunError, suggest
 from selectrl.evaluate.config import PRIORS
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shipped
-from selectrl.registry import REGISTRIES, tag
+from selectrl.registry import REGISTRIES, registered_name
 
 PACKAGES = ("torch", "numpy", "gymnasium", "gin-config", "attrs", "safetensors", "cyclopts", "rich", "matplotlib")
 
@@ -53,9 +53,7 @@ def list_parts(
         if kind in (None, registry.kind)
     }
     grid = {
-        name: {
-            slot: str(tag(getattr(one, slot))).partition(".")[2] for slot in ("encoder", "critic", "actor", "collector")
-        }
+        name: {slot: registered_name(getattr(one, slot)) for slot in ("encoder", "critic", "actor", "collector")}
         for name, one in methods().items()
     }
     files = {name: list(shipped(name)) for name in ("methods", "envs", "profiles", "ablations", "behaviour")}

@@ -19,7 +19,7 @@ from selectrl.errors import InputError, suggest
 from selectrl.evaluate.config import TestConfig
 from selectrl.fields import config, name, part
 from selectrl.protocols import ActorConfig, CollectorConfig, CriticConfig, EncoderConfig, FamilyConfig
-from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, FAMILIES, REGISTRIES, tag
+from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, FAMILIES, REGISTRIES, registered_name, tag
 from selectrl.trainer.config import TrainConfig
 
 
@@ -65,7 +65,7 @@ class Experiment:
     @property
     def env_name(self) -> str:
         """The registered name of the task family."""
-        return str(tag(self.env)).removeprefix("envs.")
+        return registered_name(self.env)
 
 
 #: Config classes that are no parts, by the name that gin files and records give them.

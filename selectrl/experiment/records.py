@@ -13,15 +13,10 @@ from selectrl.evaluate.harness import TestResult
 from selectrl.experiment.config import Experiment
 from selectrl.files import read_json
 from selectrl.functional.estimates import area, stratified_bootstrap
-from selectrl.registry import tag
+from selectrl.registry import registered_name
 
 SCHEMA = 1
 Record = dict[str, Any]
-
-
-def registered_name(part: object) -> str:
-    """Return the name under which a part's config is registered, ``proximal``."""
-    return str(tag(part)).partition(".")[2]
 
 
 def curve_point(result: TestResult, step: int, experiment: Experiment) -> Record:

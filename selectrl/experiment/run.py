@@ -25,9 +25,10 @@ from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import MetaTest, TestResult, centroid
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
-from selectrl.experiment.records import SCHEMA, curve_point, read_record, registered_name, summary
+from selectrl.experiment.records import SCHEMA, curve_point, read_record, summary
 from selectrl.files import locked, read_json, write_atomically, write_json
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
+from selectrl.registry import registered_name
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine

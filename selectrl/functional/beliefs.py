@@ -1,4 +1,4 @@
-"""Pieces of a belief filter's evidence lower bound: Gaussian KL, its chain over time, and subsampled reconstruction."""
+"""Pieces of a belief filter's evidence lower bound: the KL chain over time, and subsampled reconstruction."""
 
 from __future__ import annotations
 
@@ -7,32 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from selectrl.functional.checks import rank, same_shape
-
-
-def gaussian_kl(
-    mean: Float[Tensor, "*rows latent"],
-    log_var: Float[Tensor, "*rows latent"],
-    prior_mean: Float[Tensor, "*rows latent"],
-    prior_log_var: Float[Tensor, "*rows latent"],
-) -> Float[Tensor, "*rows"]:
-    r"""KL divergence of two diagonal Gaussians, summed over dimensions.
-
-    .. math:: \tfrac12\sum_d \Big[\log\sigma_p^2 - \log\sigma^2
-       + \frac{\sigma^2 + (\mu-\mu_p)^2}{\sigma_p^2} - 1\Big]
-
-    Args:
-        mean: μ.
-        log_var: log σ².
-        prior_mean: μ_p; the gradient flows through both sides.
-        prior_log_var: log σ_p².
-
-    Raises:
-        ValueError: shapes differ.
-    """
-    same_shape(mean=mean, log_var=log_var, prior_mean=prior_mean, prior_log_var=prior_log_var)
-    ratio = log_var - prior_log_var
-    distance = (mean - prior_mean).square() * (-prior_log_var).exp()
-    return 0.5 * (ratio.exp() - ratio - 1 + distance).sum(-1)
+from selectrl.functional.gaussians import gaussian_kl
 
 
 def kl_chain(

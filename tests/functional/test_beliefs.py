@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from selectrl.functional.beliefs import decoding_error, gaussian_kl, kl_chain, live_places, with_prior
+from selectrl.functional.beliefs import decoding_error, kl_chain, live_places, with_prior
+from selectrl.functional.gaussians import gaussian_kl
 
 SEEDS = st.integers(0, 10_000)
 
