@@ -31,6 +31,7 @@ from selectrl.critics.values import (
 )
 from selectrl.data.sampler import merge_draws, merge_noise
 from selectrl.encoders.configs.auxiliary import ClassifierConfig, ReconstructionConfig
+from selectrl.encoders.configs.blind import BlindConfig
 from selectrl.encoders.configs.borel import BorelConfig
 from selectrl.encoders.configs.corro import CorroConfig, CvaeConfig
 from selectrl.encoders.configs.pearl import OffpearlConfig
@@ -157,6 +158,7 @@ def double(value: Any) -> Any:
 GAUSSIAN = TanhGaussianConfig(hidden=HIDDEN, temperature=0.7, log_std_min=-3.0, log_std_max=0.4)
 DETERMINISTIC = DeterministicConfig(hidden=HIDDEN)
 TINY: dict[str, Any] = {
+    "encoders.blind": BlindConfig(latent_dim=LATENT),
     "encoders.focal": FocalConfig(latent_dim=LATENT, hidden=HIDDEN, metric_weight=3.0),
     "encoders.csro": CsroConfig(
         latent_dim=LATENT, hidden=HIDDEN, club_hidden=HIDDEN, metric_weight=3.0, club_weight=7.0, club_fit_weight=2.0

@@ -58,7 +58,9 @@ def test_a_collection_is_tried_on_the_policy_that_the_method_trains(name: str, m
 
 @pytest.mark.parametrize(("name", "method"), [(n, m) for n, m in CASES if not n.startswith("collect_")])
 def test_every_other_one_changes_what_is_trained_in_one_place(name: str, method: str) -> None:
-    slot = {"weight": "actor", "value": "critic", "aggregate": "encoder"}.get(name.partition("_")[0], "actor")
+    slot = {"weight": "actor", "value": "critic", "aggregate": "encoder", "no": "encoder"}.get(
+        name.partition("_")[0], "actor"
+    )
     experiment = over(method, name)
     if experiment.actor != BASE[method].actor or name not in CONSTRAINTS:  # a method may have this constraint already
         assert differs(experiment, BASE[method]) == {"name", slot}

@@ -52,6 +52,15 @@ class Noisy(FocalEncoder):
         return latent._replace(z=latent.z + torch.randn(()))
 
 
+class Undeclared(FocalEncoder):
+    def encode(self, batch):
+        z = self.net.weights[0].new_zeros(len(batch.tasks), 1, self.latent_dim)
+        return Latent(z, z, {})
+
+    def phases(self, rl):
+        return (rl,)
+
+
 class Ordered(FocalEncoder):
     def encode(self, batch):
         z = super().encode(batch).features["rows"][:, :1]
@@ -185,6 +194,7 @@ def encoder(cls: type) -> None:
 
 
 ENCODERS = {
+    Undeclared: r"rows change the belief, but training reads none",
     Flat: r"encode in phase 'rl': z is \(4, 3\).*expected float32 of shape \(4, 1, 3\)",
     Noisy: r"encode in phase 'rl' drew from torch's global generator.*declare a Noise",
     Ordered: r"z depends on the order of the rows of 'context'",
