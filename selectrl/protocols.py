@@ -273,8 +273,11 @@ class TaskFamily(Protocol):
         """The reward as a function of parameters and transition; None where they do not tell it, or dynamics vary."""
         ...
 
-    def worlds(self, tasks: Sequence[int]) -> Any:
-        """Return a ``gymnasium.vector.VectorEnv`` with one world per entry of tasks."""
+    def worlds(self, tasks: Sequence[int], *, threads: int = 1) -> Any:
+        """Return a ``gymnasium.vector.VectorEnv`` with one world per entry of tasks.
+
+        So many threads simulate them, where the family's simulator has threads; what they do depends on none.
+        """
         ...
 
 

@@ -62,7 +62,7 @@ class FallingFamily:
         self.lives, self.reward = lives or {}, reward
         self.log: list[tuple[Any, ...]] = []
 
-    def worlds(self, tasks: Sequence[int]) -> Falling:
+    def worlds(self, tasks: Sequence[int], *, threads: int = 1) -> Falling:
         return Falling(self, tasks)
 
 

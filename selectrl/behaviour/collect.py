@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from selectrl.behaviour.collection import Collection
 from selectrl.behaviour.config import SacBehaviourConfig
@@ -31,13 +34,13 @@ class CollectProgress(NamedTuple):
         step: environment steps that every task has taken.
         steps: how many it will take.
         label: the latest checkpoint kept since the command started; 0 before the first.
-        mean_return: of that checkpoint's episodes, over tasks; nan before the first.
+        returns: mean return of each task's latest checkpoint, (task,); nan before its first.
     """
 
     step: int
     steps: int
     label: int
-    mean_return: float
+    returns: NDArray[np.float64]
 
 
 def collect(
@@ -59,7 +62,7 @@ def collect(
         family_config: a registered family.
         behaviour: learners and checkpoints.
         folder: the dataset's folder, made if missing.
-        threads: CPU threads of torch; None leaves them as they are.
+        threads: CPU threads of torch and of the simulator; None leaves torch's as they are and simulates on one.
         device: where networks and replay live.
         save_every: steps between two saved states; None takes the checkpoint period.
         progress: called after every step.
@@ -68,13 +71,15 @@ def collect(
         The folder.
 
     Raises:
-        InputError: the folder holds data of another configuration or damaged data, the family is not registered, or the
-            configuration does not fit the family's horizon.
+        InputError: the folder holds data of another configuration or damaged data, the family is not registered, the
+            configuration does not fit the family's horizon, or there is no such device.
         RunError: a policy diverged, or what an interrupted collection left is damaged or incomplete.
     """
     entry = FAMILIES.find(type(family_config))
     if entry is None:
         raise InputError(f"{type(family_config).__name__} is not registered: add it to the registry of envs")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda was asked for, but torch finds no CUDA device; leave --device out to use the CPU")
     family, folder = family_config.build(), Path(folder)
     behaviour.check_horizon(family.spec.horizon)
     record = json.loads(
@@ -90,14 +95,16 @@ def collect(
     if not _complete(folder, record):
         _claim(work, record)
         with torch_threads(threads):
-            collection = Collection(family, behaviour, range(len(family.parameters)), work, device)
+            collection = Collection(family, behaviour, range(len(family.parameters)), work, device, threads or 1)
             collection.resume()
             while collection.step < behaviour.steps:
                 collection.advance()
                 if collection.step % (save_every or behaviour.period) == 0 or collection.step == behaviour.steps:
                     collection.save()
                 if progress:
-                    progress(CollectProgress(collection.step, behaviour.steps, *collection.latest))
+                    progress(
+                        CollectProgress(collection.step, behaviour.steps, collection.label, collection.returns.copy())
+                    )
         _write(collection, folder, record)
     shutil.rmtree(work, ignore_errors=True)
     return folder

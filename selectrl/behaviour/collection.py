@@ -45,20 +45,29 @@ class Collection:
         tasks: ids of the tasks that take part.
         work: folder of the parts and of the saved state.
         device: where networks and replay live.
+        threads: that simulate the worlds.
 
     Attributes:
         step: environment steps that every task has taken.
-        latest: label and mean return of the latest kept checkpoint; (0, nan) before the first.
+        label: the latest kept checkpoint; 0 before the first.
+        returns: mean return of each task's latest kept checkpoint, (task,); nan before its first.
     """
 
     def __init__(
-        self, family: TaskFamily, config: SacBehaviourConfig, tasks: Sequence[int], work: Path, device: str = "cpu"
+        self,
+        family: TaskFamily,
+        config: SacBehaviourConfig,
+        tasks: Sequence[int],
+        work: Path,
+        device: str = "cpu",
+        threads: int = 1,
     ) -> None:
-        self.family, self.config, self.tasks, self.work, self.device = family, config, list(tasks), work, device
-        self.step, self.latest = 0, (0, float("nan"))
+        self.family, self.config, self.tasks, self.work = family, config, list(tasks), work
+        self.device, self.threads = device, threads
+        self.step, self.label, self.returns = 0, 0, np.full(len(tasks), np.nan)
         self.sac = BatchedSac(config, family.spec, tasks, device)
         self.replay = Replay(len(tasks), config.steps, family.spec, device)
-        self.worlds = family.worlds(tasks)
+        self.worlds = family.worlds(tasks, threads=threads)
         self.obs: Array = np.zeros((len(tasks), family.spec.obs), np.float32)
         self.start = np.zeros(len(tasks), np.int64)  # (task,) step at which the present episode began
         self.periods = np.zeros(len(tasks), np.int64)  # (task,) ⌊step / period⌋ at the latest checkpoint, kept or not
@@ -142,9 +151,10 @@ class Collection:
             return self._act(obs, normal, policy)
 
         seeds = [[self._seed(f"keep {label} {episode}", task) for episode in range(config.episodes)] for task in tasks]
-        episodes = play(self.family, tasks, seeds, act, label)
+        episodes = play(self.family, tasks, seeds, act, label, self.threads)
         write_part(self.work, self.step, tasks, episodes)
-        self.latest = label, float(episodes.reward.sum(-1).mean())
+        self.label = max(self.label, label)
+        self.returns[places] = episodes.reward.sum(-1).mean(-1)
 
     def _act(self, obs: Array, normal: Tensor, policy: Any = None) -> Array:
         with torch.no_grad():

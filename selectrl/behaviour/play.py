@@ -17,7 +17,7 @@ Act: TypeAlias = Callable[[Array, int], Array]  # (task, episode, obs) and the t
 
 
 def play(
-    family: TaskFamily, tasks: Sequence[int], seeds: Sequence[Sequence[int]], act: Act, label: int
+    family: TaskFamily, tasks: Sequence[int], seeds: Sequence[Sequence[int]], act: Act, label: int, threads: int = 1
 ) -> Episodes[Array]:
     """Play whole episodes in several tasks, all at once.
 
@@ -27,6 +27,7 @@ def play(
         seeds: of each episode's start, (task, episode).
         act: the policies.
         label: what the episodes are labelled with.
+        threads: that simulate them.
 
     Returns:
         Episodes with a leading task axis, (task, episode, …), zero after each episode's end.
@@ -34,7 +35,7 @@ def play(
     spec, lead = family.spec, (len(tasks), len(seeds[0]))
     found = blank(lead, spec.horizon, spec.obs, spec.action)
     found.label[:] = label
-    worlds = family.worlds([task for task in tasks for _ in seeds[0]])
+    worlds = family.worlds([task for task in tasks for _ in seeds[0]], threads=threads)
     obs = worlds.reset(seed=[seed for row in seeds for seed in row])[0].reshape(*lead, spec.obs)
     found.obs[:, :, 0] = obs
     live = np.ones(lead, np.bool_)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
-from typing import Annotated, Any
+from statistics import fmean
+from typing import Annotated, Any, Literal
 
 import attrs
 from cyclopts import Parameter
 
+from selectrl.cli.data import returns_table
 from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.gin_edge import build_collection, shipped_layer, user_layers
@@ -19,12 +22,13 @@ def collect(
     /,
     *,
     env: Annotated[str, Parameter(help="A shipped environment, see `selectrl list`.")],
-    preset: Annotated[str, Parameter(help="A shipped behaviour preset: laptop or paper.")] = "laptop",
+    preset: Annotated[str, Parameter(help="A shipped behaviour preset: laptop, small, gpu or paper.")] = "laptop",
     set_: Sets = (),
     name: Annotated[
         str | None, Parameter(validator=plain_name, help="Name of the dataset; default: the preset's.")
     ] = None,
     threads: Threads = None,
+    device: Annotated[Literal["cpu", "cuda"], Parameter(help="Where the learners live.")] = "cpu",
     data: Data = Path("data"),
     dry_run: DryRun = False,
     json: Json = False,
@@ -52,15 +56,22 @@ def collect(
     with bars() as shown:
 
         def show(at: Any) -> None:
-            note = f"checkpoint {at.label}: mean return {at.mean_return:.2f}" if at.label else ""
+            note = f"checkpoint {at.label}: {spread(at.returns)}" if at.label else ""
             shown.update(str(folder), at.step, at.steps, note, tell=at.label not in told)
             told.add(at.label)
 
-        fill(collection.env, collection.behaviour, folder, threads=threads, progress=show)
+        fill(collection.env, collection.behaviour, folder, threads=threads, device=device, progress=show)
     summary = OfflineDataset.open(folder).summary()
     if json:
         emit(summary)
         return
-    returns: Any = summary["mean_return_by_label"]
-    table(f"Dataset {folder}", ["checkpoint", "mean return"], [[k, f"{v:.2f}"] for k, v in returns.items()])
+    returns_table(f"Dataset {folder}", summary)
     line(f"{summary['tasks']} tasks, {summary['episodes']} episodes, {summary['rows']} transitions in {folder}")
+
+
+def spread(returns: Any) -> str:
+    """Say how the tasks' returns lie, those without one left out; returns (task,)."""
+    known = {task: value for task, value in enumerate(returns.tolist()) if not isnan(value)}
+    worst, best = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
+    mean = fmean(known.values())
+    return f"mean return {mean:.2f}, from {known[worst]:.2f} (task {worst}) to {known[best]:.2f} (task {best})"

@@ -53,10 +53,18 @@ def info(
         ["versions", ", ".join(f"{k} {v}" for k, v in summary["versions"].items())],
     ]
     table(str(folder), ["", ""], rows)
-    returns = summary["mean_return_by_label"]
-    table("Behaviour", ["checkpoint", "mean return"], [[k, f"{v:.2f}"] for k, v in returns.items()])
+    returns_table("Behaviour", summary)
     if plot is not None:
         line(f"Open {plot}")
+
+
+def returns_table(title: str, summary: dict[str, Any]) -> None:
+    """Print what the behaviour policies of a dataset reached at each checkpoint, over tasks."""
+    rows = []
+    for label, mean in summary["mean_return_by_label"].items():
+        found = [by_label[label] for by_label in summary["return_by_task"].values() if label in by_label]
+        rows.append([label, f"{mean:.2f}", f"{min(found):.2f}", f"{max(found):.2f}"])
+    table(title, ["checkpoint", "mean return", "worst task", "best task"], rows)
 
 
 @app.command

@@ -52,4 +52,6 @@ Ablation: TypeAlias = Annotated[
     str | None,
     Parameter(name="--ablation", help="A shipped ablation laid over the method, see `selectrl list`."),
 ]
-Threads: TypeAlias = Annotated[int | None, AT_LEAST_1, Parameter(name="--threads", help="Threads that torch may use.")]
+Threads: TypeAlias = Annotated[
+    int | None, AT_LEAST_1, Parameter(name="--threads", help="Threads of torch and simulator.")
+]

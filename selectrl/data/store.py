@@ -175,6 +175,9 @@ class OfflineDataset:
             "bytes": sum(entry.bytes for entry in manifest.tasks),
             "keep_warmup": manifest.keep_warmup,
             "mean_return_by_label": {str(k): float(np.mean(v)) for k, v in sorted(label_returns.items())},
+            "return_by_task": {
+                str(entry.task): {str(one.label): one.mean_return for one in entry.returns} for entry in manifest.tasks
+            },
             "fingerprint": self.fingerprint,
             "versions": dict(manifest.versions),
             "behaviour": dict(manifest.behaviour),

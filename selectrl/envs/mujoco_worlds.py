@@ -88,22 +88,21 @@ class MujocoFamily(Generic[C]):
         """Return the robot's model, which all tasks share; do not write to it."""
         return compiled(self.kind.robot, self.config.capsules)
 
-    def worlds(self, tasks: Sequence[int], render_mode: str | None = None) -> MujocoWorlds:
-        """Return one world per entry of tasks.
+    def worlds(self, tasks: Sequence[int], render_mode: str | None = None, *, threads: int = 1) -> MujocoWorlds:
+        """Return one world per entry of tasks, simulated by so many threads.
 
         Raises:
             InputError: a task id is out of range, or there is none.
             RunError: MuJoCo is missing or too old.
         """
-        return self.kind(self, tasks, render_mode)
+        return self.kind(self, tasks, render_mode, threads)
 
 
 class MujocoWorlds(Worlds):
     """Worlds of one robot in lockstep on a ``mujoco.batch.Batch``.
 
     Each world has the state, the model's fields and the random numbers of its own: what happens in one depends neither
-    on the others nor on how many there are, nor on the number of threads, to the last bit. Set
-    ``MujocoWorlds.threads`` before building worlds to use more than one.
+    on the others nor on how many there are, nor on the number of threads, to the last bit.
 
     Building worlds turns MuJoCo's own warnings into debug messages of this module's logger, for the whole process. A
     world whose simulation diverges, so that MuJoCo gives up on its state and puts the robot back at its start, ends
@@ -113,13 +112,15 @@ class MujocoWorlds(Worlds):
         family: the family.
         tasks: the task of each world.
         render_mode: ``"rgb_array"`` or None.
+        threads: how many simulate.
     """
 
-    threads: ClassVar[int] = 1
     robot: ClassVar[str]  #: name of its file
     frame_skip: ClassVar[int]  #: simulation steps under one action
 
-    def __init__(self, family: MujocoFamily[Any], tasks: Sequence[int], render_mode: str | None = None) -> None:
+    def __init__(
+        self, family: MujocoFamily[Any], tasks: Sequence[int], render_mode: str | None = None, threads: int = 1
+    ) -> None:
         self.tasks = checked(tasks, len(family.parameters))
         self.model = family.model()
         import mujoco
@@ -132,7 +133,7 @@ class MujocoWorlds(Worlds):
         self.parameters = family.parameters[self.tasks]  # (world, parameter)
         self.dt = self.frame_skip * self.model.opt.timestep  # seconds between actions
         self.metadata = {**self.metadata, "render_fps": round(1 / self.dt)}
-        self.batch = Batch(self.model, self.num_envs, nthread=self.threads)
+        self.batch = Batch(self.model, self.num_envs, nthread=threads)
         self.qpos, self.qvel, self.ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.low, self.high = self.model.actuator_ctrlrange.T
         self.generators: list[np.random.Generator | None] = [None] * self.num_envs

@@ -72,8 +72,8 @@ class PointRobot:
         """Return the reward of transitions under goals (…, 2), NumPy or torch, (…)."""
         return reward(parameters, next_obs)
 
-    def worlds(self, tasks: Sequence[int], render_mode: str | None = None) -> PointRobotWorlds:
-        """Return one world per entry of tasks.
+    def worlds(self, tasks: Sequence[int], render_mode: str | None = None, *, threads: int = 1) -> PointRobotWorlds:
+        """Return one world per entry of tasks; NumPy steps them on one thread, whatever is asked for.
 
         Raises:
             InputError: a task id is out of range, or there is none.

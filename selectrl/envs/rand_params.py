@@ -81,8 +81,10 @@ class RandParamsWorlds(MujocoWorlds):
     frame_skip = 4
     sizes: ClassVar[Sizes]
 
-    def __init__(self, family: RandParams, tasks: Sequence[int], render_mode: str | None = None) -> None:
-        super().__init__(family, tasks, render_mode)
+    def __init__(
+        self, family: RandParams, tasks: Sequence[int], render_mode: str | None = None, threads: int = 1
+    ) -> None:
+        super().__init__(family, tasks, render_mode, threads)
         fields = self.sizes.fields
         ends = np.cumsum([np.prod(shape) for shape, _ in fields.values()])[:-1]
         for name, factors in zip(fields, np.split(self.parameters, ends, axis=1), strict=True):

@@ -61,6 +61,7 @@ class MetaTest:
         config: budget, repeats, prior and seed.
         tasks: ids of the tasks.
         stored: the tasks' stored data, which only an offline collector needs.
+        threads: that simulate the worlds.
 
     Raises:
         InputError: the budget is no multiple of the horizon.
@@ -75,6 +76,7 @@ class MetaTest:
         *,
         tasks: Sequence[int],
         stored: RowStore | None = None,
+        threads: int = 1,
     ) -> None:
         self.agent, self.family, self.collector, self.config = agent, family, collector, config
         self.tasks, self.stored = tuple(tasks), stored
@@ -87,7 +89,7 @@ class MetaTest:
         self.blocks = config.budget // self.horizon
         self.worlds = [(task, repeat) for task in self.tasks for repeat in range(config.repeats)]
         self.noise = CommonNoise(config.seed, self.worlds)
-        self.env = family.worlds([task for task, _ in self.worlds])
+        self.env = family.worlds([task for task, _ in self.worlds], threads=threads)
 
     @torch.no_grad()
     def run(self, prior: Tensor | None = None) -> TestResult:

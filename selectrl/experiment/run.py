@@ -219,7 +219,8 @@ class Run:
     def _meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest:
         built, tasks = collector.build(), self.family.test_tasks
         stored = self.store(tasks) if built.offline else None
-        return MetaTest(cast(Any, agent), self.family, built, test, tasks=tasks, stored=stored)
+        threads = self.execution.threads
+        return MetaTest(cast(Any, agent), self.family, built, test, tasks=tasks, stored=stored, threads=threads)
 
     def _sampler(self, store: RowStore) -> Sampler:
         train = self.experiment.train

@@ -45,7 +45,7 @@ class Ledge:
     parameters = np.array([[0.0], [0.1], [-0.1], [0.2]])
     train_tasks, test_tasks, env_id = (0, 1, 3), (2,), "tests/Ledge-v0"
 
-    def worlds(self, tasks):
+    def worlds(self, tasks, *, threads=1):
         return LedgeWorlds(self.parameters[list(tasks), 0])
 
 

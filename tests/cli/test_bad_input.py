@@ -83,6 +83,7 @@ class TestWords:
             (["collect", "--env", "point_robot", "--preset", "labtop"], "did you mean 'laptop'?"),
             (["collect", "--env", "point_robot", "--name", "../up"], "Expected up to 100 letters"),
             (["collect", "--env", "point_robot", "--threads", "-1"], "--threads"),
+            (["collect", "--env", "point_robot", "--device", "tpu"], "--device"),
             (
                 ["collect", "--env", "point_robot", "--set", "behaviour.sac.lr=-1"],
                 "behaviour.sac.lr: expected a number",

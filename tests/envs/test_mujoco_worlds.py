@@ -13,7 +13,6 @@ from plain_mujoco import NAMES
 from selectrl.envs import FAMILIES
 from selectrl.envs.camera import Camera
 from selectrl.envs.ids import IDS
-from selectrl.envs.mujoco_worlds import MujocoWorlds
 from selectrl.envs.robots import compiled
 from selectrl.errors import InputError, RunError
 
@@ -21,9 +20,9 @@ BUILT = {name: FAMILIES[name].config().build() for name in NAMES}
 ID = {name: BUILT[name].env_id for name in NAMES}
 
 
-def trace(name, tasks, seeds, steps=60, watch=lambda worlds: None):
+def trace(name, tasks, seeds, steps=60, watch=lambda worlds: None, threads=1):
     """All that worlds show, (time, world, …), with a reset wherever an episode ends; actions go by seed."""
-    worlds = BUILT[name].worlds(tasks)
+    worlds = BUILT[name].worlds(tasks, threads=threads)
     rng = [np.random.default_rng(seed) for seed in seeds]
     found = [(worlds.reset(seed=seeds)[0], np.zeros(len(tasks)), np.zeros(len(tasks)))]
     for _ in range(steps):
@@ -43,12 +42,10 @@ def assert_equal(one, two):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_threads_change_nothing(name, monkeypatch):
+def test_threads_change_nothing(name):
     seeds, tasks = [3, 4, 5, 6, 7, 8], [0, 11, 22, 33, 38, 39]
-    one = trace(name, tasks, seeds)
-    monkeypatch.setattr(MujocoWorlds, "threads", 2)
-    assert BUILT[name].worlds([0, 1]).batch.nthread == 2
-    assert_equal(one, trace(name, tasks, seeds))
+    assert [BUILT[name].worlds([0, 1], threads=threads).batch.nthread for threads in (1, 2)] == [1, 2]
+    assert_equal(trace(name, tasks, seeds), trace(name, tasks, seeds, threads=2))
 
 
 @pytest.mark.parametrize("name", NAMES)

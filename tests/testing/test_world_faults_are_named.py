@@ -105,7 +105,7 @@ class Late(PointRobot):
 class Own(PointRobot):
     worlds_class: type = PointRobotWorlds
 
-    def worlds(self, tasks, render_mode=None):
+    def worlds(self, tasks, render_mode=None, *, threads=1):
         return self.worlds_class(self, tasks, render_mode)
 
 
