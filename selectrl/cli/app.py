@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
-from selectrl.cli import cite, collect, data, evaluate, overview, report, train
+from selectrl.cli import cite, collect, data, evaluate, overview, render, report, train
 from selectrl.cli.screen import say, verdict
 from selectrl.version import __version__
 
@@ -27,6 +27,7 @@ app.command(collect.collect, name="collect")
 app.command(train.train, name="train")
 app.command(evaluate.evaluate, name="evaluate")
 app.command(report.report, name="report")
+app.command(render.render, name="render")
 app.command(data.app, name="data")
 app.command(cite.cite, name="cite")
 app.command(overview.doctor, name="doctor")

@@ -185,16 +185,15 @@ class MujocoWorlds(Worlds):
     def _outcome(self, moved: Array, actions: Array) -> tuple[Array, Array]:
         """Return rewards and terminations, (world,), of a step under actions in [-1, 1] that moved the place so far."""
 
-    def render(self) -> tuple[Array, ...]:
-        """Return one picture per world, (256, 256, 3) uint8.
+    def picture(self, world: int) -> Array:
+        """Return a picture of one world, (256, 256, 3) uint8.
 
         Raises:
             RunError: no OpenGL is at hand.
         """
         if self._camera is None:
             self._camera = Camera(self.model)
-        views = ((self.batch.get_model(world), self.batch.get_data(world)) for world in range(self.num_envs))
-        return tuple(self._camera.shoot(*view, self._goal(world)) for world, view in enumerate(views))
+        return self._camera.shoot(self.batch.get_model(world), self.batch.get_data(world), self._goal(world))
 
     def _goal(self, world: int) -> Array | None:
         """Return where pictures show a goal, (3,)."""

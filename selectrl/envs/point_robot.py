@@ -111,12 +111,10 @@ class PointRobotWorlds(Worlds):
     def _observe(self) -> Array:
         return self.position.astype(np.float32)
 
-    def render(self) -> tuple[Array, ...]:
-        """Return one picture per world, (256, 256, 3) uint8: the goal green, the robot and its path blue."""
-        return tuple(
-            draw(self.family.parameters, goal, self.path[: steps + 1, world], max(self.reach, 1.1))
-            for world, (goal, steps) in enumerate(zip(self.goal, self.elapsed, strict=True))
-        )
+    def picture(self, world: int) -> Array:
+        """Return a picture of one world, (256, 256, 3) uint8: the goal green, the robot and its path blue."""
+        path = self.path[: self.elapsed[world] + 1, world]
+        return draw(self.family.parameters, self.goal[world], path, max(self.reach, 1.1))
 
 
 class PointRobotEnv(SingleWorld):

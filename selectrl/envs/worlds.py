@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from selectrl.errors import InputError
+from selectrl.errors import InputError, RunError
 
 Array: TypeAlias = NDArray[Any]
 Seeds: TypeAlias = "int | Sequence[int | None] | None"
@@ -105,6 +105,18 @@ class Worlds(VectorEnv[Array, Array, Array], ABC):
         truncated = self.elapsed >= self.horizon
         self.ended = terminated | truncated
         return self._observe(), reward, terminated, truncated, {}
+
+    def picture(self, world: int) -> Array:
+        """Return a picture of one world as it stands, (256, 256, 3) uint8.
+
+        Raises:
+            RunError: these worlds draw none, or no OpenGL is at hand.
+        """
+        raise RunError(f"{type(self).__name__} draws no pictures of world {world}; override picture")
+
+    def render(self) -> tuple[Array, ...]:
+        """Return one picture per world."""
+        return tuple(self.picture(world) for world in range(self.num_envs))
 
     @abstractmethod
     def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:

@@ -8,7 +8,7 @@ the context. Starts and noise are keyed by (task, repeat, purpose), the same for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -92,11 +92,12 @@ class MetaTest:
         self.env = family.worlds([task for task, _ in self.worlds], threads=threads)
 
     @torch.no_grad()
-    def run(self, prior: Tensor | None = None) -> TestResult:
+    def run(self, prior: Tensor | None = None, watch: Watch | None = None) -> TestResult:
         """Collect and score.
 
         Args:
             prior: z before any context, (latent,); ``None`` is the encoder's own.
+            watch: called with every step that is taken, while the worlds stand as it left them.
 
         Raises:
             RunError: a return is not finite.
@@ -113,7 +114,7 @@ class MetaTest:
         returns, scored, explored = [], [], []
         gained = torch.zeros(count, 0)  # returns of the blocks collected, (world, block)
         for block in range(self.blocks + 1):
-            total, path = self._score(block, state, belief)
+            total, path = self._score(block, state, belief, watch)
             returns.append(total)
             scored.append(path)
             if block == self.blocks:
@@ -124,7 +125,7 @@ class MetaTest:
                 continue
             part = slice(block * self.horizon, (block + 1) * self.horizon)
             noise = Explore(normal[:, part], uniform[:, part], held[:, block], latent_normal[:, block])
-            after, belief, path, gain = self._collect(block, state, belief, noise)
+            after, belief, path, gain = self._collect(block, state, belief, noise, watch)
             explored.append(path)
             gained = torch.cat((gained, gain[:, None]), 1)
             keep = self.collector.keeps(gained)
@@ -144,7 +145,9 @@ class MetaTest:
             scored=np.stack(scored, 1),
         )
 
-    def _collect(self, block: int, state: Any, belief: Belief, noise: Explore) -> tuple[Any, Belief, Floats, Tensor]:
+    def _collect(
+        self, block: int, state: Any, belief: Belief, noise: Explore, watch: Watch | None
+    ) -> tuple[Any, Belief, Floats, Tensor]:
         """Collect one block; return encoder state, belief, the first repeat's observations, and returns (world,)."""
         live = torch.ones(len(self.worlds), dtype=torch.bool)
         obs, _ = self.env.reset(seed=self.noise.seeds("explore", block * self.horizon))
@@ -157,6 +160,8 @@ class MetaTest:
             action = self.collector.act(self.agent.policy, torch.from_numpy(obs), z, moment)
             rows, obs, done = self._step(obs, action)
             gain = gain + rows.reward
+            if watch:
+                watch(Moved(self.env, "explore", block * self.horizon + t + 1, gain.double().numpy(), live.numpy()))
             path.append(obs[:: self.config.repeats].copy())
             state = self.agent.encoder.step(state, rows, live)
             if self.collector.updates(progress, t + 1 == self.horizon):
@@ -165,7 +170,7 @@ class MetaTest:
             obs = self._restart(obs, done, "explore", block * self.horizon + t + 1)
         return state, belief, np.stack(path, 1), gain
 
-    def _score(self, block: int, state: Any, belief: Belief) -> tuple[NDArray[np.float64], Floats]:
+    def _score(self, block: int, state: Any, belief: Belief, watch: Watch | None) -> tuple[NDArray[np.float64], Floats]:
         """Score one episode; return each world's return, and the first repeat's observations."""
         total = np.zeros(len(self.worlds))
         live = np.ones(len(self.worlds), dtype=bool)
@@ -175,6 +180,8 @@ class MetaTest:
             action = self.agent.policy.mode(torch.from_numpy(obs), belief.z)
             rows, obs, done = self._step(obs, action)
             total += np.where(live, rows.reward.double().numpy(), 0.0)
+            if watch:
+                watch(Moved(self.env, "score", block * self.horizon, total.copy(), live))
             path.append(np.where(live[:, None], obs, np.nan).astype(np.float32)[:: self.config.repeats])
             state = self.agent.encoder.step(state, rows, torch.from_numpy(live))  # a filter goes on, on its own copy
             if self.collector.updates(block / max(self.blocks, 1), block_end=False):
@@ -211,6 +218,27 @@ class MetaTest:
         return read_stored(
             self.agent, state, self.stored, self.worlds, block, kind=self.collector.offline, seed=self.config.seed
         )
+
+
+class Moved(NamedTuple):
+    """One step of all worlds, for those who watch a meta-test.
+
+    Attributes:
+        worlds: the vector environment, as the step left it.
+        phase: ``explore`` or ``score``.
+        context: environment steps of context so far.
+        gained: return so far, of the block or of the scored episode, (world,).
+        live: whose step it was; an episode that ended is over, though its world moves on, (world,).
+    """
+
+    worlds: Any
+    phase: str
+    context: int
+    gained: NDArray[np.float64]
+    live: NDArray[np.bool_]
+
+
+Watch = Callable[[Moved], None]
 
 
 class Explore(NamedTuple):

@@ -22,7 +22,7 @@ from selectrl.data.sampler import Sampler
 from selectrl.data.store import OfflineDataset
 from selectrl.errors import DataError, InputError
 from selectrl.evaluate.config import TestConfig
-from selectrl.evaluate.harness import MetaTest, TestResult, centroid
+from selectrl.evaluate.harness import MetaTest, TestResult, Watch, centroid
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.records import SCHEMA, curve_point, read_record, summary
@@ -212,9 +212,11 @@ class Run:
         write_json(folder / f"{label}.json", record)
         return record
 
-    def meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> TestResult:
-        """Meta-test an agent on the unseen tasks."""
-        return self._meta_test(agent, collector, test).run(self._prior(agent, test))
+    def meta_test(
+        self, agent: Agent, collector: CollectorConfig, test: TestConfig, watch: Watch | None = None
+    ) -> TestResult:
+        """Meta-test an agent on the unseen tasks; ``watch`` sees every step."""
+        return self._meta_test(agent, collector, test).run(self._prior(agent, test), watch)
 
     def _meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest:
         built, tasks = collector.build(), self.family.test_tasks

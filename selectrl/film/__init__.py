@@ -1,0 +1,1 @@
+"""Films of meta-tests: exploration in unseen tasks, and what the policy then does."""
