@@ -15,18 +15,23 @@ from selectrl.errors import InputError
 def report(
     *runs: Annotated[Path, Parameter(help="Run directories, or folders above them.")],
     out: Annotated[Path, Parameter(help="Folder of the report.")] = Path("report"),
+    export: Annotated[
+        Path | None, Parameter(help="Also copy what a report reads, without weights and data, to this new folder.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write one HTML page, and every figure as PNG, PDF, SVG and CSV, from the runs on disk.
 
-    Half-finished and damaged runs are left out and named.
+    Tables are written as LaTeX and Markdown too. Half-finished and damaged runs are left out and named. A report on
+    an exported folder is the same report.
     """
     if not runs:
         raise InputError("no run given; for example `selectrl report runs/point_robot`")
-    from selectrl.report import build_report
+    from selectrl.report import build_report, export_runs
 
+    copied = None if export is None else export_runs(runs, export)
     page = build_report(runs, out)
     if json:
-        emit({"page": str(page)})
+        emit({"page": str(page), "export": None if copied is None else str(copied)})
         return
     line(f"Open {page}")

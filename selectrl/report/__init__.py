@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["build_report"]
+from selectrl.report.archive import export_runs
+
+__all__ = ["build_report", "export_runs"]
 
 
 def build_report(runs: Sequence[Path], out: Path) -> Path:
     """Read finished runs and write a report on them.
 
     Written are ``out/index.html`` (self-contained: no network, no script), ``out/figures/`` (every figure as PNG, PDF
-    and SVG, its numbers as CSV), ``out/report.json`` and ``out/results.csv``. The same runs give the same files.
+    and SVG, its numbers as CSV), ``out/tables/`` (every table as LaTeX and Markdown), ``out/report.json``,
+    ``out/results.csv`` and ``out/differences.csv``. The same runs give the same files.
 
     Args:
         runs: run directories, or folders above them. Half-finished and corrupt runs are left out and listed.

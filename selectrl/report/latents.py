@@ -1,0 +1,130 @@
+"""The map of task variables: does exploration in an unseen task land where its data do?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+from matplotlib.axes import Axes
+
+from selectrl.functional.estimates import Floats
+from selectrl.report.analyse import Analysis
+from selectrl.report.drawing import SEVERAL, Drawing, Panel
+from selectrl.report.projection import TaskAxis, principal, task_axis
+from selectrl.report.records import Row
+from selectrl.report.style import hue
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Map:
+    """Latents of one row, of its first seed.
+
+    Attributes:
+        row: the row.
+        train: those of training tasks by stored data, (task, draw, latent).
+        given: those of test tasks by stored data, (task, draw, latent).
+        explored: those of test tasks after collection, (task, repeat, latent).
+        axis: training and then test tasks, by what tells them apart.
+    """
+
+    row: Row
+    train: Floats
+    given: Floats
+    explored: Floats
+    axis: TaskAxis
+
+    @property
+    def own(self) -> float:
+        """How often the task whose data lie nearest to what exploration inferred is the true one, in [0, 1]."""
+        centres = self.given.mean(axis=1)
+        distance = np.linalg.norm(self.explored[:, :, None] - centres, axis=-1)  # (task, repeat, centre)
+        return float((distance.argmin(axis=-1) == np.arange(len(centres))[:, None]).mean())
+
+
+def maps(analysis: Analysis) -> list[Map]:
+    """Return a map of each row that collects its own context and of which both kinds of latents were kept."""
+    place = {one.row.method: i for i, one in enumerate(analysis.methods)}
+    ordered = sorted(analysis.family.rows, key=lambda row: (place[row.method], not row.own, row.label))
+    return [found for row in ordered if not row.evaluation.offline for found in [_map(row)] if found]
+
+
+def _map(row: Row) -> Map | None:
+    traces, kept = row.evaluation.traces, row.runs[0].diagnostics
+    if traces is None or traces.latents is None or kept is None or not kept.arrays:
+        return None
+    train, given = kept.arrays["train_latents"], kept.arrays["test_latents"]
+    explored = traces.latents[:, :, -1]
+    parameters = [kept.arrays[f"{part}_parameters"] for part in ("train", "test")]
+    widths = {a.shape[-1] for a in (train, given, explored)}
+    if len(widths) > 1 or len(given) != len(explored) or parameters[0].shape[1:] != parameters[1].shape[1:]:
+        return None
+    axis = task_axis(np.concatenate(parameters).astype(np.float64))
+    sets = [a.astype(np.float64) for a in (train, given, explored)]
+    return Map(row=row, train=sets[0], given=sets[1], explored=sets[2], axis=axis)
+
+
+def latent_map(analysis: Analysis) -> Drawing | None:
+    """Draw every map, one panel a method and collector; nothing where no latents were kept."""
+    found = maps(analysis)
+    if not found:
+        return None
+    panels, data = [], []
+    for one in found:
+        panel, rows = _panel(one)
+        panels.append(panel)
+        data += rows
+    tasks = len(found[0].given)
+    return Drawing(
+        name=f"{analysis.family.name}_latents",
+        title="Where exploration lands",
+        caption="Task variables on their two leading principal components, coloured by "
+        f"{found[0].axis.name}. Small dots: training tasks, by their data. Rings: test tasks, by their data. Discs: "
+        "test tasks, by the context that was collected; a line leads to the ring of the same task. Discs that lie "
+        "off the dots were inferred from context unlike any in training. The percentage says how often the nearest "
+        f"of the rings is the true task’s, in the whole latent space; chance is {100 / tasks:.0f}%. First seed.",
+        panels=panels,
+        columns=("method", "collector", "seed", "what", "task", "draw", "axis_1", "axis_2"),
+        data=data,
+        size=(SEVERAL[0], SEVERAL[0] * 0.86),
+    )
+
+
+def _panel(one: Map) -> tuple[Panel, list[tuple[Any, ...]]]:
+    """Return one map and its numbers."""
+    cloud = np.concatenate([a.reshape(-1, a.shape[-1]) for a in (one.train, one.given)])
+    centre, axes, variance = principal(cloud, 2)
+    train, given, explored = ((a - centre) @ axes.T for a in (one.train, one.given, one.explored))
+    hues = [hue(position, cyclic=one.axis.cyclic) for position in one.axis.positions]
+    of_train, of_test = hues[: len(train)], hues[len(train) :]
+
+    def draw(ax: Axes) -> None:
+        for points, colour in zip(train, of_train, strict=True):
+            ax.plot(*points.T, "o", color=colour, markersize=2.6, markeredgewidth=0, alpha=0.75)
+        for rings, discs, colour in zip(given, explored, of_test, strict=True):
+            middle = rings.mean(axis=0)
+            for disc in discs:
+                ax.plot(*np.stack([middle, disc]).T, color=colour, linewidth=0.6, alpha=0.35)
+            ax.plot(*discs.T, "o", color=colour, markersize=4, alpha=0.8, markeredgewidth=0)
+            ax.plot(*middle, "o", color="none", markeredgecolor=colour, markersize=9, markeredgewidth=1.5)
+        for spine in ax.spines.values():
+            spine.set_visible(False)
+        ax.set(xticks=[], yticks=[])
+        ax.margins(0.08)
+        ax.set_xlabel(f"components 1 and 2: {100 * variance.sum():.0f}% of the variance of stored contexts")
+
+    share = f"{100 * one.own:.0f}% nearest to their own task"
+    panel = Panel(
+        heading=f"{one.row.name}: {share}",
+        alt=f"Map of task variables of {one.row.name}. Collected contexts: {share}.",
+        draw=draw,
+    )
+    key = (one.row.method, one.row.label, one.row.seeds[0])
+    sets = (("train_data", train), ("test_data", given), ("test_collected", explored))
+    rows = [
+        (*key, what, task, draw_, *point)
+        for what, points in sets
+        for task, draws in enumerate(points.tolist())
+        for draw_, point in enumerate(draws)
+    ]
+    return panel, rows
