@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selectrl.errors import InputError
 from selectrl.files import write_atomically
-from selectrl.report.load import FAIRNESS_FILE, places
+from selectrl.report.load import places
 
 READ = (
     "experiment.json",
@@ -41,11 +41,8 @@ def export_runs(runs: Sequence[Path], out: Path) -> Path:
     copies: dict[Path, Path] = {}
     for place in places(runs):
         found = [file for pattern in READ for file in sorted(place.folder.glob(pattern))]
-        pairs = [(place.name / file.relative_to(place.folder), file) for file in found]
-        if place.fairness:
-            up = len(place.folder.relative_to(place.fairness.parent).parts)
-            pairs.append((Path(*place.name.parts[: len(place.name.parts) - up]) / FAIRNESS_FILE, place.fairness))
-        for name, file in pairs:
+        for file in [*found, *([place.fairness] if place.fairness else [])]:
+            name = place.named(file)
             if copies.setdefault(name, file) != file:
                 raise InputError(f"{copies[name]} and {file} would both be copied to {out / name}; export them apart")
     for name, file in copies.items():

@@ -16,7 +16,7 @@ from selectrl.functional.estimates import Floats
 from selectrl.report.ink import blank
 from selectrl.report.style import LIGHT, Mark
 
-ONE = (4.7, 3.1)
+ONE = (4.3, 2.95)
 """Inches of a panel that stands alone."""
 SEVERAL = (3.4, 2.5)
 """Inches of a panel among others."""

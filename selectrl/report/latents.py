@@ -111,7 +111,8 @@ def _panel(one: Map) -> tuple[Panel, list[tuple[Any, ...]]]:
             spine.set_visible(False)
         ax.set(xticks=[], yticks=[])
         ax.margins(0.08)
-        ax.set_xlabel(f"components 1 and 2: {100 * variance.sum():.0f}% of the variance of stored contexts")
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_xlabel(f"{100 * variance.sum():.0f}% of variance shown")
 
     share = f"{100 * one.own:.0f}% nearest to their own task"
     panel = Panel(

@@ -36,6 +36,13 @@ class Place:
         below = self.folder.relative_to(self.root)
         return below if len(below.parts) > 1 else Path(*self.folder.resolve().parts[-2:])
 
+    def named(self, file: Path) -> Path:
+        """Return a file of the run, or one in a folder above it, below what was given."""
+        if file.is_relative_to(self.folder):
+            return self.name / file.relative_to(self.folder)
+        up = len(self.folder.relative_to(file.parent).parts)
+        return Path(*self.name.parts[: len(self.name.parts) - up]) / file.name
+
     @property
     def fairness(self) -> Path | None:
         """The comparison's record of fairness, in the nearest folder that has one."""
@@ -68,7 +75,10 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
             if first is not run:
                 reason = f"seed {run.seed} of {run.folder} is already read from {first.path}; rename one of the folders"
                 partly.append(Omission(place.folder, reason))
-        omissions += [_named(one, place) for one in partly]
+        for one in partly:
+            reason = one.reason.replace(str(place.folder), str(place.name))  # so that a copy gives the same report
+            omissions.append(Omission(place.named(one.path), reason))
+    omissions = list(dict.fromkeys(omissions))
     return sorted(_called(runs.values()), key=lambda run: (run.env, run.method, run.seed)), omissions
 
 
@@ -88,12 +98,6 @@ def places(paths: Sequence[Path]) -> list[Place]:
         for folder in folders:
             found.setdefault(folder.resolve(), Place(folder, path))
     return list(found.values())
-
-
-def _named(omission: Omission, place: Place) -> Omission:
-    """Name what was left out as the run is named, so that a copy of the runs gives the same report."""
-    inside = omission.path.relative_to(place.folder)
-    return Omission(place.name / inside, omission.reason.replace(str(place.folder), str(place.name)))
 
 
 def _called(runs: Iterable[Run]) -> list[Run]:

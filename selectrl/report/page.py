@@ -63,7 +63,6 @@ def page(
     titles = titles or [family.title for family in families]
     methods = {row.method for family in families for row in family.rows}
     runs = {run.path for family in families for row in family.rows for run in row.runs}
-    links = "".join(f'<a href="#{escape(family.name)}">{escape(family.title)}</a>' for family in families)
     template = Template(files("selectrl.report").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(f"SELECT-RL: {join(titles)}"),
@@ -73,11 +72,21 @@ def page(
         ),
         light=variables(LIGHT),
         dark=variables(DARK),
-        nav=f'<nav aria-label="Environments">{links}</nav>' if len(families) > 1 else "",
+        answers=_answers(sections),
         sections="\n".join([*(_wide(one, marks) for one in overview), *(_section(one, marks) for one in sections)]),
         left_out=_left_out(omissions),
         version=escape(__version__),
     )
+
+
+def _answers(sections: Sequence[Section]) -> str:
+    """Return one sentence an environment, where there are several, as a way to its section."""
+    items = "".join(
+        f'<li><a href="#{escape(one.analysis.family.name)}">{escape(one.analysis.family.title)}</a>: '
+        f"{escape(order(one.analysis) or 'one method, nothing to compare.')}</li>"
+        for one in sections
+    )
+    return f'<nav aria-label="Environments"><ul class="answers">{items}</ul></nav>' if len(sections) > 1 else ""
 
 
 def _section(section: Section, marks: Mapping[str, Mark]) -> str:
@@ -140,6 +149,8 @@ def _facts(analysis: Analysis) -> str:
 def _verdicts(analysis: Analysis) -> str:
     """Return one sentence a pair; the first are shown, the others folded away."""
     digits = digits_for(one.mean for one in analysis.methods)
+    if len(analysis.verdicts) == 1:  # its verdict is the section's opening sentence
+        return f'<p class="note">{escape(beside(analysis.verdicts[0]))}</p>'
     items = [
         f"<li>{escape(verdict(one, digits))} <small>{escape(beside(one))}</small></li>" for one in analysis.verdicts
     ]

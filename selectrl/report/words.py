@@ -61,20 +61,20 @@ def clock(seconds: float | None) -> str:
 
 
 def order(analysis: Analysis) -> str:
-    """Return one sentence on the order of the methods, or nothing where there is nothing to order."""
+    """Return one sentence on the order of the methods, the verdict where there are two, nothing where there is one."""
     names = [one.row.method for one in analysis.methods]
+    if len(names) == 2:
+        return verdict(analysis.verdicts[0], digits_for(one.mean for one in analysis.methods))
     top = analysis.unbeaten
     effects = [comparison.effect for comparison in analysis.comparisons.values()]
     if not any(effects):
         return ""
     if len(top) == 1 and all(analysis.comparisons[top[0], other].sign > 0 for other in names if other != top[0]):
         few = any(effect.seeds < ENOUGH_SEEDS for effect in effects if effect)
-        others, which = (names[1], "the") if len(names) == 2 else ("every other method", "each")
         where = " in these runs" if few else ""
-        return f"{top[0]} scores above {others}{where}: the 95% interval of {which} difference excludes zero."
+        return f"{top[0]} scores above every other method{where}: the 95% interval of each difference excludes zero."
     if len(top) == len(names) and all(effects):
-        which = "the" if len(names) == 2 else "each"
-        return f"{join(names)} are not told apart: the 95% interval of {which} difference includes zero."
+        return f"{join(names)} are not told apart: the 95% interval of each difference includes zero."
     lower = [name for name in names if name not in top]
     below = f"; {join(lower)} {'is' if len(lower) == 1 else 'are each'} below at least one" if lower else ""
     return f"No method is shown to be above {join(top, 'or')}{below}." if top else "The methods have no clear order."
