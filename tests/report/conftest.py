@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from selectrl.report import build_report
+
 TASKS = tuple(range(2, 40, 4))
 TRAIN = tuple(task for task in range(40) if task not in TASKS)
 HORIZON, BUDGET = 20, 400
@@ -200,3 +202,11 @@ def two_methods(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = {"same": same, "differs": differs, "checks": checks}
     (root / "point_robot" / "fairness.json").write_text(json.dumps(record))
     return root
+
+
+@pytest.fixture(scope="session")
+def built(two_methods: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on the two methods."""
+    out = tmp_path_factory.mktemp("report")
+    assert build_report([two_methods], out) == out / "index.html"
+    return out

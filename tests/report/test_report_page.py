@@ -65,13 +65,6 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def built(two_methods: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("report")
-    assert build_report([two_methods], out) == out / "index.html"
-    return out
-
-
-@pytest.fixture(scope="module")
 def html(built: Path) -> str:
     return (built / "index.html").read_text(encoding="utf-8")
 
