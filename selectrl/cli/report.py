@@ -20,18 +20,18 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write one HTML page, and every figure as PNG, PDF, SVG and CSV, from the runs on disk.
+    """Write one HTML page from the runs on disk, with every figure and table as files.
 
-    Tables are written as LaTeX and Markdown too. Half-finished and damaged runs are left out and named. A report on
-    an exported folder is the same report.
+    Figures are PNG, PDF, SVG and CSV, tables LaTeX and Markdown. Half-finished and damaged runs are left out and named.
+
+    A report on an exported folder is the same report.
     """
     if not runs:
         raise InputError("no run given; for example `selectrl report runs/point_robot`")
-    from selectrl.report import build_report, export_runs
+    from selectrl.report import build_report
 
-    copied = None if export is None else export_runs(runs, export)
-    page = build_report(runs, out)
+    page = build_report(runs, out, export=export)
     if json:
-        emit({"page": str(page), "export": None if copied is None else str(copied)})
+        emit({"page": str(page), "export": None if export is None else str(export)})
         return
     line(f"Open {page}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,21 +23,21 @@ READ = (
 """What a report reads of a run directory."""
 
 
-def export_runs(runs: Sequence[Path], out: Path) -> Path:
-    """Copy what a report reads of the runs, so that a report on the copy is the report on the runs.
+def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """Say what would be copied, and check that it can be.
 
     Args:
         runs: run directories, or folders above them.
         out: folder to copy to; it must be new or empty.
 
     Returns:
-        ``out``.
+        Source files by the path below ``out`` that they go to.
 
     Raises:
-        InputError: a path holds no run, two runs would be copied to one place, or ``out`` holds something already.
+        InputError: a path holds no run, two files would go to one place, or ``out`` holds something already.
     """
-    if out.is_dir() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty; name a new folder to export to, or remove it first")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise InputError(f"{out} is not an empty folder; name a new one to export to, or remove it first")
     copies: dict[Path, Path] = {}
     for place in places(runs):
         found = [file for pattern in READ for file in sorted(place.folder.glob(pattern))]
@@ -45,6 +45,14 @@ def export_runs(runs: Sequence[Path], out: Path) -> Path:
             name = place.named(file)
             if copies.setdefault(name, file) != file:
                 raise InputError(f"{copies[name]} and {file} would both be copied to {out / name}; export them apart")
-    for name, file in copies.items():
+    return copies
+
+
+def copy(planned: Mapping[Path, Path], out: Path) -> None:
+    """Copy what was planned.
+
+    Raises:
+        InputError: ``out`` cannot be written to.
+    """
+    for name, file in planned.items():
         write_atomically(out / name, partial(shutil.copyfile, file))
-    return out

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selectrl.errors import InputError
-from selectrl.report import curves, export, returns
+from selectrl.report import archive, curves, export, returns
 from selectrl.report.analyse import Analysis, analyse
 from selectrl.report.drawing import Drawing
 from selectrl.report.group import group
@@ -20,8 +20,9 @@ from selectrl.report.style import Mark, marks
 from selectrl.report.tables import tables
 
 
-def build(runs: Sequence[Path], out: Path) -> Path:
+def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Path:
     """Do the work of :func:`selectrl.report.build_report`."""
+    planned = {} if export_to is None else archive.plan(runs, export_to)
     loaded, omissions = load(runs)
     if not loaded:
         first = omissions[0]
@@ -46,6 +47,8 @@ def build(runs: Sequence[Path], out: Path) -> Path:
     export.write_numbers(analyses, omissions, out)
     index = out / "index.html"
     export.write_text(index, text)
+    if export_to is not None:
+        archive.copy(planned, export_to)
     return index
 
 

@@ -114,7 +114,7 @@ def _panel(one: Map) -> tuple[Panel, list[tuple[Any, ...]]]:
         ax.set_aspect("equal", adjustable="datalim")
         ax.set_xlabel(f"{100 * variance.sum():.0f}% of variance shown")
 
-    share = f"{100 * one.own:.0f}% nearest to their own task"
+    share = f"{100 * one.own:.0f}% at their own task"
     panel = Panel(
         heading=f"{one.row.name}: {share}",
         alt=f"Map of task variables of {one.row.name}. Collected contexts: {share}.",

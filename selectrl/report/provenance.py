@@ -19,14 +19,9 @@ def provenance(rows: Sequence[Row]) -> str:
         "Random warm-up": distinct(_warmup(run.dataset) for run in runs),
         "Test": distinct(_protocol(row) for row in rows),
         "Test tasks": distinct(", ".join(map(str, row.evaluation.tasks)) for row in rows),
+        "Versions": distinct(_versions(run.execution.get("versions")) for run in runs),
         "Seeds": "; ".join(f"{row.method}: {', '.join(map(str, row.seeds))}" for row in rows),
     }
-    for run in runs:
-        versions = run.execution.get("versions")
-        for package, version in versions.items() if isinstance(versions, dict) else ():
-            known = lines.setdefault(f"{package}", str(version))
-            if str(version) not in known.split(" / "):
-                lines[package] = f"{known} / {version}"
     commands = dict.fromkeys(str(run.execution["command"]) for run in runs if run.execution.get("command"))
     made = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
     return _list(lines) + (f"<h4>Commands</h4>{made}" if made else "")
@@ -63,6 +58,11 @@ def _warmup(dataset: Bindings) -> str:
     if not isinstance(kept, int):
         return "not recorded whether the data hold random warm-up episodes"
     return f"{count(kept, 'random warm-up episode')} per task kept in the data" if kept else "none kept in the data"
+
+
+def _versions(found: object) -> str:
+    said = ", ".join(f"{package} {version}" for package, version in found.items()) if isinstance(found, dict) else ""
+    return said or "not recorded"
 
 
 def _protocol(row: Row) -> str:

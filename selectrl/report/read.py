@@ -15,7 +15,7 @@ from selectrl.errors import InputError
 from selectrl.files import read_json
 from selectrl.report.records import Bindings, Curve, Diagnostics, Evaluation, Fairness, Traces
 
-SETTINGS = ("protocol", "prior", "budget", "block")
+SETTINGS = ("protocol", "prior", "budget", "block", "test_seed")
 
 T = TypeVar("T")
 

@@ -80,7 +80,7 @@ class Evaluation:
     Attributes:
         label: name of the evaluation, which is its file's stem.
         collector: bindings of the collector, with its ``part``.
-        settings: what must agree before two evaluations may be compared: protocol, prior, budget, block.
+        settings: how it was tested: protocol, prior, budget, block, test_seed.
         tasks: ids of the test tasks.
         context_steps: environment steps of context before each scored episode; the first scored episode has none.
         returns: (task, repeat, point), undiscounted.

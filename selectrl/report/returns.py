@@ -50,7 +50,9 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
             keys.append(
                 Line2D([], [], marker="D", markerfacecolor="none", markersize=5.5, label="context from data", **ink)
             )
-        ax.figure.legend(handles=keys, loc="outside lower left", ncols=3, handlelength=1.2, columnspacing=1.4)
+        ax.figure.legend(
+            handles=keys, loc="outside lower left", ncols=3, handlelength=0.8, columnspacing=1.0, fontsize=8
+        )
 
     told = [
         f"{one.row.method} from {number(one.context_free, digits)} to {number(one.mean, digits)}"

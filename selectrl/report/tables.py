@@ -37,8 +37,8 @@ def results(analysis: Analysis) -> Table:
     """One line per method under its own collector."""
     digits = digits_for(one.mean for one in analysis.methods)
     offline = any(one.offline is not None for one in analysis.methods)
-    head = ["Method", "Seeds", "Mean", "± std", "IQM", "Without context", "Gain from context", "Area"]
-    head += ["Context from data", "Gap to it"] if offline else []
+    head = ["Method", "Seeds", "Mean", "± std", "IQM", "No context", "Gain", "Area"]
+    head += ["From data", "Gap"] if offline else []
     rows = []
     for one in analysis.methods:
         cells = [
@@ -56,6 +56,8 @@ def results(analysis: Analysis) -> Table:
     note = (
         "After all of the context. Small print: 95% bootstrap intervals. Bold: not shown to be below any other method. "
         "The gain is the return with all of the context minus the return without any, paired by seed and task."
+        + " “From data” is the return with context from the test tasks’ own data, the gap how far above the mean it is."
+        * offline
     )
     return Table(name=f"{analysis.family.name}_results", title="Results", note=note, head=head, rows=rows)
 
@@ -143,7 +145,7 @@ def collectors(analysis: Analysis) -> Table | None:
         title="The same policy under other collectors",
         note="One trained policy, tested with context from each collector; “against own” is the difference that the "
         "collector alone makes, paired by seed and task. Data of the test tasks are read by “offline” only.",
-        head=["Method", "Collector", "Mean", "± std", "Against own", "Without context", "Gain from context", "Area"],
+        head=["Method", "Collector", "Mean", "± std", "Against own", "No context", "Gain", "Area"],
         rows=rows,
         words=2,
     )

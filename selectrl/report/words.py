@@ -186,9 +186,13 @@ def notes(analysis: Analysis) -> list[str]:
     for what, ok, detail in fair.checks if fair else ():
         if not ok:
             said.append(f"A check of fairness failed: {what}{f' ({detail})' if detail else ''}.")
-    priors = sorted({str(row.evaluation.settings["prior"]) for row in rows})
-    if len(priors) > 1:
-        said.append(f"The methods start from different priors: {join(priors)}.")
+    for name, words in (
+        ("prior", "start from different priors"),
+        ("test_seed", "were tested under different noise, seeds"),
+    ):
+        found = sorted({str(row.evaluation.settings[name]) for row in rows})
+        if len(found) > 1:
+            said.append(f"The methods {words}: {join(found)}.")
     return said
 
 

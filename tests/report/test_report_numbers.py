@@ -169,9 +169,15 @@ def test_unfair_comparisons_are_noted(tmp_path: Path, make_run: Make) -> None:
     make_run(tmp_path, "alpha", 1)
     other = make_run(tmp_path, "beta", 0, steps=8000)
     edit(other / "execution.json", dataset={"fingerprint": "other"})
-    edit(other / "evaluations" / "proximal.json", prior="centroid")
+    edit(other / "evaluations" / "proximal.json", prior="centroid", test_seed=3)
     said = " ".join(notes(analyse(group(load([tmp_path])[0])[0][0])))
-    for part in ("do not have the same seeds", "the same data (", "equally many steps (", "different priors"):
+    for part in (
+        "do not have the same seeds",
+        "the same data (",
+        "equally many steps (",
+        "different priors",
+        "different noise",
+    ):
         assert part in said
 
 

@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from selectrl.errors import InputError
-from selectrl.report import build_report, export_runs
+from selectrl.report import archive, build_report
 
 Make = Callable[..., Path]
 FIGURES = ("final", "learning", "few_shot", "by_task", "profile", "picture", "latents", "training")
@@ -177,10 +177,10 @@ def test_csv_holds_what_was_drawn(built: Path, two_methods: Path) -> None:
 def test_an_export_gives_the_same_files_whatever_matplotlib_is_set_to(
     built: Path, two_methods: Path, tmp_path: Path
 ) -> None:
-    copy = export_runs([two_methods], tmp_path / "results")
+    archive.copy(archive.plan([two_methods], tmp_path / "results"), tmp_path / "results")
     with mpl.rc_context({"font.size": 31, "svg.hashsalt": "other", "axes.facecolor": "red"}):
         before = dict(mpl.rcParams)
-        build_report([copy], tmp_path / "again")
+        build_report([tmp_path / "results"], tmp_path / "again")
         assert dict(mpl.rcParams) == before
     for file in sorted(p for p in built.rglob("*") if p.is_file()):
         assert (tmp_path / "again" / file.relative_to(built)).read_bytes() == file.read_bytes(), file.name

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from selectrl.errors import InputError
-from selectrl.report import export_runs
+from selectrl.report import archive, build_report
 from selectrl.report.analyse import Analysis, analyse
 from selectrl.report.group import group
 from selectrl.report.latents import maps
@@ -173,12 +173,14 @@ def test_tables_are_escaped_in_every_format() -> None:
 def test_an_export_holds_what_a_report_reads_and_nothing_else(two_methods: Path, tmp_path: Path) -> None:
     weights = two_methods / "point_robot/select/seed0/checkpoint-000009000.safetensors"
     weights.write_bytes(b"weights")
-    out = export_runs([two_methods / "point_robot"], tmp_path / "results")
+    out = tmp_path / "results"
+    archive.copy(archive.plan([two_methods / "point_robot"], out), out)
     weights.unlink()
     copied = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()}
     assert copied >= {"fairness.json", "select/seed0/evaluations/offline.json", "focal/seed1/metrics.jsonl"}
     assert not any("checkpoint" in name or "config.gin" in name for name in copied)
-    with pytest.raises(InputError, match="is not empty; name a new folder"):
-        export_runs([two_methods], out)
     with pytest.raises(InputError, match="would both be copied"):
-        export_runs([two_methods, out.rename(tmp_path / "point_robot").parent], tmp_path / "other")
+        archive.plan([two_methods / "point_robot", out], tmp_path / "other")
+    with pytest.raises(InputError, match="is not an empty folder; name a new one"):
+        build_report([two_methods], tmp_path / "page", export=out)
+    assert not (tmp_path / "page").exists()
