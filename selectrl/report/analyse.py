@@ -117,8 +117,8 @@ class Comparison:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where a is shown to be above or below b, else 0."""
-        return self.effect.sign if self.effect else 0
+        """1 or -1 where a is shown to be above or below b, else 0: without two shared seeds luck cannot be told apart."""
+        return self.effect.sign if self.effect and self.effect.seeds >= 2 else 0
 
     @property
     def wins(self) -> int:

@@ -154,10 +154,14 @@ def reference(ax: Axes, lines: Mapping[str, float], *, upright: bool = False) ->
             across = ax.get_xaxis_transform()
             ax.annotate(name, (value, 0), (4 * side, 4), xycoords=across, ha="right" if best else "left", **note)
         else:
-            ax.axhline(value, **style)  # the best one's name goes under its left end, where curves are still low
-            place: dict[str, Any] = {"ha": "left", "va": "top"} if best else {"ha": "right", "va": "bottom"}
-            offset = (2, -3) if best else (-2, 3)
-            ax.annotate(name, (0 if best else 1, value), offset, xycoords=ax.get_yaxis_transform(), **place, **note)
+            ax.axhline(value, **style)
+            low, high = ax.get_ylim()
+            ax.set_ylim(
+                bottom=min(low, value - 0.08 * (high - low))
+            )  # names stand under their lines, where curves are rare
+            edge, side = (0, 2) if best else (1, -2)
+            across = ax.get_yaxis_transform()
+            ax.annotate(name, (edge, value), (side, -3), across, ha="left" if best else "right", va="top", **note)
 
 
 def _fill(ax: Axes, panel: Panel) -> None:
