@@ -117,7 +117,7 @@ class Comparison:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where a is shown to be above or below b, else 0: without two shared seeds luck cannot be told apart."""
+        """1 or -1 where a is shown to be above or below b, else 0, as without two shared seeds: it may be luck."""
         return self.effect.sign if self.effect and self.effect.seeds >= 2 else 0
 
     @property

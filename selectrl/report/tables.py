@@ -65,8 +65,8 @@ def results(analysis: Analysis) -> Table:
 def pairs(analysis: Analysis) -> Table | None:
     """Line minus column for every two methods; nothing where there is only one."""
     note = (
-        "Line minus column, paired by seed and task, with its 95% interval. Where the interval includes zero, no "
-        "difference is shown. P is the probability that a seed of the line beats one of the column on the same task."
+        "Line minus column, paired by seed and task, with its 95% interval. P is the probability that a "
+        "seed of the line beats one of the column on the same task."
     )
     names = [one.row.method for one in analysis.methods]
     return _matrix(analysis, "pairs", "Differences between methods", note, names, analysis.comparisons)
@@ -76,7 +76,7 @@ def given(analysis: Analysis) -> Table | None:
     """The same with context from the data; nothing where fewer than two methods were tested with it."""
     note = (
         "Line minus column when every method reads the same stored context: what encoder, critic, actor and the "
-        "actor’s constraint are worth once exploration is taken out."
+        "actor’s constraint are worth once exploration is taken out, with the 95% interval."
     )
     names = [one.row.method for one in analysis.summaries if one.row.evaluation.offline]
     return _matrix(analysis, "given", "Differences with context from the data", note, names, analysis.given)
@@ -275,7 +275,7 @@ def _matrix(
     return Table(
         name=f"{analysis.family.name}_{name}",
         title=title,
-        note=f"{note} Bold: the interval excludes zero.",
+        note=f"{note} Bold: it excludes zero, over two shared seeds or more.",
         head=["Method", *(f"− {b}" for b in methods)],
         rows=[[Cell(a, method=a), *(cell(a, b) for b in methods)] for a in methods],
     )

@@ -74,7 +74,13 @@ def order(analysis: Analysis) -> str:
         where = " in these runs" if few else ""
         return f"{top[0]} scores above every other method{where}: the 95% interval of each difference excludes zero."
     if len(top) == len(names) and all(effects):
-        return f"{join(names)} are not told apart: the 95% interval of each difference includes zero."
+        seeds = all(effect.seeds >= 2 for effect in effects if effect)
+        why = (
+            ": the 95% interval of each difference includes zero"
+            if seeds
+            else ", some of them for want of shared seeds"
+        )
+        return f"{join(names)} are not told apart{why}."
     lower = [name for name in names if name not in top]
     below = f"; {join(lower)} {'is' if len(lower) == 1 else 'are each'} below at least one" if lower else ""
     return f"No method is shown to be above {join(top, 'or')}{below}." if top else "The methods have no clear order."
@@ -85,13 +91,12 @@ def verdict(one: Comparison, digits: int) -> str:
     if one.effect is None:
         return f"{one.a} and {one.b} are not compared: {one.reason}."
     seeds = one.effect.seeds
-    paired = (
-        f"{count(seeds, 'shared seed')} × {count(len(one.tasks), 'task')}" if seeds else "no shared seed, over tasks"
-    )
+    paired = f"{count(seeds, 'shared seed')} × {count(len(one.tasks), 'task')}"
     spread = f"95% interval {interval(one.effect.interval, digits, sign=True)}, " if one.effect.interval else ""
     if one.sign == 0:
         size = number(one.effect.value, digits, sign=True)
-        return f"{one.a} and {one.b} are not told apart: the difference is {size} ({spread}{paired})."
+        luck = "" if seeds >= 2 else " It takes two shared seeds to tell a method from a seed’s luck."
+        return f"{one.a} and {one.b} are not told apart: the difference is {size} ({spread}{paired}).{luck}"
     where = " in these runs" if seeds < ENOUGH_SEEDS else ""
     word = "above" if one.sign > 0 else "below"
     size = number(abs(one.effect.value), digits)

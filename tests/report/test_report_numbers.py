@@ -135,6 +135,14 @@ def test_three_methods_of_which_two_share_the_top(tmp_path: Path, make_run: Make
     )
 
 
+def test_one_shared_seed_tells_no_methods_apart(tmp_path: Path, make_run: Make) -> None:
+    """Ten tasks of one seed agree, and that may be the seed's luck."""
+    analysis = planted(make_run, tmp_path, {"a": [-5 + noise(0)], "b": [-9 + noise(1)], "c": [-13 + noise(2)]})
+    assert all(pair.sign == 0 and pair.effect.sign == 1 for pair in analysis.verdicts)
+    assert verdict(analysis.verdicts[0], 2).endswith("It takes two shared seeds to tell a method from a seed’s luck.")
+    assert order(analysis) == "a, b and c are not told apart, some of them for want of shared seeds."
+
+
 def test_context_that_does_nothing_or_harm_is_said_so(tmp_path: Path, make_run: Make) -> None:
     finals = {"harm": [-18 + noise(s) for s in range(2)], "idle": [-15 + noise(1), -15 - noise(1)]}
     analysis = planted(make_run, tmp_path, finals)
