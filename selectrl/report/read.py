@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from selectrl.errors import InputError
 from selectrl.files import read_json
-from selectrl.report.records import Bindings, Curve, Diagnostics, Evaluation, Fairness, Traces
+from selectrl.report.records import EQUAL_BUDGET, Bindings, Curve, Diagnostics, Evaluation, Fairness, Traces
 
 SETTINGS = ("protocol", "prior", "budget", "block", "test_seed")
 
@@ -84,11 +84,14 @@ def evaluation(file: Path, env: str, steps: object) -> Evaluation:
         )
     if (np.diff(context_steps) <= 0).any():
         raise InputError("corrupt: context_steps do not increase")
+    protocol = record.get("protocol") or EQUAL_BUDGET
+    if not (isinstance(protocol, str) and protocol.isidentifier()):  # it names files
+        raise InputError(f"corrupt: {protocol!r} is no name of a protocol")
     quirks = record.get("quirks", [])
     return Evaluation(
         label=text(file.stem),
         collector=mapping(record.get("collector"), "collector"),
-        settings={name: record.get(name) for name in SETTINGS},
+        settings={name: record.get(name) for name in SETTINGS} | {"protocol": protocol},
         tasks=tasks,
         context_steps=context_steps,
         returns=returns,

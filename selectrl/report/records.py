@@ -102,7 +102,7 @@ class Evaluation:
     @property
     def protocol(self) -> str:
         """How it was tested: ``equal_budget``, or ``paper`` for the protocol its authors published."""
-        return str(self.settings.get("protocol") or EQUAL_BUDGET)
+        return str(self.settings["protocol"])
 
     @property
     def offline(self) -> bool:

@@ -210,6 +210,7 @@ def test_unfinished_and_corrupt_runs_are_left_out_with_their_reason(tmp_path: Pa
     edit(spoil("i", "context_steps do not increase") / "evaluations" / "proximal.json", context_steps=[0] * 21)
     edit(spoil("j", "experiment is not a JSON object") / "experiment.json", experiment=[])
     edit(spoil("k", "cannot be read") / "evaluations" / "proximal.json", returns=[[1], [1, 2]])
+    edit(spoil("m", "is no name of a protocol") / "evaluations" / "proximal.json", protocol="../../paper")
     folder = spoil("l", "is no name of an environment")
     experiment = json.loads((folder / "experiment.json").read_text())["experiment"]
     edit(folder / "experiment.json", experiment=experiment | {"env": {"part": "envs./etc/x"}})
