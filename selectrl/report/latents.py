@@ -12,16 +12,17 @@ from selectrl.functional.estimates import Floats
 from selectrl.report.analyse import Analysis
 from selectrl.report.drawing import SEVERAL, Drawing, Panel
 from selectrl.report.projection import TaskAxis, principal, task_axis
-from selectrl.report.records import Row
+from selectrl.report.records import Row, Run
 from selectrl.report.style import hue
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Map:
-    """Latents of one row, of its first seed.
+    """Latents of one seed of a row.
 
     Attributes:
         row: the row.
+        seed: the seed.
         train: those of training tasks by stored data, (task, draw, latent).
         given: those of test tasks by stored data, (task, draw, latent).
         explored: those of test tasks after collection, (task, repeat, latent).
@@ -29,6 +30,7 @@ class Map:
     """
 
     row: Row
+    seed: int
     train: Floats
     given: Floats
     explored: Floats
@@ -42,15 +44,17 @@ class Map:
         return float((distance.argmin(axis=-1) == np.arange(len(centres))[:, None]).mean())
 
 
-def maps(analysis: Analysis) -> list[Map]:
-    """Return a map of each row that collects its own context and of which both kinds of latents were kept."""
+def maps(analysis: Analysis) -> list[list[Map]]:
+    """Return the maps of every row's seeds, of rows that collect their context and kept both kinds of latents."""
     place = {one.row.method: i for i, one in enumerate(analysis.methods)}
     ordered = sorted(analysis.family.rows, key=lambda row: (place[row.method], not row.own, row.label))
-    return [found for row in ordered if not row.evaluation.offline for found in [_map(row)] if found]
+    collecting = [row for row in ordered if not row.evaluation.offline]
+    found = [[one for run in row.runs for one in [_map(row, run)] if one] for row in collecting]
+    return [seeds for seeds in found if seeds]
 
 
-def _map(row: Row) -> Map | None:
-    traces, kept = row.evaluation.traces, row.runs[0].diagnostics
+def _map(row: Row, run: Run) -> Map | None:
+    traces, kept = run.evaluations[row.label].traces, run.diagnostics
     if traces is None or traces.latents is None or kept is None or not kept.arrays:
         return None
     train, given = kept.arrays["train_latents"], kept.arrays["test_latents"]
@@ -61,7 +65,7 @@ def _map(row: Row) -> Map | None:
         return None
     axis = task_axis(np.concatenate(parameters).astype(np.float64))
     sets = [a.astype(np.float64) for a in (train, given, explored)]
-    return Map(row=row, train=sets[0], given=sets[1], explored=sets[2], axis=axis)
+    return Map(row=row, seed=run.seed, train=sets[0], given=sets[1], explored=sets[2], axis=axis)
 
 
 def latent_map(analysis: Analysis) -> Drawing | None:
@@ -70,19 +74,20 @@ def latent_map(analysis: Analysis) -> Drawing | None:
     if not found:
         return None
     panels, data = [], []
-    for one in found:
-        panel, rows = _panel(one)
+    for seeds in found:
+        panel, rows = _panel(seeds)
         panels.append(panel)
         data += rows
-    tasks = len(found[0].given)
+    first = found[0][0]
     return Drawing(
         name=f"{analysis.family.name}_latents",
         title="Where exploration lands",
         caption="Task variables on their two leading principal components, coloured by "
-        f"{found[0].axis.name}. Small dots: training tasks, by their data. Rings: test tasks, by their data. Discs: "
+        f"{first.axis.name}. Small dots: training tasks, by their data. Rings: test tasks, by their data. Discs: "
         "test tasks, by the context that was collected; a line leads to the ring of the same task. Discs that lie "
         "off the dots were inferred from context unlike any in training. The percentage says how often the nearest "
-        f"of the rings is the true task’s, in the whole latent space; chance is {100 / tasks:.0f}%. First seed.",
+        f"of the rings is the true task’s, in the whole latent space; chance is {100 / len(first.given):.0f}%. "
+        "Drawn is the first seed; the percentage is the mean over seeds.",
         panels=panels,
         columns=("method", "collector", "seed", "what", "task", "draw", "axis_1", "axis_2"),
         data=data,
@@ -90,8 +95,9 @@ def latent_map(analysis: Analysis) -> Drawing | None:
     )
 
 
-def _panel(one: Map) -> tuple[Panel, list[tuple[Any, ...]]]:
-    """Return one map and its numbers."""
+def _panel(seeds: list[Map]) -> tuple[Panel, list[tuple[Any, ...]]]:
+    """Return the map of the first seed, and its numbers."""
+    one = seeds[0]
     cloud = np.concatenate([a.reshape(-1, a.shape[-1]) for a in (one.train, one.given)])
     centre, axes, variance = principal(cloud, 2)
     train, given, explored = ((a - centre) @ axes.T for a in (one.train, one.given, one.explored))
@@ -114,13 +120,13 @@ def _panel(one: Map) -> tuple[Panel, list[tuple[Any, ...]]]:
         ax.set_aspect("equal", adjustable="datalim")
         ax.set_xlabel(f"{100 * variance.sum():.0f}% of variance shown")
 
-    share = f"{100 * one.own:.0f}% at their own task"
+    share = f"{100 * np.mean([seed.own for seed in seeds]):.0f}% at their own task"
     panel = Panel(
         heading=f"{one.row.name}: {share}",
         alt=f"Map of task variables of {one.row.name}. Collected contexts: {share}.",
         draw=draw,
     )
-    key = (one.row.method, one.row.label, one.row.seeds[0])
+    key = (one.row.method, one.row.label, one.seed)
     sets = (("train_data", train), ("test_data", given), ("test_collected", explored))
     rows = [
         (*key, what, task, draw_, *point)

@@ -65,7 +65,7 @@ def test_the_map_says_how_often_exploration_lands_at_its_own_task(tmp_path: Path
     arrays["latents"][:, 0, -1] = given  # the first repeat infers each task right
     arrays["latents"][:, 1, -1] = given[::-1]  # the second the mirrored one, of ten tasks always another
     save_file(arrays, file)
-    (found,) = maps(analysed(tmp_path)[0])
+    ((found,),) = maps(analysed(tmp_path)[0])
     assert found.own == 0.5
     assert found.axis.values[0] == pytest.approx(0.0, abs=1e-4)  # training tasks first, then test tasks
     assert len(found.axis.values) == 40
