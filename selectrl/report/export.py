@@ -53,7 +53,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_numbers(analyses: Sequence[Analysis], omissions: Sequence[Omission], out: Path) -> None:
-    """Write ``report.json`` (numbers, sentences, what was left out), ``results.csv`` (one line per row) and ``differences.csv``."""
+    """Write ``report.json`` (numbers and sentences), ``results.csv`` (one line per row) and ``differences.csv``."""
     rows = [{"env": analysis.family.env, **numbers(one)} for analysis in analyses for one in analysis.summaries]
     columns = list(rows[0])
     write_csv(out / "results.csv", columns, [[_flat(row[name]) for name in columns] for row in rows])
