@@ -115,9 +115,110 @@ def paired_interval(
     means = np.broadcast_to(left - right, (resamples, *left.shape))
     generator = stream(seed, "statistics", "paired_interval")
     for units in left.shape:
-        counts = generator.multinomial(units, np.full(units, 1 / units), size=resamples)  # (resample, unit)
-        means = np.einsum("ru...,ru->r...", means, counts / units)
+        means = np.einsum("ru...,ru->r...", means, _shares(generator, units, resamples))
     return _ends(means, level)
+
+
+def improvement(a: ArrayLike, b: ArrayLike) -> float:
+    r"""Probability of improvement: how often a run of one side beats a run of the other on the same task.
+
+    .. math:: \frac{1}{KNM} \sum_{k=1}^{K} \sum_{i,j} \big([a_{k,i} > b_{k,j}] + \tfrac12 [a_{k,i} = b_{k,j}]\big)
+
+    Args:
+        a: values of one side, (task, run).
+        b: values of the other side, (task, run); it may have another number of runs.
+
+    Returns:
+        A scalar in [0, 1]; 1/2 where neither side is ahead. Per task it is Mann and Whitney's U over its maximum.
+
+    Raises:
+        InputError: the two are not finite matrices with one number of tasks.
+
+    References:
+        Agarwal et al., NeurIPS 2021.
+    """
+    return float(_wins(a, b).mean())
+
+
+def improvement_interval(
+    a: ArrayLike, b: ArrayLike, *, resamples: int = 2000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of :func:`improvement`; tasks and the runs of either side are resampled as wholes.
+
+    Args:
+        a: values of one side, (task, run).
+        b: values of the other side, (task, run).
+        resamples: how many.
+        level: probability between the two ends.
+        seed: key of the resampling stream.
+
+    Returns:
+        The low and the high end.
+
+    Raises:
+        InputError: as :func:`improvement`.
+    """
+    wins = _wins(a, b)
+    generator = stream(seed, "statistics", "improvement")
+    shares = [_shares(generator, units, resamples) for units in wins.shape]
+    return _ends(np.einsum("tab,rt,ra,rb->r", wins, *shares, optimize=True), level)
+
+
+def profile(
+    values: ArrayLike, thresholds: ArrayLike, *, resamples: int = 2000, level: float = 0.95, seed: int = 0
+) -> tuple[Floats, Floats]:
+    r"""Performance profile: the share of all tasks and runs that end above each threshold, with a pointwise band.
+
+    .. math:: P(\tau) = \frac{1}{RK} \sum_{r,k} [x_{r,k} > \tau]
+
+    Args:
+        values: (run, task).
+        thresholds: (threshold,).
+        resamples: how many.
+        level: probability inside the band, at each threshold alone.
+        seed: key of the resampling stream.
+
+    Returns:
+        The shares, (threshold,), and the low and high ends, (2, threshold), from resampling runs; with one run the
+        band has no width.
+
+    Raises:
+        InputError: ``values`` is no finite matrix, or a threshold is not finite.
+
+    References:
+        Dolan & Moré, 2002; as score distributions in Agarwal et al., NeurIPS 2021.
+    """
+    table, levels = _finite("values", values), _finite("thresholds", thresholds)
+    if table.ndim != 2:
+        raise InputError(f"values: expected (run, task), got {table.ndim} axes; add or pool an axis")
+    above = (table[..., None] > levels).mean(axis=1)  # (run, threshold)
+    drawn = _shares(stream(seed, "statistics", "profile"), len(table), resamples) @ above
+    return above.mean(axis=0), np.quantile(drawn, _tails(level), axis=0)
+
+
+def slopes(x: ArrayLike, y: ArrayLike) -> Floats:
+    r"""Least-squares slope of every run's curve.
+
+    .. math:: \frac{\sum_i (x_i - \bar x)\, y_{r,i}}{\sum_i (x_i - \bar x)^2}
+
+    Args:
+        x: (point,), not all alike.
+        y: (run, point).
+
+    Returns:
+        (run,), in units of y per unit of x.
+
+    Raises:
+        InputError: the two do not fit, are not finite, or x does not vary.
+    """
+    across, up = _finite("x", x), _finite("y", y)
+    if across.ndim != 1 or up.ndim != 2 or up.shape[1] != across.size:
+        raise InputError(f"x, y: expected (point,) and (run, point), got {across.shape} and {up.shape}")
+    centred = across - across.mean()
+    if not centred.any():
+        raise InputError("x: expected two or more different values, got one; a slope needs a span")
+    slope: Floats = up @ centred / (centred @ centred)
+    return slope
 
 
 def area(x: ArrayLike, y: ArrayLike) -> float:
@@ -144,12 +245,31 @@ def area(x: ArrayLike, y: ArrayLike) -> float:
     return float((widths * (up[1:] + up[:-1]) / 2).sum() / (across[-1] - across[0]))
 
 
+def _shares(generator: np.random.Generator, units: int, resamples: int) -> Floats:
+    """Return how often each unit is drawn in each resample, as a share of the draws, (resample, unit)."""
+    return generator.multinomial(units, np.full(units, 1 / units), size=resamples) / units
+
+
+def _wins(a: ArrayLike, b: ArrayLike) -> Floats:
+    """Return 1 where a run of a beats one of b on a task, 1/2 where they are equal, (task, run of a, run of b)."""
+    left, right = _finite("a", a), _finite("b", b)
+    if left.ndim != 2 or right.ndim != 2 or len(left) != len(right):
+        raise InputError(f"a, b: expected (task, run) with the same tasks, got {left.shape} and {right.shape}")
+    wins: Floats = np.heaviside(left[:, :, None] - right[:, None, :], 0.5)
+    return wins
+
+
 def _ends(samples: Sequence[float] | Floats, level: float) -> tuple[float, float]:
     """Return the two quantiles between which the given share of the samples lies."""
+    low, high = np.quantile(np.asarray(samples), _tails(level))
+    return float(low), float(high)
+
+
+def _tails(level: float) -> list[float]:
+    """Return the probabilities below the two ends."""
     if not 0 < level < 1:
         raise InputError(f"level: expected a number between 0 and 1, got {level}; 0.95 is usual")
-    low, high = np.quantile(np.asarray(samples), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return [(1 - level) / 2, (1 + level) / 2]
 
 
 def _finite(name: str, values: ArrayLike) -> Floats:

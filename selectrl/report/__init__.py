@@ -8,22 +8,25 @@ from pathlib import Path
 __all__ = ["build_report"]
 
 
-def build_report(runs: Sequence[Path], out: Path) -> Path:
+def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None) -> Path:
     """Read finished runs and write a report on them.
 
     Written are ``out/index.html`` (self-contained: no network, no script), ``out/figures/`` (every figure as PNG, PDF
-    and SVG, its numbers as CSV), ``out/report.json`` and ``out/results.csv``. The same runs give the same files.
+    and SVG, its numbers as CSV), ``out/tables/`` (every table as LaTeX and Markdown), ``out/report.json``,
+    ``out/results.csv`` and ``out/differences.csv``. The same runs give the same files.
 
     Args:
         runs: run directories, or folders above them. Half-finished and corrupt runs are left out and listed.
         out: folder to write to; it is made where it is missing, and files of an earlier report are replaced.
+        export: new or empty folder to copy what a report reads to, without weights and data.
 
     Returns:
         The path of the page.
 
     Raises:
-        InputError: a path holds no run, no run is finished, or ``out`` cannot be written to.
+        InputError: a path holds no run, no run is finished, ``export`` is not empty, or a folder cannot be
+            written to.
     """
     from selectrl.report.build import build  # matplotlib is slow to import and needed only now
 
-    return build(runs, out)
+    return build(runs, out, export)

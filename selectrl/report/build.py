@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selectrl.errors import InputError
-from selectrl.report import export, figures
-from selectrl.report import picture as pictures
+from selectrl.report import archive, curves, export, returns
 from selectrl.report.analyse import Analysis, analyse
+from selectrl.report.drawing import Drawing
 from selectrl.report.group import group
-from selectrl.report.ink import drawing, inline, render
+from selectrl.report.ink import drawing
+from selectrl.report.latents import latent_map
 from selectrl.report.load import load
-from selectrl.report.page import Plate, page, story
-from selectrl.report.picture import Story
+from selectrl.report.page import Section, page
+from selectrl.report.picture import picture
+from selectrl.report.records import EQUAL_BUDGET, Omission
 from selectrl.report.style import Mark, marks
-from selectrl.report.words import digits_for
+from selectrl.report.tables import tables
 
 
-def build(runs: Sequence[Path], out: Path) -> Path:
+def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Path:
     """Do the work of :func:`selectrl.report.build_report`."""
+    planned = {} if export_to is None else archive.plan(runs, export_to)
     loaded, omissions = load(runs)
     if not loaded:
         first = omissions[0]
@@ -27,47 +30,49 @@ def build(runs: Sequence[Path], out: Path) -> Path:
         raise InputError(f"no finished run to report: {first.path}: {first.reason}{others}; finish a run first")
     families, odd = group(loaded)
     omissions += odd
-    analyses = [analyse(family) for family in families]
     of_method = marks(row.method for family in families for row in family.rows)
-    plates: list[tuple[Analysis, list[Plate]]] = []
+    analyses = [analyse(family) for family in families]
     with drawing():
+        overview = _overview(analyses, of_method)
+        sections = []
         for analysis in analyses:
-            found, odd = pictures.stories(analysis)
+            figures, odd = _figures(analysis, of_method)
             omissions += odd
-            plates.append((analysis, _plates(analysis, found, of_method, out / "figures")))
+            sections.append(Section(analysis, figures, tables(analysis)))
+        for one in [*overview, *(figure for section in sections for figure in section.drawings.values())]:
+            export.write_figure(one, of_method, out / "figures")
+        text = page(sections, overview, omissions, of_method)
+    for table in (table for section in sections for table in section.tables.values()):
+        export.write_table(table, out / "tables")
     export.write_numbers(analyses, omissions, out)
     index = out / "index.html"
-    export.write_text(index, page(plates, omissions, of_method))
+    export.write_text(index, text)
+    if export_to is not None:
+        archive.copy(planned, export_to)
     return index
 
 
-def _plates(analysis: Analysis, stories: Sequence[Story], of_method: Mapping[str, Mark], folder: Path) -> list[Plate]:
-    """Draw and export the figures of one environment, and return them as the page shows them."""
-    plates = []
-    curves = [draw(analysis, of_method) for draw in (figures.final, figures.learning, figures.few_shot)]
-    for drawn in curves:
-        if drawn is not None:
-            body = inline(export.write_figure(drawn, folder), drawn.name, drawn.alt)
-            plates.append(Plate(name=drawn.name, title=drawn.title, caption=drawn.caption, body=body))
-    if stories:
-        drawn = pictures.picture(stories, of_method)
-        export.write_figure(drawn, folder)
-        body = _panels(stories, of_method)
-        plates.append(Plate(name=drawn.name, title=drawn.title, caption=drawn.caption, body=body, wide=True))
-    return plates
+def _overview(analyses: Sequence[Analysis], of_method: Mapping[str, Mark]) -> list[Drawing]:
+    """Draw what papers open with, one panel an environment, where there are several; protocols are never mixed."""
+    usual = [one for one in analyses if one.family.protocol == EQUAL_BUDGET]
+    if len(usual) < 2:
+        return []
+    drawn = [curves.learning(usual, of_method, "all_learning"), curves.few_shot(usual, of_method, "all_few_shot")]
+    return [one for one in drawn if one is not None]
 
 
-def _panels(stories: Sequence[Story], of_method: Mapping[str, Mark]) -> str:
-    """Return the picture's panels one by one, so that the page lays them out as its width allows."""
-    low, high = pictures.limits(stories)
-    digits = digits_for(one.summary.mean for one in stories)
-    rows = []
-    for i, one in enumerate(stories):
-        panels = []
-        for kind in pictures.KINDS:
-            heading = pictures.heading(one, kind, digits)
-            alt = f"{one.summary.row.name}, paths of the robot. {heading}."
-            svg = render(pictures.single(one, kind, low, high), "svg") if one.paths[kind] else b""
-            panels.append((kind, heading, inline(svg, f"p{i}{kind[0]}", alt) if svg else ""))
-        rows.append(story(one.summary, of_method[one.summary.row.method], panels))
-    return "".join(rows)
+def _figures(analysis: Analysis, of_method: Mapping[str, Mark]) -> tuple[dict[str, Drawing], list[Omission]]:
+    """Draw the figures of one environment for which there are data."""
+    paths, omissions = picture(analysis)
+    name = analysis.family.name
+    drawn = {
+        "final": returns.final(analysis, of_method),
+        "learning": curves.learning([analysis], of_method, f"{name}_learning"),
+        "few_shot": curves.few_shot([analysis], of_method, f"{name}_few_shot"),
+        "by_task": returns.by_task(analysis, of_method),
+        "profile": returns.distribution(analysis, of_method),
+        "picture": paths,
+        "latents": latent_map(analysis),
+        "training": curves.training(analysis, of_method),
+    }
+    return {kind: one for kind, one in drawn.items() if one is not None}, omissions

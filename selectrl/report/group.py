@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from selectrl.report.records import Bindings, Evaluation, Family, Omission, Row, Run
+from selectrl.report.records import EQUAL_BUDGET, Bindings, Evaluation, Family, Omission, Row, Run
 
 UNTRAINED = ("collector", "test")
 """Bindings that act only at meta-test, so that evaluations below one trained policy may differ in them."""
@@ -19,7 +20,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Family], list[Omission]]:
         runs: ordered by environment, method and seed.
 
     Returns:
-        One family per environment, and what did not fit the first seed of its method.
+        One family per environment and protocol, the equal budget first, and what did not fit the others.
     """
     families: list[Family] = []
     omissions: list[Omission] = []
@@ -28,11 +29,21 @@ def group(runs: Sequence[Run]) -> tuple[list[Family], list[Omission]]:
         for method, of_method in groupby(of_env, key=lambda run: run.method):
             alike, odd = _one_experiment(list(of_method))
             omissions += odd
-            for label in sorted({label for run in alike for label in run.evaluations}, key=_own_first(alike[0].own)):
+            for label in sorted({label for run in alike for label in run.evaluations}):
                 row, odd = _one_test(method, label, alike)
                 rows.append(row)
                 omissions += odd
-        families.append(Family(env=env, rows=tuple(rows)))
+        protocols = {row.evaluation.protocol for row in rows}
+        for protocol in sorted(protocols, key=lambda name: (name != EQUAL_BUDGET, name)):
+            tested = [row for row in rows if row.evaluation.protocol == protocol]
+            methods = {row.method for row in tested if row.own}
+            kept = [row for row in tested if row.method in methods]
+            if kept:
+                ordered = sorted(kept, key=lambda row: (row.method, not row.own, row.label))
+                families.append(Family(env=env, protocol=protocol, rows=tuple(ordered)))
+            reason = f"under protocol {protocol} {{}} was not tested with its own collector"
+            for row in (row for row in tested if row.method not in methods):
+                omissions.append(Omission(row.runs[0].path / "evaluations" / row.label, reason.format(row.method)))
     return families, omissions
 
 
@@ -45,6 +56,18 @@ def flatten(bindings: Bindings, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
+def arguments(part: Bindings) -> str:
+    """Return a part's bindings as ``name value`` pairs."""
+    return ", ".join(f"{name} {plain(value)}" for name, value in flatten(part) if name != "part" and value is not None)
+
+
+def plain(value: Any) -> str:
+    """Return a value as people write it."""
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+
+
 def difference(a: Bindings, b: Bindings) -> str | None:
     """Return the first binding in which the two differ, as ``path: value against value``; ``None`` where none does."""
     left, right = dict(flatten(a)), dict(flatten(b))
@@ -52,10 +75,6 @@ def difference(a: Bindings, b: Bindings) -> str | None:
         if left.get(path) != right.get(path):
             return f"{path}: {left.get(path, 'unset')} against {right.get(path, 'unset')}"
     return None
-
-
-def _own_first(own: str) -> Any:
-    return lambda label: (label != own, label)
 
 
 def _one_experiment(runs: list[Run]) -> tuple[list[Run], list[Omission]]:
@@ -85,7 +104,8 @@ def _one_test(method: str, label: str, runs: list[Run]) -> tuple[Row, list[Omiss
         else:
             path = run.path / "evaluations" / f"{label}.json"
             omissions.append(Omission(path, f"another test than that of seed {having[0].seed} ({told})"))
-    return Row(method=method, label=label, own=label == runs[0].own, runs=tuple(kept)), omissions
+    own = label in having[0].own.values()
+    return Row(method=method, label=label, own=own, runs=tuple(kept)), omissions
 
 
 def _tested(evaluation: Evaluation) -> Bindings:

@@ -11,7 +11,6 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -75,18 +74,6 @@ def blank(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def axes(figure: Figure, *, title: str, across: str) -> Axes:
-    """Return the only axes of a figure: the vertical quantity as a title, horizontal grid lines."""
-    ax = figure.add_subplot()
-    ax.set_title(title)
-    ax.set_xlabel(across)
-    ax.grid(axis="y")
-    ax.tick_params(length=3)
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    return ax
 
 
 def settle(figure: Figure) -> None:

@@ -5,45 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 from string import Template
+from typing import NamedTuple
 
-import attrs
-
-from selectrl.report import tables
-from selectrl.report.analyse import Analysis, Summary
-from selectrl.report.records import Omission
+from selectrl.report.analyse import Analysis
+from selectrl.report.drawing import Drawing, single
+from selectrl.report.ink import inline, render
+from selectrl.report.provenance import fairness, provenance, quirks
+from selectrl.report.records import EQUAL_BUDGET, Omission
 from selectrl.report.style import DARK, LIGHT, Mark, variables
-from selectrl.report.words import count, digits_for, join, notes, number, order, sentence
+from selectrl.report.table import Table, html, named
+from selectrl.report.tables import bindings
+from selectrl.report.words import beside, count, digits_for, join, notes, number, order, sentence, verdict
 from selectrl.version import __version__
 
+MOST_VERDICTS = 6
+"""Pairs that the page opens with; the others are folded away."""
 
-@attrs.frozen(kw_only=True)
-class Plate:
-    """A figure as the page shows it.
+WANTED = {
+    "learning": "learning curves (no meta-test was logged while training)",
+    "few_shot": "few-shot curves (no method was given context)",
+    "by_task": "returns by task parameter (evaluations hold no parameters)",
+    "picture": "paths of the robot (kept on Point-Robot only, beside evaluations)",
+    "latents": "the map of task variables (no latents were kept)",
+    "donors": "the donor swap (not measured, or dynamics vary)",
+    "collectors": "other collectors (each method was tested with its own only)",
+    "given": "differences with context from the data (fewer than two methods were tested with it)",
+    "training": "what losses logged (no metrics.jsonl)",
+}
+"""What an environment's section shows where there are data for it, and why there may be none."""
+
+
+class Section(NamedTuple):
+    """One environment of the page.
 
     Attributes:
-        name: stem of the exported files.
-        title: short name.
-        caption: what to see.
-        body: its SVG, or panels of SVG; already HTML.
-        wide: whether it takes the whole width.
+        analysis: its numbers.
+        drawings: its figures, by what they are of.
+        tables: its tables, by what they are of.
     """
 
-    name: str
-    title: str
-    caption: str
-    body: str
-    wide: bool = False
+    analysis: Analysis
+    drawings: Mapping[str, Drawing]
+    tables: Mapping[str, Table]
 
 
 def page(
-    analyses: Sequence[tuple[Analysis, Sequence[Plate]]], omissions: Sequence[Omission], marks: Mapping[str, Mark]
+    sections: Sequence[Section],
+    overview: Sequence[Drawing],
+    omissions: Sequence[Omission],
+    marks: Mapping[str, Mark],
 ) -> str:
     """Return the whole page."""
-    titles = [analysis.family.title for analysis, _ in analyses]
-    methods = {row.method for analysis, _ in analyses for row in analysis.family.rows}
-    runs = {run.path for analysis, _ in analyses for row in analysis.family.rows for run in row.runs}
-    links = [f'<a href="#{escape(a.family.env)}">{escape(a.family.title)}</a>' for a, _ in analyses]
+    families = [one.analysis.family for one in sections]
+    titles = list(dict.fromkeys(family.title for family in families if family.protocol == EQUAL_BUDGET))
+    titles = titles or [family.title for family in families]
+    methods = {row.method for family in families for row in family.rows}
+    runs = {run.path for family in families for row in family.rows for run in row.runs}
     template = Template(files("selectrl.report").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(f"SELECT-RL: {join(titles)}"),
@@ -53,78 +72,151 @@ def page(
         ),
         light=variables(LIGHT),
         dark=variables(DARK),
-        nav=f'<nav aria-label="Environments">{"".join(links)}</nav>' if len(links) > 1 else "",
-        sections="\n".join(_section(analysis, plates, marks) for analysis, plates in analyses),
+        answers=_answers(sections),
+        sections="\n".join([*(_wide(one, marks) for one in overview), *(_section(one, marks) for one in sections)]),
         left_out=_left_out(omissions),
         version=escape(__version__),
     )
 
 
-def story(summary: Summary, mark: Mark, panels: Sequence[tuple[str, str, str]]) -> str:
-    """Return one row of the picture: ``(kind, heading, svg)`` panels under the row's name."""
-    arguments = tables.arguments(summary.row.evaluation.collector)
-    collector = f"{summary.row.label}{f' ({arguments})' if arguments else ''}"
-    cells = "".join(
-        f'<div class="panel {kind}"><span>{escape(heading)}</span>{svg}</div>' for kind, heading, svg in panels
-    )
-    name = f'<span class="method">{tables.swatch(mark)}{escape(summary.row.method)}</span>'
-    return (
-        f'<div class="story"><h4>{name}<small>{escape(collector)}</small></h4><div class="panels">{cells}</div></div>'
-    )
-
-
-def _section(analysis: Analysis, plates: Sequence[Plate], marks: Mapping[str, Mark]) -> str:
-    family = analysis.family
-    first = analysis.methods[0].row.evaluation
-    digits = digits_for(one.mean for one in analysis.methods)
-    facts = [
-        count(len(analysis.methods), "method"),
-        f"{count(len(first.tasks), 'test task')} × {count(first.returns.shape[1], 'repeat')}",
-        f"{count(first.context_steps[-1], 'step')} of context",
-        f"protocol {first.settings['protocol']}",
-    ]
-    said = order(analysis)
-    warnings = "".join(f"<li>{escape(note)}</li>" for note in notes(analysis))
+def _answers(sections: Sequence[Section]) -> str:
+    """Return one sentence an environment, where there are several, as a way to its section."""
     items = "".join(
-        f'<li><h3><span class="method">{tables.swatch(marks[one.row.method])}{escape(one.row.method)}</span>'
-        f"<b>{number(one.mean, digits)}</b></h3><p>{escape(sentence(analysis, one, digits))}</p></li>"
-        for one in analysis.methods
+        f'<li><a href="#{escape(one.analysis.family.name)}">{escape(one.analysis.family.title)}</a>: '
+        f"{escape(order(one.analysis) or 'one method, nothing to compare.')}</li>"
+        for one in sections
     )
-    small, wide = [p for p in plates if not p.wide], [p for p in plates if p.wide]
-    rows = [one.row for one in analysis.methods]
+    return f'<nav aria-label="Environments"><ul class="answers">{items}</ul></nav>' if len(sections) > 1 else ""
+
+
+def _section(section: Section, marks: Mapping[str, Mark]) -> str:
+    analysis, drawings, tables = section
+    family, rows = analysis.family, [one.row for one in analysis.methods]
+    fair = next((run.fairness for row in rows for run in row.runs if run.fairness), None)
+    missing = [why for name, why in WANTED.items() if name not in drawings and name not in tables]
+    said = order(analysis)
+
+    def pair(*names: str) -> str:
+        found = "".join(_small(drawings[name], marks) for name in names if name in drawings)
+        return f'<div class="cols">{found}</div>' if found else ""
+
+    def wide(name: str) -> str:
+        return _wide(drawings[name], marks) if name in drawings else ""
+
+    def table(name: str) -> str:
+        return _table(tables[name], marks) if name in tables else ""
+
+    warnings = "".join(f"<li>{escape(note)}</li>" for note in notes(analysis))
     parts = [
-        f'<section id="{escape(family.env)}"><h2>{escape(family.title)}</h2>',
-        f'<p class="sub">{escape(" · ".join(facts))}</p>',
+        f'<section id="{escape(family.name)}"><h2>{escape(family.title)}</h2>',
+        f'<p class="sub">{escape(_facts(analysis))}</p>',
         f'<p class="order">{escape(said)}</p>' if said else "",
         f'<ul class="warnings">{warnings}</ul>' if warnings else "",
-        f'<div class="cols"><ol class="methods">{items}</ol>{"".join(map(_figure, small[:1]))}</div>',
-        f'<div class="cols">{"".join(map(_figure, small[1:]))}</div>' if small[1:] else "",
-        "<h3>Results</h3>",
-        f'<p class="note">{RESULTS}</p>{tables.results(analysis, marks)}',
-        *(f"<h3>{escape(plate.title)}</h3>{_figure(plate)}" for plate in wide),
-        _titled("Differences between methods", PAIRS, tables.pairs(analysis, marks)),
-        _titled("The same policy under other collectors", COLLECTORS, tables.collectors(analysis, marks)),
-        _titled("Cost", COST, tables.cost(analysis, marks)),
+        _verdicts(analysis),
+        f'<div class="cols">{_methods(analysis, marks)}{_small(drawings["final"], marks)}</div>',
+        pair("learning", "few_shot"),
+        table("results"),
+        pair("by_task", "profile"),
+        *map(wide, ("picture", "latents")),
+        *map(table, ("donors", "collectors", "given", "pairs")),
+        f"<details><summary>Every task</summary>{table('tasks')}</details>" if "tasks" in tables else "",
+        wide("training"),
+        table("cost"),
+        f"<h3>Fairness</h3>{fairness(fair)}" if fair else "",
+        table("differs"),
+        f"<h3>Published protocols</h3>{quirks(rows)}" if quirks(rows) else "",
         "<h3>Provenance</h3>",
-        tables.provenance(rows),
-        f"<details><summary>Bindings of every method</summary>{tables.bindings(rows)}</details></section>",
+        provenance(rows),
+        f"<details><summary>Bindings of every method</summary>{html(bindings(rows), marks)}</details>",
+        f'<p class="note">Not shown for want of data: {escape("; ".join(missing))}.</p>' if missing else "",
+        "</section>",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _figure(plate: Plate) -> str:
-    links = " · ".join(
-        f'<a href="figures/{escape(plate.name)}.{k}">{k.upper()}</a>' for k in ("png", "pdf", "svg", "csv")
+def _facts(analysis: Analysis) -> str:
+    first = analysis.methods[0].row.evaluation
+    budgets = {one.row.evaluation.context_steps[-1] for one in analysis.methods}
+    facts = [
+        count(len(analysis.methods), "method"),
+        f"{count(len(first.tasks), 'test task')} × {count(first.returns.shape[1], 'repeat')}",
+        f"{count(first.context_steps[-1], 'step')} of context" if len(budgets) == 1 else "each method’s own budget",
+        f"protocol {first.protocol}",
+    ]
+    return " · ".join(facts)
+
+
+def _verdicts(analysis: Analysis) -> str:
+    """Return one sentence a pair; the first are shown, the others folded away."""
+    digits = digits_for(one.mean for one in analysis.methods)
+    if len(analysis.verdicts) == 1:  # its verdict is the section's opening sentence
+        return f'<p class="note">{escape(beside(analysis.verdicts[0]))}</p>'
+    items = [
+        f"<li>{escape(verdict(one, digits))} <small>{escape(beside(one))}</small></li>" for one in analysis.verdicts
+    ]
+    shown = len(items) if len(items) <= MOST_VERDICTS else len(analysis.methods) - 1
+    rest = f'<details><summary>The other pairs</summary><ul class="verdicts">{"".join(items[shown:])}</ul></details>'
+    return (f'<ul class="verdicts">{"".join(items[:shown])}</ul>' if items else "") + (rest if items[shown:] else "")
+
+
+def _methods(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
+    digits = digits_for(one.mean for one in analysis.methods)
+    items = "".join(
+        f"<li><h3>{named(one.row.method, marks)}<b>{number(one.mean, digits)}</b></h3>"
+        f"<p>{escape(sentence(analysis, one, digits))}</p></li>"
+        for one in analysis.methods
     )
-    title = "" if plate.wide else f"<h3>{escape(plate.title)}</h3>"
-    caption = f'{escape(plate.caption)} <span class="files">{links}</span>'
-    if plate.wide:
-        return f'<figure class="wide"><figcaption>{caption}</figcaption>{plate.body}</figure>'
-    return f"<figure>{title}{plate.body}<figcaption>{caption}</figcaption></figure>"
+    return f'<ol class="methods">{items}</ol>'
 
 
-def _titled(title: str, note: str, table: str) -> str:
-    return f'<h3>{title}</h3><p class="note">{note}</p>{table}' if table else ""
+def _small(drawing: Drawing, marks: Mapping[str, Mark]) -> str:
+    """Return a figure of one panel, for a column."""
+    (panel, *_) = drawing.panels
+    heading = f'<span class="heading">{escape(panel.heading)}</span>' if panel.heading else ""
+    body = f"{heading}{_svg(drawing, 0)}{_legend(drawing, marks)}"
+    return f"<figure><h3>{escape(drawing.title)}</h3>{body}<figcaption>{_caption(drawing)}</figcaption></figure>"
+
+
+def _wide(drawing: Drawing, marks: Mapping[str, Mark]) -> str:
+    """Return a figure of many panels over the whole width, in groups where it has them."""
+    body, i = [], 0
+    for (group, note), members in groupby(drawing.panels, key=lambda panel: (panel.group, panel.note)):
+        cells = []
+        for panel in members:
+            cells.append(
+                f'<div class="panel {panel.kind}"><span>{escape(panel.heading)}</span>{_svg(drawing, i)}</div>'
+            )
+            i += 1
+        panels = f'<div class="panels">{"".join(cells)}</div>'
+        head = f"<h4>{escape(group)}<small>{escape(note)}</small></h4>"
+        body.append(f'<div class="story">{head}{panels}</div>' if group else panels)
+    top = f"<figcaption>{_caption(drawing)}</figcaption>{_legend(drawing, marks)}"
+    return f'<h3>{escape(drawing.title)}</h3><figure class="wide">{top}{"".join(body)}</figure>'
+
+
+def _svg(drawing: Drawing, i: int) -> str:
+    panel = drawing.panels[i]
+    if panel.draw is None:
+        return ""
+    return inline(render(single(panel, drawing.size), "svg"), f"{drawing.name}{i}", panel.alt)
+
+
+def _caption(drawing: Drawing) -> str:
+    kinds = ("png", "pdf", "svg", "csv")
+    links = " · ".join(f'<a href="figures/{escape(drawing.name)}.{kind}">{kind.upper()}</a>' for kind in kinds)
+    return f'{escape(drawing.caption)} <span class="files">{links}</span>'
+
+
+def _legend(drawing: Drawing, marks: Mapping[str, Mark]) -> str:
+    names = "".join(f"<li>{named(name, marks)}</li>" for name in drawing.methods)
+    return f'<ul class="legend">{names}</ul>' if names else ""
+
+
+def _table(table: Table, marks: Mapping[str, Mark]) -> str:
+    kinds = {"tex": "LaTeX", "md": "Markdown"}
+    links = " · ".join(f'<a href="tables/{escape(table.name)}.{kind}">{word}</a>' for kind, word in kinds.items())
+    note = f'<p class="note">{escape(table.note)} <span class="files">{links}</span></p>'
+    return f"<h3>{escape(table.title)}</h3>{note}{html(table, marks)}"
 
 
 def _left_out(omissions: Sequence[Omission]) -> str:
@@ -134,16 +226,3 @@ def _left_out(omissions: Sequence[Omission]) -> str:
 
 def _path(omission: Omission) -> str:
     return str(omission.path).encode("utf-8", "replace").decode("utf-8")
-
-
-RESULTS = (
-    "After all of the context. Small print: 95% bootstrap intervals. Bold: not shown to be below any other method. "
-    "The gain is the return with all of the context minus the return without any, paired by seed and task."
-)
-PAIRS = (
-    "Line minus column, paired by seed and task, with its 95% interval. Where the interval includes zero it is a tie."
-)
-COLLECTORS = (
-    "One trained policy, tested with context from each collector. Data of the test tasks are read by “offline” only."
-)
-COST = "Environment steps at test are those of one task and one repeat."

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from selectrl.errors import InputError
 from selectrl.functional.estimates import Floats
 from selectrl.report.analyse import Analysis, Summary
-from selectrl.report.figures import Drawing, clip
-from selectrl.report.ink import blank
-from selectrl.report.records import Omission
-from selectrl.report.style import LIGHT, Mark, along_arc
+from selectrl.report.drawing import Drawing, Panel
+from selectrl.report.group import arguments
+from selectrl.report.read import tensors
+from selectrl.report.records import Omission, Traces
+from selectrl.report.style import LIGHT, hue
 from selectrl.report.words import digits_for, number
 
 KINDS = ("before", "explored", "after")
+WIDTH = 2.75
+"""Inches of a panel."""
+
 SHOWN_TASKS = 4
 """Test tasks whose exploration is drawn; more would hide each other."""
 
@@ -52,27 +52,24 @@ def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
     place = {one.row.method: i for i, one in enumerate(analysis.methods)}
     ordered = sorted(analysis.summaries, key=lambda one: (not one.row.own, place[one.row.method]))
     for summary in ordered if analysis.family.env == "point_robot" else ():
-        file = summary.row.evaluation.traces
-        if file is None:
+        traces = summary.row.evaluation.traces
+        if traces is None:
             continue
         try:
-            found.append(_story(file, summary))
+            found.append(_story(traces, summary))
         except InputError as error:
-            omissions.append(Omission(file, f"{error}; its numbers are kept"))
+            where = summary.row.runs[0].path / "evaluations" / traces.file.name
+            omissions.append(Omission(where, f"{error}; its numbers are kept"))
     return found, omissions
 
 
-def _story(file: Path, summary: Summary) -> Story:
-    try:
-        arrays = load_file(file)
-        goals = arrays["parameters"].astype(np.float64)
-        scored = arrays["scored"]
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"corrupt: paths cannot be read ({error})") from error
+def _story(traces: Traces, summary: Summary) -> Story:
+    arrays = tensors(traces.file, ("scored", "explored"))
+    goals, scored = traces.parameters, arrays.get("scored", np.zeros(0))
     tasks = len(summary.row.evaluation.tasks)
     explored = arrays.get("explored", np.zeros((tasks, 0, 1, 2), np.float32))
     fits = goals.shape == (tasks, 2) and all(a.ndim == 4 and len(a) == tasks for a in (scored, explored))
-    if not fits or min(scored.shape[1:]) < 1 or scored.shape[3] < 2 or not np.isfinite(goals).all():
+    if not fits or min(scored.shape[1:]) < 1 or scored.shape[3] < 2:
         raise InputError(f"corrupt: paths of {scored.shape} and goals of {goals.shape} do not fit {tasks} tasks")
     chosen = np.unique(np.linspace(0, tasks - 1, min(SHOWN_TASKS, tasks)).round().astype(int))
     return Story(
@@ -91,33 +88,40 @@ def _clean(path: NDArray[np.float32]) -> NDArray[np.float32]:
     return path[np.isfinite(path).all(axis=1), :2]
 
 
-def picture(stories: Sequence[Story], marks: Mapping[str, Mark]) -> Drawing:
-    """Draw all rows as one figure: before any context, exploration, after all context."""
-    low, high = limits(stories)
-    width = 2.75
-    height = width * (high[1] - low[1]) / (high[0] - low[0])
-    figure = blank(3 * width + 0.2, len(stories) * (height + 0.5) + 0.1)
-    grid = figure.subplots(len(stories), 3, squeeze=False)
-    digits = digits_for(story.summary.mean for story in stories)
-    for axs, story in zip(grid, stories, strict=True):
-        for ax, kind in zip(axs, KINDS, strict=True):
-            panel(ax, story, kind, low, high)
-            ax.set_title(heading(story, kind, digits), fontsize=8.5, pad=3)
-        bold: dict[str, Any] = {"fontsize": 9.5, "fontweight": "bold", "color": LIGHT["ink"]}
-        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-        axs[0].annotate(clip(story.summary.row.name), (0, 1), (0, 19), **place, **bold)
-    told = "; ".join(
-        f"{s.summary.row.name} from {number(s.summary.context_free, digits)} to {number(s.summary.mean, digits)}"
-        for s in stories
-    )
-    return Drawing(
-        name="point_robot_picture",
+def picture(analysis: Analysis) -> tuple[Drawing | None, list[Omission]]:
+    """Draw all rows, three panels each: before any context, exploration, after all context.
+
+    Returns:
+        The figure, nothing where there are no paths, and the files that could not be used.
+    """
+    found, omissions = stories(analysis)
+    if not found:
+        return None, omissions
+    low, high = limits(found)
+    digits = digits_for(story.summary.mean for story in found)
+    drawing = Drawing(
+        name=f"{analysis.family.name}_picture",
         title="How each method finds the goal",
         caption=CAPTION,
-        alt=f"Paths of the robot before context, while exploring, and after context. Mean return: {told}.",
-        figure=figure,
+        panels=[_panel(story, kind, low, high, digits) for story in found for kind in KINDS],
         columns=("method", "collector", "seed", "task", "goal_x", "goal_y", "kind", "block", "time", "x", "y"),
-        data=[row for story in stories for row in _data(story)],
+        data=[row for story in found for row in _data(story)],
+        size=(WIDTH, WIDTH * float((high[1] - low[1]) / (high[0] - low[0]))),
+    )
+    return drawing, omissions
+
+
+def _panel(story: Story, kind: str, low: Floats, high: Floats, digits: int) -> Panel:
+    row = story.summary.row
+    words = heading(story, kind, digits)
+    bound = arguments(row.evaluation.collector)
+    return Panel(
+        heading=words,
+        alt=f"{row.name}, paths of the robot. {words}.",
+        draw=(lambda ax: draw(ax, story, kind, low, high)) if story.paths[kind] else None,
+        group=row.name,
+        note=f"{row.label} ({bound})" if bound else row.label,
+        kind=kind,
     )
 
 
@@ -129,13 +133,6 @@ CAPTION = (
     "task ends in the ring of its colour. Paths are of the first seed and repeat, returns are means over all "
     "seeds and repeats."
 )
-
-
-def single(story: Story, kind: str, low: Floats, high: Floats, width: float = 3.6) -> Figure:
-    """Draw one panel alone, without words, so that a page can lay panels out as its width allows."""
-    figure = Figure(figsize=(width, width * (high[1] - low[1]) / (high[0] - low[0])))
-    panel(figure.add_axes((0, 0, 1, 1)), story, kind, low, high)
-    return figure
 
 
 def heading(story: Story, kind: str, digits: int) -> str:
@@ -158,32 +155,30 @@ def limits(stories: Sequence[Story]) -> tuple[Floats, Floats]:
     return np.array([-reach, float(low[1]) - 0.06]), np.array([reach, float(high[1]) + 0.06])
 
 
-def panel(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
-    """Draw one kind of path over the half circle of goals; nothing where there are none, as in offline context."""
+def draw(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
+    """Draw one kind of path over the half circle of goals."""
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     ax.set_axis_off()
-    if not story.paths[kind]:
-        return
     angle = np.linspace(0, np.pi, 91)
     ax.plot(np.cos(angle), np.sin(angle), color=LIGHT["rule"], linewidth=1)
     train = _train_goals(story)
     if len(train):
         ax.plot(train[:, 0], train[:, 1], "o", color=LIGHT["muted"], alpha=0.6, markersize=2.2, markeredgewidth=0)
-    hues = [along_arc(1 - float(np.arctan2(max(y, 0.0), x)) / np.pi) for x, y in story.goals]
+    hues = [hue(float(np.arctan2(max(y, 0.0), x)) / np.pi) for x, y in story.goals]
     blocks = 1 + max(block for _, block, _ in story.paths[kind])
     shown = {task for task, _, _ in story.paths[kind]}
-    for task, (goal, hue) in enumerate(zip(story.goals, hues, strict=True)):
-        ax.plot(*goal, "o", color="none", markeredgecolor=hue, markersize=9, alpha=1.0 if task in shown else 0.45)
+    for task, (goal, colour) in enumerate(zip(story.goals, hues, strict=True)):
+        ax.plot(*goal, "o", color="none", markeredgecolor=colour, markersize=9, alpha=1.0 if task in shown else 0.45)
     alike = kind == "before" and all(np.array_equal(path, story.paths[kind][0][2]) for _, _, path in story.paths[kind])
     for task, block, path in story.paths[kind]:
-        hue = LIGHT["ink"] if alike else hues[task]
+        colour = LIGHT["ink"] if alike else hues[task]
         late = (block + 1) / blocks
-        style: dict[str, Any] = {"color": hue, "solid_joinstyle": "round", "solid_capstyle": "round"}
+        style: dict[str, Any] = {"color": colour, "solid_joinstyle": "round", "solid_capstyle": "round"}
         if kind == "explored":
             ax.plot(path[:, 0], path[:, 1], linewidth=1.0, alpha=0.15 + 0.6 * late**1.5, **style)
         elif len(path):
             ax.plot(path[:, 0], path[:, 1], linewidth=1.7, **style)
-            ax.plot(*path[-1], "o", color=hue, markersize=4.2)
+            ax.plot(*path[-1], "o", color=colour, markersize=4.2)
         if alike:
             break
     ax.plot(0, 0, "o", color=LIGHT["ink"], markersize=4)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from selectrl.functional.estimates import Floats
 
-Bindings = Mapping[str, Any]
+Bindings: TypeAlias = Mapping[str, Any]
+Curve: TypeAlias = tuple[tuple[int, float], ...]
+
+EQUAL_BUDGET = "equal_budget"
 
 
 @attrs.frozen
@@ -27,6 +31,48 @@ class Omission:
     reason: str
 
 
+class Traces(NamedTuple):
+    """What an evaluation left besides returns.
+
+    Attributes:
+        file: holds the paths of repeat 0 too.
+        parameters: what tells the test tasks apart, (task, parameter).
+        latents: mean of the belief before each scored episode, (task, repeat, point, latent), where it was kept.
+    """
+
+    file: Path
+    parameters: Floats
+    latents: NDArray[np.float32] | None
+
+
+class Diagnostics(NamedTuple):
+    """What a trained encoder makes of stored data.
+
+    Attributes:
+        arrays: ``train_latents`` and ``test_latents`` (task, draw, latent), with ``train_parameters`` and
+            ``test_parameters`` (task, parameter); empty where they were not kept.
+        follow: how far z follows a donor's states and actions (1) and not the true task's rewards (0) when the two
+            disagree; absent where tasks differ in their dynamics.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    follow: float | None
+
+
+class Fairness(NamedTuple):
+    """What a comparison says of its own fairness.
+
+    Attributes:
+        same: what all methods share, by name.
+        differs: what they do not share, and each method's value.
+        checks: what was checked, whether it holds, and details.
+    """
+
+    same: Mapping[str, Any]
+    differs: Sequence[tuple[str, Mapping[str, Any]]]
+    checks: Sequence[tuple[str, bool, str]]
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Evaluation:
     """One meta-test of one run.
@@ -34,12 +80,13 @@ class Evaluation:
     Attributes:
         label: name of the evaluation, which is its file's stem.
         collector: bindings of the collector, with its ``part``.
-        settings: what must agree before two evaluations may be compared: protocol, prior, budget, block.
+        settings: how it was tested: protocol, prior, budget, block, test_seed.
         tasks: ids of the test tasks.
         context_steps: environment steps of context before each scored episode; the first scored episode has none.
         returns: (task, repeat, point), undiscounted.
         env_steps: environment steps spent, by purpose.
-        traces: file that holds the paths of repeat 0, where there is one.
+        quirks: in what a published protocol departs from the usual one, in words.
+        traces: what it left besides, where it did.
     """
 
     label: str
@@ -49,7 +96,13 @@ class Evaluation:
     context_steps: tuple[int, ...]
     returns: Floats
     env_steps: Mapping[str, int]
-    traces: Path | None
+    quirks: tuple[str, ...] = ()
+    traces: Traces | None = None
+
+    @property
+    def protocol(self) -> str:
+        """How it was tested: ``equal_budget``, or ``paper`` for the protocol its authors published."""
+        return str(self.settings["protocol"])
 
     @property
     def offline(self) -> bool:
@@ -62,7 +115,7 @@ class Run:
     """One finished run: an experiment and a seed.
 
     Attributes:
-        path: its directory.
+        path: its directory below the folder that was read.
         env: name of the environment, without its registry.
         folder: name of the folder that holds its seeds.
         method: what it is called: its experiment's name, or the folder's where two folders share a name.
@@ -70,9 +123,12 @@ class Run:
         experiment: the nested bindings.
         execution: versions, dataset, machine; any of them may be missing.
         evaluations: by label.
-        own: label of the evaluation with the collector that the experiment binds.
+        own: label of the evaluation with the collector that the experiment binds, by protocol.
         tested: (step, return) during training, by label.
+        values: (step, value) of what losses logged in the rl phase, by name.
         speed: median training steps per second, where it was logged.
+        diagnostics: what its encoder makes of stored data, where it was asked.
+        fairness: what the comparison it belongs to says of its fairness, where it was one.
     """
 
     path: Path
@@ -83,9 +139,12 @@ class Run:
     experiment: Bindings
     execution: Bindings
     evaluations: Mapping[str, Evaluation]
-    own: str
-    tested: Mapping[str, tuple[tuple[int, float], ...]]
+    own: Mapping[str, str]
+    tested: Mapping[str, Curve]
+    values: Mapping[str, Curve]
     speed: float | None
+    diagnostics: Diagnostics | None
+    fairness: Fairness | None
 
     @property
     def dataset(self) -> Bindings:
@@ -99,6 +158,13 @@ class Run:
         train = self.experiment.get("train")
         steps = train.get("steps") if isinstance(train, dict) else None
         return steps if isinstance(steps, int) else None
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of its meta-tests while training."""
+        test = self.experiment.get("test")
+        bound = test.get("protocol") if isinstance(test, dict) else None
+        return str(bound or EQUAL_BUDGET)
 
     @property
     def pretraining(self) -> int:
@@ -140,6 +206,17 @@ class Row:
         return np.stack([run.evaluations[self.label].returns.mean(axis=1) for run in self.runs])
 
     @property
+    def learning(self) -> tuple[Floats, Floats]:
+        """Returns of meta-tests while training: the steps that every seed was tested at (point,), and (seed, point)."""
+        part = str(self.evaluation.collector.get("part", "")).rpartition(".")[2]
+        fitting = [run for run in self.runs if run.protocol == self.evaluation.protocol]
+        return shared_steps(run.tested.get(self.label) or run.tested.get(part, ()) for run in fitting)
+
+    def logged(self, name: str) -> tuple[Floats, Floats]:
+        """Return what losses logged under a name: steps (point,), and values (seed, point)."""
+        return shared_steps(run.values.get(name, ()) for run in self.runs)
+
+    @property
     def name(self) -> str:
         """How figures and tables call the row."""
         return self.method if self.own else f"{self.method} · {self.label}"
@@ -147,15 +224,22 @@ class Row:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Family:
-    """All rows of one environment.
+    """All rows of one environment under one protocol.
 
     Attributes:
         env: name of the environment.
+        protocol: how its rows were tested.
         rows: by method, each method's own collector first.
     """
 
     env: str
+    protocol: str
     rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        """Stem of its files."""
+        return self.env if self.protocol == EQUAL_BUDGET else f"{self.env}_{self.protocol}"
 
     @property
     def methods(self) -> tuple[Row, ...]:
@@ -165,4 +249,12 @@ class Family:
     @property
     def title(self) -> str:
         """The environment's name as papers write it."""
-        return "-".join(word[:1].upper() + word[1:] for word in self.env.split("_"))
+        env = "-".join(word[:1].upper() + word[1:] for word in self.env.split("_"))
+        return env if self.protocol == EQUAL_BUDGET else f"{env}, protocol “{self.protocol}”"
+
+
+def shared_steps(curves: Iterable[Curve]) -> tuple[Floats, Floats]:
+    """Return the steps that all curves but empty ones have, (point,), and those curves at them, (curve, point)."""
+    points = [dict(curve) for curve in curves if curve]
+    steps = sorted(set.intersection(*map(set, points))) if points else []
+    return np.array(steps, dtype=float), np.array([[curve[step] for step in steps] for curve in points])

@@ -44,6 +44,9 @@ DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.2, 1.6), (7, 2, 1.5, 2),
 ARC = ("#3f6fdc", "#8a5bd6", "#cf4d96", "#e56a4b", "#c8921b")
 """Hues along the half circle of goals, for paths: mid tones that read on light and dark ground."""
 
+CYCLE = (*ARC, "#4f9a57", ARC[0])
+"""Hues around a whole circle, for tasks whose first and last are neighbours."""
+
 METHOD_COLOURS = sum(name.startswith("m") and name != "muted" for name in LIGHT)
 
 
@@ -71,12 +74,13 @@ def marks(methods: Iterable[str]) -> Mapping[str, Mark]:
     return {name: Mark(f"m{i % METHOD_COLOURS}", DASHES[i % len(DASHES)]) for i, name in enumerate(names)}
 
 
-def along_arc(position: float) -> str:
-    """Return the hue at a position from 0 to 1 along :data:`ARC`."""
-    place = min(max(position, 0.0), 1.0) * (len(ARC) - 1)
-    left = min(int(place), len(ARC) - 2)
+def hue(position: float, *, cyclic: bool = False) -> str:
+    """Return the hue at a position from 0 to 1 along :data:`ARC`, or around :data:`CYCLE`."""
+    hues = CYCLE if cyclic else ARC
+    place = min(max(position, 0.0), 1.0) * (len(hues) - 1)
+    left = min(int(place), len(hues) - 2)
     share = place - left
-    ends = [[int(hue[i : i + 2], 16) for i in (1, 3, 5)] for hue in ARC[left : left + 2]]
+    ends = [[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in hues[left : left + 2]]
     return "#" + "".join(f"{round((1 - share) * a + share * b):02x}" for a, b in zip(*ends, strict=True))
 
 

@@ -1,245 +1,312 @@
-"""Tables as HTML; every cell is escaped here, once."""
+"""What the tables say."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from selectrl.report.analyse import Analysis, Effect
-from selectrl.report.group import flatten
-from selectrl.report.records import Bindings, Row, Run
-from selectrl.report.style import Mark
-from selectrl.report.words import NONE, count, digits_for, interval, number, short
+import numpy as np
+
+from selectrl.functional.estimates import paired_interval
+from selectrl.report.analyse import Analysis, Comparison, Effect
+from selectrl.report.group import arguments, flatten, plain
+from selectrl.report.records import Row, Run
+from selectrl.report.returns import axis_of
+from selectrl.report.table import NONE, Cell, Table
+from selectrl.report.words import clock, count, digits_for, interval, number
 
 
-def swatch(mark: Mark) -> str:
-    """Return the line of a method as a small drawing."""
-    dash = f' stroke-dasharray="{" ".join(f"{1.8 * part:g}" for part in mark.dash)}"' if mark.dash else ""
-    line = f'<line x1="0" y1="4" x2="26" y2="4" stroke="var(--{mark.variable})" stroke-width="2.6"{dash}/>'
-    return f'<svg class="swatch" viewBox="0 0 26 8" aria-hidden="true">{line}</svg>'
+def tables(analysis: Analysis) -> dict[str, Table]:
+    """Return every table of one environment for which there are data, by what it is of."""
+    makers: dict[str, Callable[[Analysis], Table | None]] = {
+        "results": results,
+        "pairs": pairs,
+        "tasks": tasks,
+        "given": given,
+        "collectors": collectors,
+        "donors": donors,
+        "cost": cost,
+        "differs": differs,
+    }
+    made = {name: make(analysis) for name, make in makers.items()}
+    return {name: table for name, table in made.items() if table is not None}
 
 
-def results(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
-    """Return the final table: one line per method under its own collector."""
+def results(analysis: Analysis) -> Table:
+    """One line per method under its own collector."""
     digits = digits_for(one.mean for one in analysis.methods)
     offline = any(one.offline is not None for one in analysis.methods)
-    head = ["Method", "Seeds", "Mean", "± std", "IQM", "Without context", "Gain from context", "Area"]
-    head += ["Context from data", "Gap to it"] if offline else []
+    head = ["Method", "Seeds", "Mean", "± std", "IQM", "No context", "Gain", "Area"]
+    head += ["From data", "Gap"] if offline else []
     rows = []
     for one in analysis.methods:
-        name = _method(one.row.method, marks)
         cells = [
-            f"<strong>{name}</strong>" if one.row.method in analysis.unbeaten else name,
-            str(len(one.row.seeds)),
-            _ranged(number(one.mean, digits), interval(one.mean_interval, digits)),
-            number(one.std, digits),
-            _ranged(number(one.iqm, digits), interval(one.iqm_interval, digits)),
-            number(one.context_free, digits),
+            Cell(one.row.method, method=one.row.method, strong=one.row.method in analysis.unbeaten),
+            Cell(str(len(one.row.seeds))),
+            _ranged(one.mean, one.mean_interval, digits),
+            Cell(number(one.std, digits)),
+            _ranged(one.iqm, one.iqm_interval, digits),
+            Cell(number(one.context_free, digits)),
             _effect(one.gain, digits),
-            number(one.area, digits),
+            _ranged(one.area, one.area_interval, digits),
         ]
-        cells += [number(one.offline, digits), _effect(one.gap, digits)] if offline else []
+        cells += [Cell(number(one.offline, digits)), _effect(one.gap, digits)] if offline else []
         rows.append(cells)
-    return _table(head, rows)
+    note = (
+        "After all of the context. Small print: 95% bootstrap intervals. Bold: not shown to be below any other method. "
+        "The gain is the return with all of the context minus the return without any, paired by seed and task."
+        + " “From data” is the return with context from the test tasks’ own data, the gap how far above the mean it is."
+        * offline
+    )
+    return Table(name=f"{analysis.family.name}_results", title="Results", note=note, head=head, rows=rows)
 
 
-def collectors(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
-    """Return one line per method and collector; nothing where each method has only its own."""
+def pairs(analysis: Analysis) -> Table | None:
+    """Line minus column for every two methods; nothing where there is only one."""
+    note = (
+        "Line minus column, paired by seed and task, with its 95% interval. P is the probability that a "
+        "seed of the line beats one of the column on the same task."
+    )
+    names = [one.row.method for one in analysis.methods]
+    return _matrix(analysis, "pairs", "Differences between methods", note, names, analysis.comparisons)
+
+
+def given(analysis: Analysis) -> Table | None:
+    """The same with context from the data; nothing where fewer than two methods were tested with it."""
+    note = (
+        "Line minus column when every method reads the same stored context: what encoder, critic, actor and the "
+        "actor’s constraint are worth once exploration is taken out, with the 95% interval."
+    )
+    names = [one.row.method for one in analysis.summaries if one.row.evaluation.offline]
+    return _matrix(analysis, "given", "Differences with context from the data", note, names, analysis.given)
+
+
+def tasks(analysis: Analysis) -> Table | None:
+    """Every method on every task, and the difference between the best two; nothing where there is one task."""
+    rows = [one.row for one in analysis.methods]
+    ids = rows[0].evaluation.tasks
+    rows = [row for row in rows if row.evaluation.tasks == ids]
+    axis = axis_of(analysis)
+    places = axis.values if axis is not None and len(axis.values) == len(ids) else np.arange(len(ids))
+    digits = digits_for(one.mean for one in analysis.methods)
+    first = next(iter(analysis.verdicts), None)
+    pair = first if first and first.effect else None
+    lines = []
+    for i in np.argsort(places, kind="stable"):
+        cells = [Cell(str(ids[i])), *([Cell(f"{places[i]:.3g}")] if axis else [])]
+        for row in rows:
+            scores = row.scores[:, i, -1]
+            std = f"± {number(float(scores.std(ddof=1)), digits)}" if len(scores) > 1 else ""
+            cells.append(Cell(number(float(scores.mean()), digits), std))
+        cells += [_task_difference(pair, i, digits)] if pair else []
+        lines.append(cells)
+    if len(lines) < 2:
+        return None
+    return Table(
+        name=f"{analysis.family.name}_tasks",
+        title="Task by task",
+        note="After all of the context; small print: one standard deviation over seeds"
+        + (", and for differences the 95% interval over seeds. " if pair else ". ")
+        + (f"The tasks stand in the order of: {axis.name}." if axis else ""),
+        head=[
+            "Task",
+            *(["Parameter"] if axis else []),
+            *(r.method for r in rows),
+            *([f"{pair.a} − {pair.b}"] if pair else []),
+        ],
+        rows=lines,
+        words=1,
+    )
+
+
+def collectors(analysis: Analysis) -> Table | None:
+    """One line per method and collector; nothing where each method has only its own."""
     if len(analysis.summaries) == len(analysis.methods):
-        return ""
+        return None
     digits = digits_for(one.mean for one in analysis.summaries)
     place = {one.row.method: i for i, one in enumerate(analysis.methods)}
     rows = []
     for one in sorted(analysis.summaries, key=lambda one: (place[one.row.method], not one.row.own, one.row.label)):
-        own = ' <em class="own">own</em>' if one.row.own else ""
-        bound = f"<small>{escape(arguments(one.row.evaluation.collector))}</small>"
         rows.append(
             [
-                _method(one.row.method, marks),
-                f"{escape(one.row.label)}{own}{bound}",
-                _ranged(number(one.mean, digits), interval(one.mean_interval, digits)),
-                number(one.std, digits),
-                number(one.context_free, digits),
+                Cell(one.row.method, method=one.row.method),
+                Cell(one.row.label + (", own" if one.row.own else ""), arguments(one.row.evaluation.collector)),
+                _ranged(one.mean, one.mean_interval, digits),
+                Cell(number(one.std, digits)),
+                _effect(one.against_own, digits),
+                Cell(number(one.context_free, digits)),
                 _effect(one.gain, digits),
-                number(one.area, digits),
+                _ranged(one.area, one.area_interval, digits),
             ]
         )
-    head = ["Method", "Collector", "Mean", "± std", "Without context", "Gain from context", "Area"]
-    return _table(head, rows, words=2)
+    return Table(
+        name=f"{analysis.family.name}_collectors",
+        title="The same policy under other collectors",
+        note="One trained policy, tested with context from each collector; “against own” is the difference that the "
+        "collector alone makes, paired by seed and task. Data of the test tasks are read by “offline” only.",
+        head=["Method", "Collector", "Mean", "± std", "Against own", "No context", "Gain", "Area"],
+        rows=rows,
+        words=2,
+    )
 
 
-def pairs(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
-    """Return line minus column for every two methods; nothing where there is only one."""
-    names = [one.row.method for one in analysis.methods]
-    if len(names) < 2:
-        return ""
-    digits = digits_for(one.mean for one in analysis.methods)
+def donors(analysis: Analysis) -> Table | None:
+    """How far z follows a donor's states and actions; nothing where it was not measured."""
+    rows = []
+    for one in analysis.methods:
+        values = [run.diagnostics.follow for run in one.row.runs if run.diagnostics]
+        found = np.array([value for value in values if value is not None])
+        if len(found):
+            std = f"± {found.std(ddof=1):.2f}" if len(found) > 1 else ""
+            cells = [Cell(one.row.method, method=one.row.method), Cell(f"{number(float(found.mean()), 2)}", std)]
+            rows.append([*cells, Cell(str(len(found)))])
+    if not rows:
+        return None
+    return Table(
+        name=f"{analysis.family.name}_donors",
+        title="Does the task variable read rewards, or who collected?",
+        note="Contexts with another task’s states and actions and the true task’s rewards. 0: z stays where the "
+        "rewards say; 1: z goes where the donor’s states and actions say, which is the shift that exploration runs "
+        "into. Small print: one standard deviation over seeds.",
+        head=["Method", "z follows the donor by", "Seeds"],
+        rows=rows,
+    )
 
-    def cell(a: str, b: str) -> str:
-        if a == b:
-            return '<span class="none">·</span>'
-        comparison = analysis.comparisons[a, b]
-        if comparison.effect is None:
-            return f"<small>{escape(comparison.reason)}</small>"
-        word = {1: "above", 0: "tied", -1: "below"}[comparison.effect.sign]
-        return f'<span class="{word}">{_effect(comparison.effect, digits)}<small>{word}</small></span>'
 
-    rows = [[_method(a, marks), *(cell(a, b) for b in names)] for a in names]
-    return _table(["Method", *(f"− {name}" for name in names)], rows)
-
-
-def cost(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
-    """Return what each method took."""
+def cost(analysis: Analysis) -> Table:
+    """What each method took."""
     rows = []
     for one in analysis.methods:
         runs = one.row.runs
-        walls = [_number(run.execution.get("wall_seconds")) for run in runs]
         speeds = [run.speed for run in runs if run.speed is not None]
+        memory = _mean(runs, "peak_rss_mib")
         spent = one.row.evaluation.env_steps
-        rows.append(
-            [
-                _method(one.row.method, marks),
-                f"{runs[0].steps:,}" if runs[0].steps else NONE,
-                f"{runs[0].pretraining:,}",
-                f"{sum(speeds) / len(speeds):,.1f}" if speeds else NONE,
-                clock(sum(w for w in walls if w is not None) / len(walls) if None not in walls else None),
-                f"{spent['collection']:,}" if "collection" in spent else NONE,
-                f"{spent['scored']:,}" if "scored" in spent else NONE,
-                escape(_distinct(_machine(run) for run in runs)),
-            ]
-        )
-    head = ["Method", "Training steps", "Steps before", "Steps per second", "Time per seed"]
-    return _table([*head, "Collected at test", "Scored at test", "Machine"], rows)
+        cells = [
+            f"{runs[0].steps:,}" if runs[0].steps else NONE,
+            f"{runs[0].pretraining:,}",
+            f"{sum(speeds) / len(speeds):,.1f}" if speeds else NONE,
+            clock(_mean(runs, "wall_seconds")),
+            f"{memory:,.0f}" if memory is not None else NONE,
+            f"{spent['collection']:,}" if "collection" in spent else NONE,
+            f"{spent['scored']:,}" if "scored" in spent else NONE,
+            distinct(_machine(run) for run in runs),
+        ]
+        rows.append([Cell(one.row.method, method=one.row.method), *map(Cell, cells)])
+    head = ["Method", "Training steps", "Steps before", "Steps per second", "Time per seed", "Peak memory, MiB"]
+    return Table(
+        name=f"{analysis.family.name}_cost",
+        title="Cost",
+        note="Means over seeds. Environment steps at test are those of one task and one repeat.",
+        head=[*head, "Collected at test", "Scored at test", "Machine"],
+        rows=rows,
+    )
 
 
-def provenance(rows: Sequence[Row]) -> str:
-    """Return where the numbers come from: data, protocol, versions, commands."""
-    runs = [run for row in rows for run in row.runs]
-    lines: dict[str, str] = {
-        "Data": _distinct(_dataset(run.dataset) for run in runs),
-        "Random warm-up": _distinct(_warmup(run.dataset) for run in runs),
-        "Test": _distinct(_protocol(row) for row in rows),
-        "Test tasks": _distinct(", ".join(map(str, row.evaluation.tasks)) for row in rows),
-        "Seeds": "; ".join(f"{row.method}: {', '.join(map(str, row.seeds))}" for row in rows),
-    }
-    for run in runs:
-        versions = run.execution.get("versions")
-        for package, version in versions.items() if isinstance(versions, dict) else ():
-            known = lines.setdefault(f"{package}", str(version))
-            if str(version) not in known.split(" / "):
-                lines[package] = f"{known} / {version}"
-    cells = "".join(f"<dt>{escape(term)}</dt><dd>{escape(said)}</dd>" for term, said in lines.items())
-    commands = dict.fromkeys(str(run.execution["command"]) for run in runs if run.execution.get("command"))
-    made = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
-    return f"<dl>{cells}</dl>" + (f"<h4>Commands</h4>{made}" if made else "")
+def differs(analysis: Analysis) -> Table | None:
+    """What a comparison says its methods do not share; nothing where it says nothing."""
+    fair = next((run.fairness for one in analysis.methods for run in one.row.runs if run.fairness), None)
+    if fair is None or not fair.differs:
+        return None
+    names = list(dict.fromkeys(str(name) for _, values in fair.differs for name in values))
+    lines = [
+        [Cell(what, code=True), *(Cell(plain(values[n]) if n in values else NONE, code=True) for n in names)]
+        for what, values in fair.differs
+    ]
+    return Table(
+        name=f"{analysis.family.name}_differs",
+        title="What differs between the methods",
+        note="Bindings and settings that the methods of this comparison do not share.",
+        head=["What", *names],
+        rows=lines,
+        words=len(names) + 1,
+    )
 
 
-def bindings(rows: Sequence[Row]) -> str:
-    """Return every binding of every method, those first in which methods differ."""
+def bindings(rows: Sequence[Row]) -> Table:
+    """Every binding of every method, those first in which methods differ."""
     columns = [dict(flatten(row.runs[0].experiment)) for row in rows]
     paths = sorted({path for column in columns for path in column})
 
-    def differs(path: str) -> bool:
+    def differ(path: str) -> bool:
         return len({json.dumps(column.get(path, NONE), default=str) for column in columns}) > 1
 
-    ordered = sorted(paths, key=lambda path: (not differs(path), path))
-    table = [
-        [f"<code>{escape(path)}</code>", *(f"<code>{escape(_value(column, path))}</code>" for column in columns)]
-        for path in ordered
-    ]
-    marks = ["differs" if differs(path) else "" for path in ordered]
-    return _table(["Binding", *(row.method for row in rows)], table, words=len(rows) + 1, marks=marks)
-
-
-def arguments(part: Bindings) -> str:
-    """Return a part's bindings as ``name value`` pairs."""
-    return ", ".join(f"{name} {_plain(value)}" for name, value in flatten(part) if name != "part" and value is not None)
-
-
-def clock(seconds: float | None) -> str:
-    """Return seconds as ``42 s``, ``3 min 20 s`` or ``2 h 05 min``."""
-    if seconds is None:
-        return NONE
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return (
-        f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    ordered = sorted(paths, key=lambda path: (not differ(path), path))
+    return Table(
+        name="bindings",
+        title="Bindings of every method",
+        note="",
+        head=["Binding", *(row.method for row in rows)],
+        rows=[
+            [Cell(path, code=True), *(Cell(plain(c[path]) if path in c else NONE, code=True) for c in columns)]
+            for path in ordered
+        ],
+        words=len(rows) + 1,
+        lit=frozenset(i for i, path in enumerate(ordered) if differ(path)),
     )
 
 
-def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1, marks: Sequence[str] | None = None
-) -> str:
-    """Return a table in its own scroller; the first ``words`` columns hold words, the others numbers."""
-    kinds = ["" if i < words else ' class="n"' for i in range(len(head))]
-    top = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(head, kinds, strict=True))
-    body = []
-    for i, row in enumerate(rows):
-        cells = "".join(f"<td{kind}>{cell}</td>" for kind, cell in list(zip(kinds, row, strict=True))[1:])
-        mark = f' class="{marks[i]}"' if marks and marks[i] else ""
-        body.append(f'<tr{mark}><th scope="row">{row[0]}</th>{cells}</tr>')
-    table = f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="Table">{table}</div>'
-
-
-def _method(name: str, marks: Mapping[str, Mark]) -> str:
-    return f'<span class="method">{swatch(marks[name])}{escape(name)}</span>'
-
-
-def _ranged(value: str, ends: str) -> str:
-    return value if ends == NONE else f"{value} <small>{ends}</small>"
-
-
-def _effect(effect: Effect | None, digits: int) -> str:
-    if effect is None:
-        return NONE
-    return _ranged(number(effect.value, digits, sign=True), interval(effect.interval, digits, sign=True))
-
-
-def _distinct(values: Iterable[str]) -> str:
+def distinct(values: Iterable[str]) -> str:
+    """Return each value once, with a stroke between."""
     return " / ".join(dict.fromkeys(values))
 
 
-def _dataset(dataset: Bindings) -> str:
-    if not dataset:
-        return "not recorded"
-    name = dataset.get("name") or dataset.get("folder") or "unnamed"
-    return f"{name}, fingerprint {short(dataset.get('fingerprint', 'not recorded'))}"
+def _matrix(
+    analysis: Analysis,
+    name: str,
+    title: str,
+    note: str,
+    methods: Sequence[str],
+    comparisons: Mapping[tuple[str, str], Comparison],
+) -> Table | None:
+    if len(methods) < 2:
+        return None
+    digits = digits_for(one.mean for one in analysis.methods)
 
+    def cell(a: str, b: str) -> Cell:
+        if a == b:
+            return Cell("·")
+        one = comparisons[a, b]
+        if one.effect is None:
+            return Cell(NONE, one.reason)
+        said = f"{interval(one.effect.interval, digits, sign=True)}; P {number(one.improvement, 2)}"
+        return Cell(number(one.effect.value, digits, sign=True), said, strong=one.sign != 0)
 
-def _warmup(dataset: Bindings) -> str:
-    kept = dataset.get("keep_warmup")
-    if not isinstance(kept, int):
-        return "not recorded whether the data hold random warm-up episodes"
-    return f"{count(kept, 'random warm-up episode')} per task kept in the data" if kept else "none kept in the data"
-
-
-def _protocol(row: Row) -> str:
-    evaluation = row.evaluation
-    settings = evaluation.settings
-    return (
-        f"protocol {settings['protocol']}, prior {settings['prior']}, budget {settings['budget']} steps in blocks of "
-        f"{settings['block']}, {count(evaluation.returns.shape[1], 'repeat')} on {count(len(evaluation.tasks), 'task')}"
+    return Table(
+        name=f"{analysis.family.name}_{name}",
+        title=title,
+        note=f"{note} Bold: it excludes zero, over two shared seeds or more.",
+        head=["Method", *(f"− {b}" for b in methods)],
+        rows=[[Cell(a, method=a), *(cell(a, b) for b in methods)] for a in methods],
     )
 
 
+def _task_difference(pair: Comparison, task: int, digits: int) -> Cell:
+    values = pair.differences[:, task]
+    ends = paired_interval(values, np.zeros_like(values)) if len(values) > 1 else None
+    return Cell(number(float(values.mean()), digits, sign=True), interval(ends, digits, sign=True) if ends else "")
+
+
+def _ranged(value: float | None, ends: tuple[float, float] | None, digits: int) -> Cell:
+    return Cell(number(value, digits), interval(ends, digits) if ends else "")
+
+
+def _effect(effect: Effect | None, digits: int) -> Cell:
+    if effect is None:
+        return Cell(NONE)
+    ends = interval(effect.interval, digits, sign=True) if effect.interval else ""
+    return Cell(number(effect.value, digits, sign=True), ends)
+
+
 def _machine(run: Run) -> str:
-    device, threads = run.execution.get("device"), run.execution.get("threads")
-    return f"{device or NONE}" + (f", {count(threads, 'thread')}" if isinstance(threads, int) else "")
+    record = run.execution
+    threads, precision = record.get("threads"), record.get("precision")
+    said = [str(record.get("device") or NONE)]
+    said += [count(threads, "thread")] if isinstance(threads, int) else []
+    return ", ".join([*said, *([str(precision)] if precision else [])])
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _value(column: Mapping[str, Any], path: str) -> str:
-    return _plain(column[path]) if path in column else NONE
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "none"
-    return f"{value:g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+def _mean(runs: Sequence[Run], name: str) -> float | None:
+    values: list[Any] = [run.execution.get(name) for run in runs]
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    return sum(numbers) / len(numbers) if len(numbers) == len(values) else None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from selectrl.report.analyse import ENOUGH_SEEDS, Analysis, Comparison, Effect, Interval, Summary
 from selectrl.report.group import difference
+from selectrl.report.projection import TaskAxis
 
-MINUS, EN, NONE = "−", "–", "–"
+MINUS, NONE = "−", "–"
 
 
 def number(value: float | None, digits: int, *, sign: bool = False) -> str:
@@ -45,28 +48,73 @@ def count(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
 
 
+def clock(seconds: float | None) -> str:
+    """Return seconds as ``42 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    if seconds is None:
+        return NONE
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )
+
+
 def order(analysis: Analysis) -> str:
-    """Return one sentence on the order of the methods, or nothing where there is nothing to order."""
+    """Return one sentence on the order of the methods, the verdict where there are two, nothing where there is one."""
     names = [one.row.method for one in analysis.methods]
+    if len(names) == 2:
+        return verdict(analysis.verdicts[0], digits_for(one.mean for one in analysis.methods))
     top = analysis.unbeaten
     effects = [comparison.effect for comparison in analysis.comparisons.values()]
     if not any(effects):
         return ""
-    if len(top) == 1 and all(analysis.sign(top[0], other) > 0 for other in names if other != top[0]):
+    if len(top) == 1 and all(analysis.comparisons[top[0], other].sign > 0 for other in names if other != top[0]):
         few = any(effect.seeds < ENOUGH_SEEDS for effect in effects if effect)
-        others, which = (names[1], "the") if len(names) == 2 else ("every other method", "each")
         where = " in these runs" if few else ""
-        return f"{top[0]} scores above {others}{where}: the 95% interval of {which} difference excludes zero."
+        return f"{top[0]} scores above every other method{where}: the 95% interval of each difference excludes zero."
     if len(top) == len(names) and all(effects):
-        which = "the" if len(names) == 2 else "each"
-        return f"{join(names)} are tied: the 95% interval of {which} difference includes zero."
+        seeds = all(effect.seeds >= 2 for effect in effects if effect)
+        why = (
+            ": the 95% interval of each difference includes zero"
+            if seeds
+            else ", some of them for want of shared seeds"
+        )
+        return f"{join(names)} are not told apart{why}."
     lower = [name for name in names if name not in top]
     below = f"; {join(lower)} {'is' if len(lower) == 1 else 'are each'} below at least one" if lower else ""
     return f"No method is shown to be above {join(top, 'or')}{below}." if top else "The methods have no clear order."
 
 
+def verdict(one: Comparison, digits: int) -> str:
+    """Return what the runs say of two methods, never more than the interval of their difference carries."""
+    if one.effect is None:
+        return f"{one.a} and {one.b} are not compared: {one.reason}."
+    seeds = one.effect.seeds
+    paired = f"{count(seeds, 'shared seed')} × {count(len(one.tasks), 'task')}"
+    spread = f"95% interval {interval(one.effect.interval, digits, sign=True)}, " if one.effect.interval else ""
+    if one.sign == 0:
+        size = number(one.effect.value, digits, sign=True)
+        luck = "" if seeds >= 2 else " It takes two shared seeds to tell a method from a seed’s luck."
+        return f"{one.a} and {one.b} are not told apart: the difference is {size} ({spread}{paired}).{luck}"
+    where = " in these runs" if seeds < ENOUGH_SEEDS else ""
+    word = "above" if one.sign > 0 else "below"
+    size = number(abs(one.effect.value), digits)
+    return f"{one.a} scores {word} {one.b} by {size}{where} ({spread}{paired})."
+
+
+def beside(one: Comparison) -> str:
+    """Return what stands beside a verdict: tasks won, and the probability that a seed of one beats one of the other."""
+    if one.effect is None:
+        return ""
+    return (
+        f"{one.a} is ahead on {one.wins} of {count(len(one.tasks), 'task')}; P({one.a} > {one.b}) = "
+        f"{number(one.improvement, 2)}, {interval(one.improvement_interval, 2)}."
+    )
+
+
 def sentence(analysis: Analysis, one: Summary, digits: int) -> str:
-    """Return what was measured of one method, what context did for it, and how it stands to the others."""
+    """Return what was measured of one method, and what context did for it."""
     row = one.row
     spread = (
         f"95% interval {interval(one.mean_interval, digits)} over {count(len(row.seeds), 'seed')}"
@@ -78,17 +126,25 @@ def sentence(analysis: Analysis, one: Summary, digits: int) -> str:
         f"{number(one.mean, digits)} ({spread}).",
         gained(one.gain, digits),
     ]
-    others = [other.row.method for other in analysis.methods if other is not one]
-    comparisons = [analysis.comparisons[row.method, other] for other in others]
-    for sign, word in ((1, "above"), (0, "tied with"), (-1, "below")):
-        alike = [c for c in comparisons if c.effect and c.effect.sign == sign]
-        if alike:
-            sizes = len(others) <= 3 or sign == 0  # a long list shows names alone; the table of pairs has the sizes
-            said.append(f"It is {word} {join([_against(c, digits) if sizes else c.b for c in alike])}.")
-    apart = [c for c in comparisons if c.effect is None]
-    if apart:
-        said.append(f"It is not compared with {join([f'{c.b} ({c.reason})' for c in apart])}.")
+    if one.gap:
+        said.append(f"With context from the data it would have {number(one.offline, digits)}{_cost(one.gap, digits)}.")
     return " ".join(said)
+
+
+def by_task_words(analysis: Analysis, axis: TaskAxis) -> str:
+    """Say how each method does at the ends of the range of tasks and in its middle; a circle has no ends."""
+    ranks = np.argsort(np.argsort(axis.values))
+    ends = np.minimum(ranks, len(ranks) - 1 - ranks) < max(1, len(ranks) // 10)
+    if axis.cyclic or len(ranks) < 5:
+        return ""
+    digits = digits_for(one.mean for one in analysis.methods)
+    told = []
+    for one in analysis.methods:
+        scores = one.row.scores[..., -1].mean(axis=0)
+        if len(scores) == len(ranks):
+            outer, inner = (number(float(scores[which].mean()), digits) for which in (ends, ~ends))
+            told.append(f"{one.row.method} {outer} against {inner}")
+    return f"At the {count(int(ends.sum()), 'task')} at the two ends against all others: {join(told)}."
 
 
 def gained(gain: Effect, digits: int) -> str:
@@ -127,20 +183,29 @@ def notes(analysis: Analysis) -> list[str]:
     told = next((d for other in environments if (d := difference(environments[0], other))), None)
     if told:
         said.append(f"The methods did not face the same environment ({told}).")
-    priors = sorted({str(row.evaluation.settings["prior"]) for row in rows})
-    if len(priors) > 1:
-        said.append(f"The methods start from different priors: {join(priors)}.")
+    rising = [one for one in analysis.methods if one.tail and one.tail.sign > 0]
+    if rising:
+        rates = [f"{one.row.method} ({effect(one.tail, 2)} per 1,000 steps)" for one in rising]
+        said.append(f"Still rising at the end of training: {join(rates)}. Longer training may change the order.")
+    fair = next((run.fairness for row in rows for run in row.runs if run.fairness), None)
+    for what, ok, detail in fair.checks if fair else ():
+        if not ok:
+            said.append(f"A check of fairness failed: {what}{f' ({detail})' if detail else ''}.")
+    for name, words in (
+        ("prior", "start from different priors"),
+        ("test_seed", "were tested under different noise, seeds"),
+    ):
+        found = sorted({str(row.evaluation.settings[name]) for row in rows})
+        if len(found) > 1:
+            said.append(f"The methods {words}: {join(found)}.")
     return said
+
+
+def _cost(gap: Effect, digits: int) -> str:
+    """Return what collecting its own context costs a method, if that could be shown."""
+    return f"; collecting it costs {number(gap.value, digits)}" if gap.sign > 0 else ""
 
 
 def short(fingerprint: object) -> str:
     """Return the head of a fingerprint, enough to tell two apart."""
     return str(fingerprint)[:12]
-
-
-def _against(comparison: Comparison, digits: int) -> str:
-    """Return the other's name with the size of the difference, and for a tie its interval."""
-    one = comparison.effect
-    if one is None or one.sign == 0:
-        return f"{comparison.b} ({effect(one, digits)})"
-    return f"{comparison.b} (by {number(abs(one.value), digits)})"

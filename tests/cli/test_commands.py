@@ -30,7 +30,7 @@ COMMANDS = {
         *("RUNS", "--collector", "--ablation", "--budget", "--repeats", "--set", "--label", "--threads", "--data"),
         "--json",
     ),
-    ("report",): ("RUNS", "--out", "--json"),
+    ("report",): ("RUNS", "--out", "--export", "--json"),
     ("data",): ("info", "verify", "import-csro", "import-minari", "export-minari"),
     ("data", "info"): ("FOLDER", "--plot", "--json"),
     ("data", "verify"): ("FOLDER", "--json"),
@@ -442,8 +442,11 @@ class TestWholeRun:
         assert "no dataset at" in sentence
 
     def test_report(self, trained: tuple[Path, Any], call: Call, tmp_path: Path) -> None:
-        done = call("report", trained[0] / "runs", "--out", tmp_path / "report", "--json")
+        results = tmp_path / "results"
+        done = call("report", trained[0] / "runs", "--out", tmp_path / "report", "--export", results, "--json")
         assert (done.code, done.err) == (0, "")
+        assert json.loads(done.out)["export"] == str(results)
+        assert any(results.rglob("experiment.json"))
         page = Path(json.loads(done.out)["page"])
         assert page.is_file()
         assert "select" in page.read_text()

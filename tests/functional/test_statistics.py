@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from selectrl.errors import InputError
-from selectrl.functional.estimates import area, iqm, paired_interval, stratified_bootstrap
+from selectrl.functional.estimates import (
+    area,
+    improvement,
+    improvement_interval,
+    iqm,
+    paired_interval,
+    profile,
+    slopes,
+    stratified_bootstrap,
+)
 
 FLOATS = st.floats(-100, 100, allow_nan=False, width=32)
 VECTORS = arrays(np.float64, st.integers(1, 40), elements=FLOATS)
@@ -106,6 +115,57 @@ def test_paired_interval_is_antisymmetric_and_follows_a_shift(a: np.ndarray, shi
     np.testing.assert_allclose(paired_interval(a + shift, b, resamples=100), (low + shift, high + shift), atol=1e-8)
 
 
+@settings(max_examples=25)
+@given(arrays(np.float64, (2, 4), elements=st.integers(0, 3)), arrays(np.float64, (2, 3), elements=st.integers(0, 3)))
+def test_improvement_is_mann_and_whitneys_u_of_each_task(a: np.ndarray, b: np.ndarray) -> None:
+    shares = [scipy.stats.mannwhitneyu(x, y).statistic / (4 * 3) for x, y in zip(a, b, strict=True)]
+    assert improvement(a, b) == pytest.approx(np.mean(shares))
+    assert improvement(b, a) == pytest.approx(1 - np.mean(shares))
+
+
+def test_improvement_interval_matches_a_loop_over_resampled_indices() -> None:
+    generator = np.random.default_rng(6)
+    a, b = generator.normal(0.5, size=(6, 4)), generator.normal(size=(6, 5))
+    drawn = []
+    for _ in range(4000):
+        tasks = generator.integers(6, size=6)
+        left, right = generator.integers(4, size=4), generator.integers(5, size=5)
+        drawn.append(improvement(a[tasks][:, left], b[tasks][:, right]))
+    ours = improvement_interval(a, b, resamples=4000)
+    np.testing.assert_allclose(ours, np.quantile(drawn, [0.025, 0.975]), atol=0.03)
+
+
+def test_planted_tie_and_planted_difference() -> None:
+    """Two hundred comparisons of equals: about one interval in twenty misses; of unequals: none contains the tie."""
+    generator = np.random.default_rng(7)
+    missed = 0
+    for _ in range(200):
+        a, b = generator.normal(size=(2, 12, 20))  # (seed, task)
+        low, high = paired_interval(a, b, resamples=400)
+        missed += not low <= 0 <= high
+        low, high = improvement_interval((a + 2).T, b.T, resamples=100)
+        assert low > 0.5
+    assert missed <= 20
+
+
+def test_profile_is_scipys_survival_function_and_its_band_comes_from_runs() -> None:
+    values = np.random.default_rng(8).normal(size=(5, 7))
+    levels = np.linspace(-2, 2, 9)
+    shares, band = profile(values, levels, resamples=8000)
+    np.testing.assert_allclose(shares, scipy.stats.ecdf(values.ravel()).sf.evaluate(levels))
+    above = (values > levels[4]).mean(axis=1)
+    theirs = scipy.stats.bootstrap((above,), np.mean, n_resamples=8000, method="percentile", rng=1).confidence_interval
+    np.testing.assert_allclose(band[:, 4], theirs, atol=0.03)
+    _, alone = profile(values[:1], levels)
+    np.testing.assert_array_equal(alone[0], alone[1])
+
+
+@given(arrays(np.float64, (3, 6), elements=FLOATS))
+def test_slopes_equal_scipys_regression(y: np.ndarray) -> None:
+    x = np.array([0.0, 1, 2, 4, 8, 9])
+    np.testing.assert_allclose(slopes(x, y), [scipy.stats.linregress(x, row).slope for row in y], atol=1e-9)
+
+
 def test_area_by_hand() -> None:
     assert area([0, 1, 3], [0.0, 2.0, 2.0]) == pytest.approx((1 + 4) / 3)
 
@@ -128,6 +188,10 @@ def test_area_is_a_weighted_mean(y: np.ndarray, shift: float, scale: float) -> N
         (lambda: stratified_bootstrap([[1.0, 2.0]], iqm, level=95.0), "level: expected"),
         (lambda: paired_interval(np.ones(3), np.ones((3, 1))), r"got \(3,\) and \(3, 1\)"),
         (lambda: paired_interval([1.0], [2.0]), "two or more pairs"),
+        (lambda: improvement(np.ones((2, 3)), np.ones((3, 3))), r"same tasks, got \(2, 3\) and \(3, 3\)"),
+        (lambda: profile([1.0], [0.0]), r"expected \(run, task\)"),
+        (lambda: slopes([1.0, 1.0], [[1.0, 2.0]]), "a slope needs a span"),
+        (lambda: slopes([1.0, 2.0], [1.0, 2.0]), r"expected \(point,\) and \(run, point\)"),
         (lambda: area([0.0, 0.0], [1.0, 2.0]), "strictly increasing"),
         (lambda: area([0.0], [1.0]), "at least 2"),
     ],

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from selectrl.report import build_report
+
 TASKS = tuple(range(2, 40, 4))
+TRAIN = tuple(task for task in range(40) if task not in TASKS)
 HORIZON, BUDGET = 20, 400
 CONTEXT = tuple(range(0, BUDGET + 1, HORIZON))
 ANGLES = np.linspace(0, np.pi, 40)
-GOALS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)[list(TASKS)]  # (task, 2)
+ALL_GOALS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # (task, 2)
+GOALS = ALL_GOALS[list(TASKS)]
 UNKNOWING = np.array([0.05, 0.62])
 
 
@@ -42,18 +46,39 @@ class Robot:
         return np.stack(path, axis=1), total
 
 
+def embedded(goals: np.ndarray) -> np.ndarray:
+    """Return latents that know a goal, (…, 2) -> (…, 5)."""
+    x, y = goals[..., 0], goals[..., 1]
+    return np.stack([x, 2 * y, x * y, 0.1 * x, 0.2 - y], axis=-1)
+
+
+def write_diagnostics(folder: Path, follow: float, rng: np.random.Generator) -> None:
+    """Write what an encoder makes of stored data: three draws a task, near the truth."""
+    goals = {"train": ALL_GOALS[list(TRAIN)], "test": GOALS}
+    arrays = {f"{part}_parameters": some.astype(np.float32) for part, some in goals.items()}
+    for part, some in goals.items():
+        drawn = some[:, None] + 0.03 * rng.normal(size=(len(some), 3, 2))
+        arrays[f"{part}_latents"] = embedded(drawn).astype(np.float32)
+    save_file(arrays, folder / "diagnostics.safetensors")
+    swap = {"pairs": [{"task": 2, "donor": 6, "follow": follow}], "follow": follow}
+    (folder / "diagnostics.json").write_text(json.dumps({"schema": 1, "train_step": 9000, "donor_swap": swap}))
+
+
 def evaluation(robot: Robot, label: str, repeats: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     returns = np.zeros((len(TASKS), repeats, len(CONTEXT)))
+    latents = np.zeros((*returns.shape, 5))
     scored, explored = [], []
     for point, steps in enumerate(CONTEXT):
         for repeat in range(repeats):
-            path, total = robot.episode(robot.belief(steps), 0.0)
+            belief = robot.belief(steps)
+            path, total = robot.episode(belief, 0.0)
+            latents[:, repeat, point] = embedded(belief)
             returns[:, repeat, point] = total
             if repeat == 0:
                 scored.append(path)
         if steps < BUDGET:
             explored.append(robot.episode(robot.belief(steps), robot.noise, float(steps < robot.wander * BUDGET))[0])
-    arrays = {"scored": np.stack(scored, axis=1), "parameters": GOALS}
+    arrays = {"scored": np.stack(scored, axis=1), "parameters": GOALS, "latents": latents}
     if label != "offline":
         arrays["explored"] = np.stack(explored, axis=1)
     record = {
@@ -103,6 +128,7 @@ def write_run(
     execution: dict[str, Any] | None = None,
     encoder: dict[str, Any] | None = None,
     folder_name: str = "",
+    follow: float | None = None,
 ) -> Path:
     """Write one finished run directory and return it."""
     folder = root / env / (folder_name or method) / f"seed{seed}"
@@ -135,6 +161,7 @@ def write_run(
                     "keep_warmup": 50,
                 },
                 "wall_seconds": 412.5 + 20 * seed,
+                "peak_rss_mib": 700 + 100 * seed,
                 "command": f"selectrl train --method {method} --env {env} --seeds 2",
             }
         )
@@ -142,7 +169,8 @@ def write_run(
     lines: list[dict[str, Any]] = []
     for step in range(0, steps + 1, 500):
         value = -15.2 + (1 - np.exp(-step / 2200)) * (10.5 * skill) + 0.35 * rng.normal()
-        lines.append({"kind": "train", "step": step, "values": {"critic/td": 0.5}, "steps_per_second": 24.0 + seed})
+        values = {"critic/td": 0.5, "critic/q": -200 + step / 100}
+        lines.append({"kind": "train", "step": step, "values": values, "steps_per_second": 24.0 + seed})
         lines.append({"kind": "test", "step": step, "collector": own, "return": value, "context_free": -14.0})
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     for label in labels:
@@ -152,6 +180,8 @@ def write_run(
         test |= {"collector": COLLECTORS[label], "env": env, "train_step": steps}
         (folder / "evaluations" / f"{label}.json").write_text(json.dumps(test))
         save_file(arrays, folder / "evaluations" / f"{label}.safetensors")
+    if follow is not None:
+        write_diagnostics(folder, follow, rng)
     return folder
 
 
@@ -165,6 +195,18 @@ def two_methods(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two methods, two seeds each: one that adapts, one that hardly does."""
     root = tmp_path_factory.mktemp("two") / "runs"
     for seed in (0, 1):
-        write_run(root, "select", seed, labels=("proximal", "non_prior", "offline"))
+        write_run(root, "select", seed, labels=("proximal", "non_prior", "offline"), follow=0.1 + 0.2 * seed)
         write_run(root, "focal", seed, skill=0.35, own="prior", labels=("prior",))
+    same, differs = {"data": "laptop"}, [{"what": "actor", "values": {"select": "weighted_bc", "focal": "brac"}}]
+    checks = [{"what": "one dataset", "ok": True, "detail": "5f3a"}, {"what": "one budget", "ok": False, "detail": ""}]
+    record = {"same": same, "differs": differs, "checks": checks}
+    (root / "point_robot" / "fairness.json").write_text(json.dumps(record))
     return root
+
+
+@pytest.fixture(scope="session")
+def built(two_methods: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on the two methods."""
+    out = tmp_path_factory.mktemp("report")
+    assert build_report([two_methods], out) == out / "index.html"
+    return out

@@ -12,9 +12,9 @@ from selectrl.errors import InputError
 from selectrl.report.analyse import Analysis, analyse
 from selectrl.report.group import difference, group
 from selectrl.report.load import load
-from selectrl.report.style import DARK, LIGHT, along_arc, marks
-from selectrl.report.tables import clock, cost
-from selectrl.report.words import digits_for, gained, interval, join, notes, number, order, sentence
+from selectrl.report.style import DARK, LIGHT, hue, marks
+from selectrl.report.tables import cost
+from selectrl.report.words import clock, digits_for, gained, interval, join, notes, number, order, sentence, verdict
 
 Make = Callable[..., Path]
 
@@ -49,7 +49,7 @@ def noise(seed: int, scale: float = 0.3) -> np.ndarray:
 
 def test_rows_hold_the_numbers_of_the_files(two_methods: Path) -> None:
     runs, omissions = load([two_methods])
-    assert [(run.method, run.seed, run.own) for run in runs] == [
+    assert [(run.method, run.seed, run.own["equal_budget"]) for run in runs] == [
         ("focal", 0, "prior"),
         ("focal", 1, "prior"),
         ("select", 0, "proximal"),
@@ -86,41 +86,61 @@ def test_rows_hold_the_numbers_of_the_files(two_methods: Path) -> None:
 def test_a_planted_difference_is_said_and_with_few_seeds_only_of_these_runs(tmp_path: Path, make_run: Make) -> None:
     finals = {"alpha": [-5 + noise(s) for s in range(2)], "beta": [-8 + noise(s + 9) for s in range(2)]}
     analysis = planted(make_run, tmp_path, finals)
-    assert order(analysis).startswith("alpha scores above beta in these runs: the 95% interval of the difference")
-    assert "It is above beta (by " in sentence(analysis, analysis.methods[0], 2)
-    assert "It is below alpha (by " in sentence(analysis, analysis.methods[1], 2)
+    (pair,) = analysis.verdicts
+    assert order(analysis) == verdict(pair, 2)
+    assert verdict(pair, 2).startswith(
+        f"alpha scores above beta by {pair.effect.value:.2f} in these runs (95% interval "
+    )
+    assert verdict(analysis.comparisons["beta", "alpha"], 2).startswith("beta scores below alpha by ")
+    assert pair.improvement > 0.95
+    assert pair.wins == 10
     assert any(note.startswith("With as few as 2 seeds to a method") for note in notes(analysis))
 
 
 def test_five_seeds_carry_a_claim(tmp_path: Path, make_run: Make) -> None:
     finals = {"alpha": [-5 + noise(s) for s in range(5)], "beta": [-8 + noise(s + 9) for s in range(5)]}
     analysis = planted(make_run, tmp_path, finals)
-    assert order(analysis).startswith("alpha scores above beta: ")
+    assert order(analysis).startswith("alpha scores above beta by ")
+    assert "in these runs" not in order(analysis)
     assert notes(analysis) == []
 
 
 def test_a_planted_tie_is_called_a_tie(tmp_path: Path, make_run: Make) -> None:
     finals = {"alpha": [-5 + noise(s) for s in range(2)], "beta": [-5 - noise(s) for s in range(2)]}
     analysis = planted(make_run, tmp_path, finals)
-    assert "are tied: the 95% interval of the difference includes zero" in order(analysis)
-    assert "It is tied with " in sentence(analysis, analysis.methods[0], 2)
-    assert " above " not in order(analysis) + sentence(analysis, analysis.methods[0], 2)
+    (pair,) = analysis.verdicts
+    said = order(analysis) + verdict(pair, 2)
+    assert f"{pair.a} and {pair.b} are not told apart: the difference is +" in said
+    assert " above " not in said
+    assert " below " not in said
+    assert pair.improvement_interval[0] < 0.5 < pair.improvement_interval[1]
     assert set(analysis.unbeaten) == {"alpha", "beta"}
 
 
 def test_shared_luck_of_a_seed_is_not_mistaken_for_many_tasks_agreeing(tmp_path: Path, make_run: Make) -> None:
     """One seed better, one worse, by the same amount on all ten tasks: a tie, whatever the tasks say."""
     finals = {"alpha": [np.full(10, -4.0), np.full(10, -6.5)], "beta": [np.full(10, -5.0), np.full(10, -5.0)]}
-    assert "tied" in order(planted(make_run, tmp_path, finals))
+    assert "not told apart" in order(planted(make_run, tmp_path, finals))
 
 
 def test_three_methods_of_which_two_share_the_top(tmp_path: Path, make_run: Make) -> None:
+    clear = {"a": [-5 + noise(0)] * 2, "b": [-7 - noise(0)] * 2, "c": [-9 + noise(3)] * 2}
+    said = order(planted(make_run, tmp_path / "clear", clear))
+    assert said == "a scores above every other method in these runs: the 95% interval of each difference excludes zero."
     finals = {"a": [-5 + noise(0)] * 2, "b": [-5 - noise(0)] * 2, "c": [-9 + noise(3)] * 2}
-    said = order(planted(make_run, tmp_path, finals))
+    said = order(planted(make_run, tmp_path / "shared", finals))
     assert said in (
         "No method is shown to be above a or b; c is below at least one.",
         "No method is shown to be above b or a; c is below at least one.",
     )
+
+
+def test_one_shared_seed_tells_no_methods_apart(tmp_path: Path, make_run: Make) -> None:
+    """Ten tasks of one seed agree, and that may be the seed's luck."""
+    analysis = planted(make_run, tmp_path, {"a": [-5 + noise(0)], "b": [-9 + noise(1)], "c": [-13 + noise(2)]})
+    assert all(pair.sign == 0 and pair.effect.sign == 1 for pair in analysis.verdicts)
+    assert verdict(analysis.verdicts[0], 2).endswith("It takes two shared seeds to tell a method from a seed’s luck.")
+    assert order(analysis) == "a, b and c are not told apart, some of them for want of shared seeds."
 
 
 def test_context_that_does_nothing_or_harm_is_said_so(tmp_path: Path, make_run: Make) -> None:
@@ -146,10 +166,10 @@ def test_tests_that_differ_are_not_compared(tmp_path: Path, make_run: Make) -> N
     families, _ = group(load([tmp_path])[0])
     analysis = analyse(families[0])
     assert analysis.comparisons["alpha", "beta"].effect is None
-    assert "not compared with beta (budget 400 against 800)" in sentence(analysis, analysis.methods[0], 2) or (
-        "not compared with alpha (budget 800 against 400)" in sentence(analysis, analysis.methods[0], 2)
+    assert (
+        verdict(analysis.comparisons["alpha", "beta"], 2) == "alpha and beta are not compared: budget 400 against 800."
     )
-    assert order(analysis) == ""
+    assert "are not compared: budget " in order(analysis)
 
 
 def test_unfair_comparisons_are_noted(tmp_path: Path, make_run: Make) -> None:
@@ -157,9 +177,15 @@ def test_unfair_comparisons_are_noted(tmp_path: Path, make_run: Make) -> None:
     make_run(tmp_path, "alpha", 1)
     other = make_run(tmp_path, "beta", 0, steps=8000)
     edit(other / "execution.json", dataset={"fingerprint": "other"})
-    edit(other / "evaluations" / "proximal.json", prior="centroid")
+    edit(other / "evaluations" / "proximal.json", prior="centroid", test_seed=3)
     said = " ".join(notes(analyse(group(load([tmp_path])[0])[0][0])))
-    for part in ("do not have the same seeds", "the same data (", "equally many steps (", "different priors"):
+    for part in (
+        "do not have the same seeds",
+        "the same data (",
+        "equally many steps (",
+        "different priors",
+        "different noise",
+    ):
         assert part in said
 
 
@@ -184,6 +210,7 @@ def test_unfinished_and_corrupt_runs_are_left_out_with_their_reason(tmp_path: Pa
     edit(spoil("i", "context_steps do not increase") / "evaluations" / "proximal.json", context_steps=[0] * 21)
     edit(spoil("j", "experiment is not a JSON object") / "experiment.json", experiment=[])
     edit(spoil("k", "cannot be read") / "evaluations" / "proximal.json", returns=[[1], [1, 2]])
+    edit(spoil("m", "is no name of a protocol") / "evaluations" / "proximal.json", protocol="../../paper")
     folder = spoil("l", "is no name of an environment")
     experiment = json.loads((folder / "experiment.json").read_text())["experiment"]
     edit(folder / "experiment.json", experiment=experiment | {"env": {"part": "envs./etc/x"}})
@@ -211,7 +238,7 @@ def test_seeds_of_another_experiment_and_second_copies_are_not_averaged_in(tmp_p
     make_run(tmp_path / "one", "m", 0, labels=("proximal", "prior"))
     make_run(tmp_path / "one", "m", 1, encoder={"part": "encoders.focal", "latent_dim": 5})
     odd = make_run(tmp_path / "one", "m", 2, labels=("proximal", "prior"))
-    edit(odd / "evaluations" / "prior.json", protocol="paper")
+    edit(odd / "evaluations" / "prior.json", prior="centroid")
     make_run(tmp_path / "two", "m", 0)
     runs, doubled = load([tmp_path / "one", tmp_path / "two", tmp_path / "one"])
     assert next(one.reason for one in doubled).startswith("seed 0 of m is already read from")
@@ -219,7 +246,7 @@ def test_seeds_of_another_experiment_and_second_copies_are_not_averaged_in(tmp_p
     assert {row.label: row.seeds for row in family.rows} == {"proximal": (0, 2), "prior": (0,)}
     assert [one.path.name for one in odd_ones] == ["seed1", "prior.json"]
     assert "encoder.part: encoders.csro against encoders.focal" in odd_ones[0].reason
-    assert "protocol: equal_budget against paper" in odd_ones[1].reason
+    assert "prior: zero against centroid" in odd_ones[1].reason
 
 
 def test_methods_are_called_by_name_and_by_folder_where_names_collide(tmp_path: Path, make_run: Make) -> None:
@@ -254,8 +281,9 @@ def test_marks_are_distinct_and_the_palettes_name_the_same_colours() -> None:
     assert len({attrs.astuple(mark) for mark in given.values()}) == 24
     assert LIGHT.keys() == DARK.keys()
     assert len(set(LIGHT.values())) == len(LIGHT)
-    assert along_arc(0) == "#3f6fdc"
-    assert along_arc(2) == "#c8921b"
+    assert hue(0) == "#3f6fdc"
+    assert hue(2) == "#c8921b"
+    assert hue(0, cyclic=True) == hue(1, cyclic=True)
 
 
 @pytest.mark.parametrize(("palette", "least"), [(LIGHT, 3.0), (DARK, 3.0)])
@@ -283,4 +311,4 @@ def test_steps_before_the_rl_phase_count_beside_it_and_not_in_it(tmp_path: Path,
     (folder / "metrics.jsonl").write_text(json.dumps(before) + "\n" + text)
     run = load([tmp_path])[0][0]
     assert (run.steps, run.pretraining, run.speed) == (9000, 20_300, 24.0)
-    assert "20,300" in cost(analyse(group([run])[0][0]), marks(["corro"]))
+    assert "20,300" in {cell.text for cell in cost(analyse(group([run])[0][0])).rows[0]}

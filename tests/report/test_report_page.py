@@ -16,10 +16,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from selectrl.errors import InputError
-from selectrl.report import build_report
+from selectrl.report import archive, build_report
 
 Make = Callable[..., Path]
-FIGURES = ("final", "learning", "few_shot", "picture")
+FIGURES = ("final", "learning", "few_shot", "by_task", "profile", "picture", "latents", "training")
+PANELS = {"picture": 4 * 3 - 1, "latents": 2, "training": 2}
+"""Of four rows that are pictured one is offline; SELECT has maps under two collectors."""
 
 
 class Balance(HTMLParser):
@@ -63,13 +65,6 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def built(two_methods: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("report")
-    assert build_report([two_methods], out) == out / "index.html"
-    return out
-
-
-@pytest.fixture(scope="module")
 def html(built: Path) -> str:
     return (built / "index.html").read_text(encoding="utf-8")
 
@@ -101,12 +96,12 @@ def test_the_page_is_whole_small_and_needs_nothing_else(html: str) -> None:
 def test_every_figure_is_an_image_with_words(html: str) -> None:
     images = re.findall(r"<svg [^>]*>", html)
     figures = [image for image in images if 'class="swatch"' not in image]
-    assert len(figures) == 3 + (4 * 3 - 1)  # curves, and panels of four rows of which one is offline
+    assert len(figures) == sum(PANELS.get(figure, 1) for figure in FIGURES)
     for image in figures:
         assert 'role="img"' in image
         assert re.search(r'aria-label="[^"]{20,}"', image)
         assert "viewBox" in image
-    assert html.count("<figcaption>") == 4
+    assert html.count("<figcaption>") == len(FIGURES)
 
 
 def test_inline_figures_take_the_colours_of_the_page(html: str) -> None:
@@ -125,9 +120,9 @@ def test_the_words_match_the_numbers(html: str, built: Path) -> None:
     shown = f"{select['mean']:.2f}".replace("-", "−")
     assert f"<b>{shown}</b>" in html
     difference = select["mean"] - focal["mean"]
-    assert env["order"] == "select scores above focal in these runs: the 95% interval of the difference excludes zero."
+    assert env["order"].startswith(f"select scores above focal by {difference:.2f} in these runs (95% interval +")
     assert env["order"] in html
-    assert f"focal (by {difference:.2f})" in html
+    assert env["verdicts"][0].startswith(f"select scores above focal by {difference:.2f}")
     pairs = {(pair["a"], pair["b"]): pair["difference"] for pair in env["comparisons"]}
     assert pairs["select", "focal"]["value"] == pytest.approx(difference)
     low, high = pairs["select", "focal"]["interval"]
@@ -145,7 +140,7 @@ def test_csv_holds_what_was_drawn(built: Path, two_methods: Path) -> None:
     files = [two_methods / f"point_robot/select/seed{seed}/evaluations/proximal.json" for seed in (0, 1)]
     returns = np.array([json.loads(file.read_text())["returns"] for file in files]).mean(axis=(1, 2))  # (seed, point)
     curve = [row for row in rows_of(figures / "point_robot_few_shot.csv") if row["method"] == "select"]
-    assert [int(row["context_steps"]) for row in curve] == list(range(0, 401, 20))
+    assert [float(row["steps_of_context"]) for row in curve] == list(range(0, 401, 20))
     np.testing.assert_allclose([float(row["mean"]) for row in curve], returns.mean(axis=0))
     np.testing.assert_allclose([float(row["std"]) for row in curve], returns.std(axis=0, ddof=1))
 
@@ -179,15 +174,16 @@ def test_csv_holds_what_was_drawn(built: Path, two_methods: Path) -> None:
     ]
 
 
-def test_the_same_runs_give_the_same_files_and_leave_matplotlib_as_it_was(
+def test_an_export_gives_the_same_files_whatever_matplotlib_is_set_to(
     built: Path, two_methods: Path, tmp_path: Path
 ) -> None:
+    archive.copy(archive.plan([two_methods], tmp_path / "results"), tmp_path / "results")
     with mpl.rc_context({"font.size": 31, "svg.hashsalt": "other", "axes.facecolor": "red"}):
         before = dict(mpl.rcParams)
-        build_report([two_methods], tmp_path)
+        build_report([tmp_path / "results"], tmp_path / "again")
         assert dict(mpl.rcParams) == before
     for file in sorted(p for p in built.rglob("*") if p.is_file()):
-        assert (tmp_path / file.relative_to(built)).read_bytes() == file.read_bytes(), file.name
+        assert (tmp_path / "again" / file.relative_to(built)).read_bytes() == file.read_bytes(), file.name
 
 
 def test_hostile_names_are_shown_and_never_run(tmp_path: Path, make_run: Make) -> None:
@@ -218,7 +214,8 @@ def test_left_out_runs_are_listed_on_the_page(tmp_path: Path, make_run: Make) ->
     html = build_report([tmp_path / "runs"], tmp_path / "out").read_text(encoding="utf-8")
     left = html[html.index("Left out") :]
     assert "bad/seed0</code>: unfinished" in left
-    assert "corrupt: paths cannot be read" in left
+    assert "corrupt: proximal.safetensors cannot be read" in left
+    assert "the run itself is kept" in left
     assert not (tmp_path / "out/figures/point_robot_picture.csv").exists()
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert len(report["left_out"]) == 2
@@ -249,8 +246,12 @@ def test_other_environments_have_no_picture_and_stand_side_by_side(tmp_path: Pat
     for file in tmp_path.rglob("metrics.jsonl"):
         file.unlink()  # fewer figures to draw
     html = build_report([tmp_path], tmp_path / "out").read_text(encoding="utf-8")
-    assert '<a href="#ant_goal">Ant-Goal</a><a href="#half_cheetah_vel">Half-Cheetah-Vel</a>' in html
-    assert 'class="panels"' not in html
+    for name, title in (("ant_goal", "Ant-Goal"), ("half_cheetah_vel", "Half-Cheetah-Vel")):
+        assert f'<a href="#{name}">{title}</a>: one method, nothing to compare.' in html
+        assert f'<section id="{name}">' in html
+    assert {file.stem for file in (tmp_path / "out/figures").glob("all_*.svg")} == {"all_few_shot"}
+    (shared,) = re.findall(r'<div class="panels">.*?</div></div>', html, flags=re.DOTALL)
+    assert re.findall(r"<span>([^<]*)</span>", shared) == ["Ant-Goal", "Half-Cheetah-Vel"]
     assert "optimum" not in html
     assert not list((tmp_path / "out/figures").glob("*picture*"))
 

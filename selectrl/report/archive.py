@@ -1,0 +1,58 @@
+"""A small copy of runs from which the same report can be drawn again: records and curves, no weights and no data."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from selectrl.errors import InputError
+from selectrl.files import write_atomically
+from selectrl.report.load import places
+
+READ = (
+    "experiment.json",
+    "execution.json",
+    "metrics.jsonl",
+    "diagnostics.json",
+    "diagnostics.safetensors",
+    "evaluations/*.json",
+    "evaluations/*.safetensors",
+)
+"""What a report reads of a run directory."""
+
+
+def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """Say what would be copied, and check that it can be.
+
+    Args:
+        runs: run directories, or folders above them.
+        out: folder to copy to; it must be new or empty.
+
+    Returns:
+        Source files by the path below ``out`` that they go to.
+
+    Raises:
+        InputError: a path holds no run, two files would go to one place, or ``out`` holds something already.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise InputError(f"{out} is not an empty folder; name a new one to export to, or remove it first")
+    copies: dict[Path, Path] = {}
+    for place in places(runs):
+        found = [file for pattern in READ for file in sorted(place.folder.glob(pattern))]
+        for file in [*found, *([place.fairness] if place.fairness else [])]:
+            name = place.named(file)
+            if copies.setdefault(name, file) != file:
+                raise InputError(f"{copies[name]} and {file} would both be copied to {out / name}; export them apart")
+    return copies
+
+
+def copy(planned: Mapping[Path, Path], out: Path) -> None:
+    """Copy what was planned.
+
+    Raises:
+        InputError: ``out`` cannot be written to.
+    """
+    for name, file in planned.items():
+        write_atomically(out / name, partial(shutil.copyfile, file))

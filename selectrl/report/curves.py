@@ -1,0 +1,145 @@
+"""Curves: what training and context do to the return, one panel an environment, and what losses logged meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from selectrl.functional.estimates import Floats
+from selectrl.report.analyse import Analysis
+from selectrl.report.drawing import ONE, SEVERAL, SHADE, Drawing, Panel, curve, dress, numbers, reference
+from selectrl.report.records import Evaluation
+from selectrl.report.style import Mark
+from selectrl.report.words import digits_for, number
+
+ANCHORS = {"optimum": -3.855, "random actions": -20.4}
+"""Point-Robot's returns on its ten test tasks: the best possible with the goal known, and uniform random actions."""
+
+RETURN = "Mean return on the test tasks"
+
+QUANTITIES = {
+    "policy/weight": "Mean weight of behaviour cloning",
+    "policy/distance": "Squared distance from the data’s actions",
+    "policy/divergence": "Estimated divergence from the behaviour",
+    "policy/multiplier": "Multiplier of the constraint",
+    "critic/q": "Mean Q of the data’s actions, in scaled reward",
+    "critic/td": "TD error, squared",
+    "encoder/z_spread_over_tasks": "Standard deviation of z over tasks",
+}
+"""What losses log and tells of a method's health, by the name they log it under."""
+
+Curves = Mapping[str, tuple[Floats, Floats]]
+"""By method: x (point,) and y (seed, point)."""
+
+
+def anchors(evaluation: Evaluation, env: str) -> Mapping[str, float]:
+    """Return the returns worth a reference line: Point-Robot's, where it is tested on the tasks they belong to."""
+    usual = evaluation.tasks == tuple(range(2, 40, 4)) and evaluation.settings["block"] == 20
+    return ANCHORS if env == "point_robot" and usual else {}
+
+
+def learning(analyses: Sequence[Analysis], marks: Mapping[str, Mark], name: str) -> Drawing | None:
+    """Draw test return against steps of training, one panel an environment; nothing where no run logged it."""
+    found = {one.family.title: (one, {m.row.method: m.row.learning for m in one.methods}) for one in analyses}
+    caption = f"Return on unseen tasks after all of the context, tested while training. {SHADE}"
+    return _returns(found, marks, name, ("Learning curves", caption), "steps of training (rl phase)")
+
+
+def few_shot(analyses: Sequence[Analysis], marks: Mapping[str, Mark], name: str) -> Drawing | None:
+    """Draw return against steps of context, one panel an environment; nothing where no method was given any."""
+    found: dict[str, tuple[Analysis, Curves]] = {}
+    for one in analyses:
+        rows = [m.row for m in one.methods if len(m.row.evaluation.context_steps) > 1]
+        curves = {row.method: (np.array(row.evaluation.context_steps, float), row.scores.mean(axis=1)) for row in rows}
+        found[one.family.title] = one, curves
+    blocks = {m.row.evaluation.settings["block"] for one in analyses for m in one.methods}
+    block = next(iter(blocks))
+    size = f" A block of context is {block:,} steps, one whole episode." if len(blocks) == 1 and block else ""
+    caption = (
+        "Return of one scored episode, exploration off, against the context collected before it."
+        f"{size} Early rise is fast adaptation. {SHADE}"
+    )
+    return _returns(found, marks, name, ("Few-shot curves", caption), "steps of context")
+
+
+def training(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
+    """Draw what losses logged, one panel a quantity; nothing where none of them was logged."""
+    panels, data = [], []
+    for quantity, heading in QUANTITIES.items():
+        curves = _present({m.row.method: m.row.logged(quantity) for m in analysis.methods})
+        if not curves:
+            continue
+        last = "; ".join(f"{name} {float(y[:, -1].mean()):.3g}" for name, (_, y) in curves.items())
+
+        def draw(ax: Axes, curves: Curves = curves) -> None:
+            for method, (x, y) in curves.items():
+                curve(ax, x, y, marks[method])
+            dress(ax, "steps of training (rl phase)", thousands=True)
+
+        panels.append(Panel(heading=heading, alt=f"{heading} while training. Last values: {last}.", draw=draw))
+        data += [row for name, (x, y) in curves.items() for row in numbers((quantity, name), x, y)]
+    if not panels:
+        return None
+    return Drawing(
+        name=f"{analysis.family.name}_training",
+        title="What training did",
+        caption="Logged by the losses themselves, on training tasks; a quantity that a method does not have has no "
+        f"line. Q that climbs away from the others’ warns of overestimation. {SHADE}",
+        panels=panels,
+        columns=("quantity", "method", "step", "mean", "std", "seeds"),
+        data=data,
+        methods=tuple(m.row.method for m in analysis.methods),
+        size=SEVERAL,
+    )
+
+
+def _returns(
+    found: Mapping[str, tuple[Analysis, Curves]],
+    marks: Mapping[str, Mark],
+    name: str,
+    words: tuple[str, str],
+    across: str,
+) -> Drawing | None:
+    """Draw returns against something, one panel an environment."""
+    panels, data = [], []
+    for env, (analysis, every) in found.items():
+        curves = _present(every)
+        if not curves:
+            continue
+        first = analysis.methods[0].row.evaluation
+        digits = digits_for(m.mean for m in analysis.methods)
+        ends = "; ".join(
+            f"{method} {number(float(y[:, 0].mean()), digits)} at {int(x[0]):,}, "
+            f"{number(float(y[:, -1].mean()), digits)} at {int(x[-1]):,}"
+            for method, (x, y) in curves.items()
+        )
+        lines = anchors(first, analysis.family.env)
+
+        def draw(ax: Axes, curves: Curves = curves, lines: Mapping[str, float] = lines) -> None:
+            for method, (x, y) in curves.items():
+                curve(ax, x, y, marks[method])
+            reference(ax, lines)
+            dress(ax, across, thousands=True)
+
+        heading = RETURN if len(found) == 1 else env
+        panels.append(Panel(heading=heading, alt=f"{words[0]}, return against {across}. {ends}.", draw=draw))
+        data += [row for method, (x, y) in curves.items() for row in numbers((analysis.family.env, method), x, y)]
+    if not panels:
+        return None
+    title, caption = words
+    return Drawing(
+        name=name,
+        title=title,
+        caption=caption if len(found) == 1 else f"{RETURN}. {caption}",
+        panels=panels,
+        columns=("env", "method", across.partition(" (")[0].replace(" ", "_"), "mean", "std", "seeds"),
+        data=data,
+        methods=tuple(dict.fromkeys(method for _, every in found.values() for method in every)),
+        size=ONE if len(panels) == 1 else SEVERAL,
+    )
+
+
+def _present(curves: Curves) -> Curves:
+    return {method: (x, y) for method, (x, y) in curves.items() if len(x)}

@@ -1,0 +1,75 @@
+"""Where numbers come from, and what makes their comparison fair, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from selectrl.report.group import plain
+from selectrl.report.records import EQUAL_BUDGET, Bindings, Fairness, Row
+from selectrl.report.tables import distinct
+from selectrl.report.words import count, short
+
+
+def provenance(rows: Sequence[Row]) -> str:
+    """Return data, protocol, versions and commands."""
+    runs = [run for row in rows for run in row.runs]
+    lines: dict[str, str] = {
+        "Data": distinct(_dataset(run.dataset) for run in runs),
+        "Random warm-up": distinct(_warmup(run.dataset) for run in runs),
+        "Test": distinct(_protocol(row) for row in rows),
+        "Test tasks": distinct(", ".join(map(str, row.evaluation.tasks)) for row in rows),
+        "Versions": distinct(_versions(run.execution.get("versions")) for run in runs),
+        "Seeds": "; ".join(f"{row.method}: {', '.join(map(str, row.seeds))}" for row in rows),
+    }
+    commands = dict.fromkeys(str(run.execution["command"]) for run in runs if run.execution.get("command"))
+    made = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
+    return _list(lines) + (f"<h4>Commands</h4>{made}" if made else "")
+
+
+def fairness(fair: Fairness) -> str:
+    """Return what all methods share, and what was checked."""
+    checks = "".join(
+        f"<li>{'✓' if ok else '✗'} {escape(what)}{f' <small>{escape(detail)}</small>' if detail else ''}</li>"
+        for what, ok, detail in fair.checks
+    )
+    return _list({name: plain(value) for name, value in fair.same.items()}) + f'<ul class="checks">{checks}</ul>'
+
+
+def quirks(rows: Sequence[Row]) -> str:
+    """Return in what each method's published protocol departs from the usual one; nothing where none says so."""
+    said = {row.method: row.evaluation.quirks for row in rows if row.evaluation.quirks}
+    return _list({method: "; ".join(each) for method, each in said.items()}) if said else ""
+
+
+def _list(lines: Mapping[str, str]) -> str:
+    return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(said)}</dd>' for term, said in lines.items())}</dl>"
+
+
+def _dataset(dataset: Bindings) -> str:
+    if not dataset:
+        return "not recorded"
+    name = dataset.get("name") or dataset.get("folder") or "unnamed"
+    return f"{name}, fingerprint {short(dataset.get('fingerprint', 'not recorded'))}"
+
+
+def _warmup(dataset: Bindings) -> str:
+    kept = dataset.get("keep_warmup")
+    if not isinstance(kept, int):
+        return "not recorded whether the data hold random warm-up episodes"
+    return f"{count(kept, 'random warm-up episode')} per task kept in the data" if kept else "none kept in the data"
+
+
+def _versions(found: object) -> str:
+    said = ", ".join(f"{package} {version}" for package, version in found.items()) if isinstance(found, dict) else ""
+    return said or "not recorded"
+
+
+def _protocol(row: Row) -> str:
+    evaluation = row.evaluation
+    settings = evaluation.settings
+    return (
+        f"{'' if evaluation.protocol == EQUAL_BUDGET else f'{row.method}: '}protocol {evaluation.protocol}, prior "
+        f"{settings['prior']}, budget {settings['budget']} steps in blocks of {settings['block']}, "
+        f"{count(evaluation.returns.shape[1], 'repeat')} on {count(len(evaluation.tasks), 'task')}"
+    )

@@ -1,0 +1,169 @@
+"""Returns after all of the context: by method, by task, and as a distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from selectrl.functional.estimates import profile
+from selectrl.report.analyse import Analysis
+from selectrl.report.curves import RETURN, anchors
+from selectrl.report.drawing import ONE, SHADE, Drawing, Panel, clip, curve, dress, numbers, reference
+from selectrl.report.projection import TaskAxis, task_axis
+from selectrl.report.style import LIGHT, Mark
+from selectrl.report.words import by_task_words, digits_for, interval, number
+
+
+def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
+    """Draw each method's return before any context, after all of it, and with context from the data."""
+    methods = analysis.methods
+    digits = digits_for(one.mean for one in methods)
+    offline = any(one.offline is not None for one in methods)
+
+    def draw(ax: Axes) -> None:
+        dress(ax, RETURN)
+        ax.grid(axis="y", visible=False)
+        ax.grid(axis="x")
+        for y, one in enumerate(methods):
+            colour = marks[one.row.method].colour
+            ax.plot([one.context_free, one.mean], [y, y], color=colour, linewidth=1.2, alpha=0.55)
+            if one.mean_interval:
+                ax.plot(one.mean_interval, [y, y], color=colour, linewidth=7, alpha=0.32, solid_capstyle="butt")
+            ax.plot(one.context_free, y, "o", color=LIGHT["ground"], markeredgecolor=colour, markersize=6.5)
+            if one.offline is not None:
+                ax.plot(one.offline, y, "D", color=LIGHT["ground"], markeredgecolor=colour, markersize=5.5)
+            ax.plot(one.mean, y, "o", color=colour, markersize=7)
+        ax.set_yticks(range(len(methods)), [clip(one.row.method, 20) for one in methods])
+        ax.tick_params(axis="y", labelcolor=LIGHT["ink"], labelsize=9)
+        ax.set_ylim(len(methods) - 0.4, -0.6)
+        reference(ax, anchors(methods[0].row.evaluation, analysis.family.env), upright=True)
+        ink: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": "none"}
+        keys = [
+            Line2D([], [], marker="o", markerfacecolor="none", markersize=6.5, label="no context", **ink),
+            Line2D([], [], marker="o", markersize=7, label="all context, 95% interval", **ink),
+        ]
+        if offline:
+            keys.append(
+                Line2D([], [], marker="D", markerfacecolor="none", markersize=5.5, label="context from data", **ink)
+            )
+        ax.figure.legend(
+            handles=keys, loc="outside lower left", ncols=3, handlelength=0.8, columnspacing=1.0, fontsize=8
+        )
+
+    told = [
+        f"{one.row.method} from {number(one.context_free, digits)} to {number(one.mean, digits)}"
+        + (f" ({interval(one.mean_interval, digits)})" if one.mean_interval else "")
+        for one in methods
+    ]
+    diamond = (
+        " A diamond is the return with context from the test tasks’ own data: the way from disc to diamond is what "
+        "collecting its own context costs a method."
+    )
+    return Drawing(
+        name=f"{analysis.family.name}_final",
+        title="What context is worth",
+        caption="From the scored episode before any context (ring) to the one after all of it (disc); the band is its "
+        "95% interval over seeds. The longer the line, the more a method makes of the context it collects."
+        + diamond
+        * offline,
+        panels=[
+            Panel(heading="", alt=f"Mean return before and after context. {'; '.join(told)}.", draw=draw),
+        ],
+        columns=("method", "context_free", "mean", "low", "high", "offline_context"),
+        data=[
+            (one.row.method, one.context_free, one.mean, *(one.mean_interval or (None, None)), one.offline)
+            for one in methods
+        ],
+        size=(ONE[0], 1.35 + 0.36 * len(methods)),
+    )
+
+
+def axis_of(analysis: Analysis) -> TaskAxis | None:
+    """Return the test tasks in the order of their parameters, where some evaluation kept them."""
+    found = (row.runs[0].evaluations[row.label].traces for row in analysis.family.rows)
+    return next((task_axis(traces.parameters) for traces in found if traces), None)
+
+
+def by_task(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
+    """Draw each task's return against what tells the tasks apart; nothing where that was not kept."""
+    axis = axis_of(analysis)
+    tasks = analysis.methods[0].row.evaluation.tasks
+    rows = [one.row for one in analysis.methods if one.row.evaluation.tasks == tasks]
+    if axis is None or len(axis.values) != len(tasks) or len(tasks) < 2:
+        return None
+    order = np.argsort(axis.values)
+    x = axis.values[order]
+    curves = {row.method: row.scores[:, order, -1] for row in rows}  # (seed, task)
+
+    def draw(ax: Axes) -> None:
+        for method, y in curves.items():
+            curve(ax, x, y, marks[method], marker="o")
+        dress(ax, axis.name)
+
+    return Drawing(
+        name=f"{analysis.family.name}_by_task",
+        title="Task by task",
+        caption=f"Return after all of the context on each test task. {by_task_words(analysis, axis)} {SHADE}".strip(),
+        panels=[Panel(heading=RETURN, alt=_worst(analysis, curves, x), draw=draw)],
+        columns=("method", "task_parameter", "mean", "std", "seeds"),
+        data=[row for method, y in curves.items() for row in numbers((method,), x, y)],
+        methods=tuple(curves),
+    )
+
+
+def _worst(analysis: Analysis, curves: Mapping[str, Any], x: Any) -> str:
+    digits = digits_for(one.mean for one in analysis.methods)
+    told = []
+    for method, y in curves.items():
+        mean = y.mean(axis=0)
+        low = int(mean.argmin())
+        told.append(f"{method} is worst at {x[low]:.3g} with {number(float(mean[low]), digits)}")
+    return f"Return by task. {'; '.join(told)}."
+
+
+def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
+    """Draw performance profiles: the share of all tasks and seeds above each return."""
+    scores = {one.row.method: one.row.scores[..., -1] for one in analysis.methods}  # (seed, task)
+    values = np.concatenate([one.ravel() for one in scores.values()])
+    if len(values) < 2 * len(scores) or np.ptp(values) == 0:
+        return None
+    levels = np.linspace(values.min() - 0.02 * np.ptp(values), values.max(), 120)
+    profiles = {method: profile(one, levels) for method, one in scores.items()}
+
+    def draw(ax: Axes) -> None:
+        for method, (share, band) in profiles.items():
+            mark = marks[method]
+            if len(scores[method]) > 1:
+                ax.fill_between(levels, *band, color=mark.colour, alpha=0.14, linewidth=0)
+            (line,) = ax.plot(levels, share, color=mark.colour)
+            if mark.dash:
+                line.set_dashes(mark.dash)
+        dress(ax, "return")
+        ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
+        ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+
+    half = [f"{method} {number(float(np.median(one)), 2)}" for method, one in scores.items()]
+    return Drawing(
+        name=f"{analysis.family.name}_profile",
+        title="Performance profile",
+        caption="How many of all tasks and seeds score above a return; the higher the line the better, and where two "
+        "lines cross neither method is better throughout. Shade: pointwise 95% bootstrap interval over seeds.",
+        panels=[
+            Panel(
+                heading="Share of tasks and seeds above the return",
+                alt=f"Performance profiles. Half of all tasks and seeds are above: {'; '.join(half)}.",
+                draw=draw,
+            )
+        ],
+        columns=("method", "return", "share", "low", "high"),
+        data=[
+            (method, *point)
+            for method, (share, band) in profiles.items()
+            for point in zip(levels.tolist(), share.tolist(), *band.tolist(), strict=True)
+        ],
+        methods=tuple(scores),
+    )
