@@ -10,7 +10,8 @@ from cyclopts import App, CycloptsError
 
 from selectrl import plugins
 from selectrl.cli import cite, collect, data, evaluate, overview, report, train
-from selectrl.cli.screen import say, verdict
+from selectrl.cli.screen import say
+from selectrl.launch.job import verdict
 from selectrl.version import __version__
 
 app = App(
