@@ -103,7 +103,9 @@ def carry_out(launcher: Launcher, jobs: list[Job], shown: Bars) -> list[dict[str
             note(shown, event, states[event.job.seed])
         elif event.kind == "done":
             results[event.job.seed] = event.value
-        elif event.kind == "failed" and event.value not in failures:  # seeds with one fault are told of it once
+        elif (
+            event.kind in ("failed", "lost") and event.value not in failures
+        ):  # seeds with one fault are told of it once
             failures.append(event.value)
 
     launcher.run(jobs, tell)

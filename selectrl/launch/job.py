@@ -64,8 +64,9 @@ class Event(NamedTuple):
 
     Attributes:
         job: the job.
-        kind: ``started``, ``record`` (of losses or a meta-test), ``done`` or ``failed``.
-        value: nothing, the record, the run's figures, or sentence and exit code.
+        kind: ``started``, ``record`` (of losses or a meta-test), ``done``, ``failed`` (by itself: it would fail again)
+            or ``lost`` (ended from outside: it can go on).
+        value: nothing, the record, the run's figures, or for the last two sentence and exit code.
     """
 
     job: Job

@@ -69,7 +69,7 @@ class Local:
                         kind, value = inbox.recv()
                     except (EOFError, OSError):
                         process.join()
-                        kind, value = "failed", (ended(job, process.exitcode), 1)
+                        kind, value = "lost", (ended(job, process.exitcode), 1)
                     if kind != "record":
                         running.pop(inbox)[1].join()
                     tell(Event(job, kind, value))
