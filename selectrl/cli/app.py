@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
-from selectrl.cli import ablate, cite, collect, compare, data, evaluate, overview, report, train
+from selectrl.cli import ablate, cite, collect, compare, data, evaluate, overview, report, train, tune
 from selectrl.cli.screen import say
 from selectrl.launch.job import verdict
 from selectrl.version import __version__
@@ -29,6 +29,7 @@ app.command(train.train, name="train")
 app.command(evaluate.evaluate, name="evaluate")
 app.command(compare.compare, name="compare")
 app.command(ablate.ablate, name="ablate")
+app.command(tune.tune, name="tune")
 app.command(report.report, name="report")
 app.command(data.app, name="data")
 app.command(cite.cite, name="cite")

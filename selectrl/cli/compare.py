@@ -13,7 +13,8 @@ from selectrl.cli.options import Profile, Sets
 from selectrl.compare.plan import Row
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
-from selectrl.gin_edge import build_experiment, build_part, default_name, experiment_layers, user_layers
+from selectrl.files import read_json
+from selectrl.gin_edge import Layer, build_experiment, build_part, default_name, experiment_layers, user_layers
 from selectrl.registry import COLLECTORS
 
 
@@ -33,6 +34,9 @@ def compare(
         tuple[str, ...],
         Parameter(negative="", show_default=False, help="Also every policy under this collector; may be given again."),
     ] = (),
+    tuned: Annotated[
+        Path | None, Parameter(help="Folder that `selectrl tune` wrote to; its findings are laid over each method.")
+    ] = None,
     profile: Profile = None,
     set_: Sets = (),
     options: Options = Options(),  # noqa: B008  frozen
@@ -46,15 +50,24 @@ def compare(
     rows: list[Row] = []
     for one in env:
         for method in names:
+            found, budget = _found(tuned, one, method)
             for changed in (None, *(ablation if method == names[0] else ())):
                 layers = experiment_layers(
                     method=method, env=one, profile=profile, ablation=changed, file=file, settings=set_
                 )
-                experiment = build_experiment(layers, default_name(method, changed, None))
-                rows += [row(tested) for tested in (experiment, *_under(experiment, collector, set_))]
+                experiment = build_experiment([*layers, *found], default_name(method, changed, None))
+                rows += [row(tested, budget) for tested in (experiment, *_under(experiment, collector, set_))]
     if len(rows) < 2 * len(env):
         raise InputError(f"{methods} is nothing to compare with; give two methods or more, for example select,csro")
     conduct(rows, options)
+
+
+def _found(tuned: Path | None, env: str, method: str) -> tuple[list[Layer], str]:
+    """Return what tuning found for a method, as a layer, and what it spent."""
+    if tuned is None or not (tuned / env / f"{method}.gin").exists():
+        return [], "no tuning"
+    spent = read_json(tuned / env / method / "tuned.json")
+    return user_layers(tuned / env / f"{method}.gin", ()), f"{spent['trials']} trials of {spent['steps']} steps"
 
 
 def _under(experiment: Experiment, collectors: tuple[str, ...], settings: tuple[str, ...]) -> list[Experiment]:

@@ -67,9 +67,9 @@ class Options:
     json: Json = False
 
 
-def row(experiment: Experiment) -> Row:
-    """Return an experiment as a row."""
-    return Row(experiment=experiment, gin=as_layer(experiment).text)
+def row(experiment: Experiment, tuning: str = "no tuning") -> Row:
+    """Return an experiment as a row, with what was spent on tuning it."""
+    return Row(experiment=experiment, gin=as_layer(experiment).text, tuning=tuning)
 
 
 def conduct(rows: Sequence[Row], options: Options) -> None:

@@ -68,7 +68,7 @@ def examine(
     manifests: Mapping[str, Manifest],
     evaluations: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
     trained_on: Iterable[str] = (),
-    tuning: str = "no row was tuned here; every row has bound values",
+    tuning: Mapping[str, str] | None = None,
 ) -> Fairness:
     """Compare the rows of one environment binding by binding.
 
@@ -77,7 +77,7 @@ def examine(
         manifests: of the datasets that they name, by name.
         evaluations: finished meta-tests by row, as they were written.
         trained_on: fingerprints that finished runs have recorded.
-        tuning: what was spent on tuning.
+        tuning: what was spent on tuning each row; by default nothing.
     """
     bound = {one.name: dict(_flat(_of(one))) for one in experiments}
     paths = list(dict.fromkeys(path for values in bound.values() for path in values))
@@ -97,7 +97,7 @@ def examine(
         *(_alike(prefix, differs, same) for prefix in BUDGET),
         _disjoint(experiments, manifests.values()),
         _checkpoints(experiments, evaluations or {}),
-        Check(what="the tuning budget is stated", ok=True, detail=tuning),
+        _tuning(tuning or dict.fromkeys(bound, "no tuning")),
     )
     return Fairness(same=same, differs=differs, checks=checks)
 
@@ -146,3 +146,10 @@ def _checkpoints(experiments: Sequence[Experiment], evaluations: Mapping[str, It
     early = [name for name, found in evaluations.items() if any(one["train_step"] != last[name] for one in found)]
     detail = f"not so for {', '.join(early)}" if early else "the last one of every run, none is chosen by its score"
     return Check(what="the same checkpoint is tested", ok=not early, detail=detail)
+
+
+def _tuning(tuning: Mapping[str, str]) -> Check:
+    """Check that no row was tuned more than another."""
+    alike = len(set(tuning.values())) == 1
+    each = ", ".join(f"{name} {spent}" for name, spent in tuning.items())
+    return Check(what="the same tuning budget", ok=alike, detail=next(iter(tuning.values())) if alike else each)

@@ -20,10 +20,12 @@ class Row:
     Attributes:
         experiment: what is trained and tested; its name is the row's.
         gin: the same as bindings, for people to read and change.
+        tuning: what was spent on tuning it.
     """
 
     experiment: Experiment
     gin: str = ""
+    tuning: str = "no tuning"
 
 
 @attrs.frozen(kw_only=True)

@@ -128,7 +128,8 @@ def fairness_of(plan: Plan, env: str) -> Fairness:
                 if "train_step" in found:
                     evaluations.setdefault(name, []).append(found)
     experiments = [row.experiment for row in plan.of(env)]
-    return examine(experiments, manifests_of(plan, env), evaluations, prints)
+    tuning = {row.experiment.name: row.tuning for row in plan.of(env)}
+    return examine(experiments, manifests_of(plan, env), evaluations, prints, tuning)
 
 
 def _fingerprint(folder: Path) -> str:

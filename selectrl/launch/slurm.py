@@ -11,7 +11,8 @@ import json
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class Slurm:
             )
             stamp = time.time_ns()
             works = [Work(job, logs / "outcomes" / f"{stamp}-{i}.json") for i, job in enumerate(jobs)]
-            with executor.batch():
+            with redirect_stderr(StringIO()), executor.batch():  # it repeats what sbatch says, and so does the error
                 submitted = [executor.submit(work) for work in works]
         except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
             reason = " ".join(str(getattr(error, "stderr", None) or error).split())[:300]

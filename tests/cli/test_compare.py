@@ -17,6 +17,8 @@ from typing import Any
 import attrs
 import pytest
 
+from selectrl.data.rows import RowStore
+
 Call = Callable[..., Any]
 TOY = {
     "envs.point_robot.tasks": 8,
@@ -200,3 +202,51 @@ class TestDryRun:
     ) -> None:
         assert said in call(*words, *toy(data, tmp_path / "runs")).sentence(2)
         assert not (tmp_path / "runs").exists()
+
+
+class TestTune:
+    def test_holds_out_training_tasks_and_goes_on_where_it_stopped(
+        self, call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from selectrl.experiment import run
+
+        read: set[int] = set()
+
+        def store(dataset: Any, tasks: tuple[int, ...], **more: Any) -> RowStore:
+            read.update(tasks)
+            return RowStore(dataset, tasks, **more)
+
+        monkeypatch.setattr(run, "RowStore", store)
+        words = ["tune", "--method", "focal", "--json", *toy(data, tmp_path / "tuned", train__steps=6)]
+        assert call(*words, "--trials", 1).code == 0
+        first = json.loads((tmp_path / "tuned" / "point_robot" / "focal" / "tuned.json").read_text())
+        assert first["bindings"] == {}
+        done = call(*words, "--trials", 3)
+        assert done.code == 0, done
+        found = json.loads(done.out)
+        assert found["held_out"] == [3]  # the third of 0, 1, 3, 4, 5, 7; tasks 2 and 6 are the test tasks
+        assert read == {0, 1, 4, 5, 7}
+        assert found["return"] >= first["return"]
+        runs = list((tmp_path / "tuned").rglob("evaluations/held_out.json"))
+        assert len(runs) == 3
+        assert all(json.loads(path.read_text())["tasks"] == [3] for path in runs)
+
+    @pytest.mark.parametrize("method", ["select", "csro", "focal", "corro", "offpearl", "borel"])
+    def test_every_shipped_search_fits_its_method(self, method: str) -> None:
+        from selectrl import compose
+        from selectrl.compare.tune import TuneConfig
+        from selectrl.gin_edge import build_part, shipped_layer
+
+        knobs = build_part("tune", [shipped_layer("tuning", method)])
+        assert isinstance(knobs, TuneConfig)
+        for end in (1, 2):
+            compose(method, "point_robot", settings=[f"{knob[0]}={knob[end]}" for knob in knobs.knobs])
+
+    def test_a_row_that_alone_was_tuned_is_refused(self, call: Call, data: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "tuned" / "point_robot"
+        (folder / "focal").mkdir(parents=True)
+        (folder / "focal.gin").write_text("encoders.focal.lr = 0.001\n")
+        (folder / "focal" / "tuned.json").write_text('{"trials": 3, "steps": 60}')
+        words = ["compare", "--methods", "select,focal", "--tuned", tmp_path / "tuned"]
+        said = call(*words, *toy(data, tmp_path / "runs"), "--json").sentence(2)
+        assert "the same tuning budget: select no tuning, focal 3 trials of 60 steps" in said
