@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from selectrl.cli.comparing import Options, conduct, row
+from selectrl.cli.comparing import Options, conduct, refuse_unused, row, settings_of
 from selectrl.cli.options import Profile, Sets
 from selectrl.compare.plan import Row
 from selectrl.errors import InputError, suggest
@@ -42,9 +42,10 @@ def ablate(
     for one in env:
         for combination in product(*axes):
             above = [_variation(name, value) for name, value in combination]
-            layers = [*experiment_layers(method=method, env=one, profile=profile), *above, *user_layers(None, set_)]
+            layers = [*experiment_layers(method=method, env=one, profile=profile), *above, *settings_of(set_)]
             name = "-".join([method, *(_word(*pair) for pair in combination)])
             rows.append(row(build_experiment(layers, name)))
+    refuse_unused(rows, set_)
     conduct(rows, options)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import attrs
 from cyclopts import Parameter
 
-from selectrl.cli.comparing import Options, conduct, row
+from selectrl.cli.comparing import Options, conduct, refuse_unused, row, settings_of
 from selectrl.cli.options import Profile, Sets
 from selectrl.compare.plan import Row
 from selectrl.errors import InputError
@@ -52,13 +52,14 @@ def compare(
         for method in names:
             found, budget = _found(tuned, one, method)
             for changed in (None, *(ablation if method == names[0] else ())):
-                layers = experiment_layers(
-                    method=method, env=one, profile=profile, ablation=changed, file=file, settings=set_
+                layers = experiment_layers(method=method, env=one, profile=profile, ablation=changed, file=file)
+                experiment = build_experiment(
+                    [*layers, *found, *settings_of(set_)], default_name(method, changed, None)
                 )
-                experiment = build_experiment([*layers, *found], default_name(method, changed, None))
                 rows += [row(tested, budget) for tested in (experiment, *_under(experiment, collector, set_))]
     if len(rows) < 2 * len(env):
         raise InputError(f"{methods} is nothing to compare with; give two methods or more, for example select,csro")
+    refuse_unused(rows, set_)
     conduct(rows, options)
 
 

@@ -19,10 +19,10 @@ from selectrl.compare.run import carry_out, fairness_of
 from selectrl.compare.state import Estimate, estimate
 from selectrl.compare.verdicts import verdicts
 from selectrl.data.manifest import NAME
-from selectrl.errors import InputError, RunError
+from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.files import locked, write_json
-from selectrl.gin_edge import as_layer, build_collection, shipped_layer
+from selectrl.gin_edge import Layer, as_layer, build_collection, shipped_layer, user_layers
 from selectrl.launch.choice import LAUNCHERS, choose
 
 
@@ -70,6 +70,26 @@ class Options:
 def row(experiment: Experiment, tuning: str = "no tuning") -> Row:
     """Return an experiment as a row, with what was spent on tuning it."""
     return Row(experiment=experiment, gin=as_layer(experiment).text, tuning=tuning)
+
+
+def settings_of(settings: Sequence[str]) -> list[Layer]:
+    """Return ``--set`` bindings as layers that a row without such a part passes over; a macro fits every row."""
+    layers = user_layers(None, settings)
+    return [attrs.evolve(one, own="." in text.partition("=")[0]) for one, text in zip(layers, settings, strict=True)]
+
+
+def refuse_unused(rows: Sequence[Row], settings: Sequence[str]) -> None:
+    """Refuse a binding that no row has.
+
+    Raises:
+        InputError: there is one; the sentence names it.
+    """
+    bound = {line.partition(" = ")[0] for row in rows for line in row.gin.splitlines() if line}
+    for setting in settings:
+        path = setting.partition("=")[0].strip()
+        if "." in path and path not in bound:
+            near = suggest(path, {one for one in bound if one.startswith(path.partition(".")[0])})
+            raise InputError(f"--set {setting}: {path} is bound but no row uses it; {near}")
 
 
 def conduct(rows: Sequence[Row], options: Options) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -41,7 +42,10 @@ def choose(name: str, settings: Sequence[str], runs: int, side_by_side: int | No
         key, equals, value = setting.partition("=")
         if not equals or key not in fields:
             raise InputError(f"--launcher-set {setting!r}: expected name=value; {suggest(key, fields)}")
-        values[key] = int(value) if value.isdecimal() else value
+        values[key] = value
+        for number in (float, int):  # the narrowest that it is
+            with suppress(ValueError):
+                values[key] = number(value)
     try:
         slurm = Slurm(**values)
     except FieldError as error:

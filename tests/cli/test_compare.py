@@ -204,6 +204,21 @@ class TestDryRun:
         assert not (tmp_path / "runs").exists()
 
 
+class TestSettings:
+    def test_bind_where_they_fit_and_are_refused_where_none_has_them(
+        self, call: Call, data: Path, tmp_path: Path
+    ) -> None:
+        words = ["compare", "--methods", "select,focal", "--dry-run", "--json", *toy(data, tmp_path / "runs")]
+        done = call(*words, "--set", "actors.weighted_bc.alpha=5.0")
+        assert done.code == 0, done
+        folders = [[one["folder"] for one in json.loads(text.out)["policies"]] for text in (done, call(*words))]
+        assert folders[0][0] != folders[1][0]  # SELECT's key has changed, and FOCAL's has not
+        assert folders[0][1] == folders[1][1]
+        said = call(*words, "--set", "encoders.borel.lr=0.001").sentence(2)
+        assert said.startswith("--set encoders.borel.lr=0.001: encoders.borel.lr is bound but no row uses it")
+        assert "nothing uses it" in call(*words, "--set", "HIDEN=(8,)").sentence(2)
+
+
 class TestTune:
     def test_holds_out_training_tasks_and_goes_on_where_it_stopped(
         self, call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,7 @@ def test_what_the_cluster_cannot_give_is_one_sentence(
     assert "Memory specification can not be satisfied" in said.err
 
 
+@pytest.mark.slow
 def test_a_task_that_is_taken_away_is_told_of_and_goes_on(
     cluster: dict[str, str], data: Path, tmp_path: Path, spawn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +115,9 @@ def test_a_task_that_is_taken_away_is_told_of_and_goes_on(
     slurm = ["--launcher", "slurm", "--launcher-set", "mem=1", "--launcher-set", f"logs={tmp_path / 'logs'}"]
     process = spawn(*words(data, tmp_path / "runs", *slurm))
     assert wait_for(lambda: list(tmp_path.rglob("checkpoint-*")), process), process.communicate()
-    workers = [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path / "logs") in one.info["cmdline"]]
+    mine, logs = ("submitit.core._submit", str(tmp_path / "logs"))
+    lines = {one: " ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])}
+    workers = [one for one, text in lines.items() if text.startswith(sys.executable) and mine in text and logs in text]
     min(workers, key=lambda one: one.pid).kill()  # as the system does where memory runs out
     _, err = process.communicate(timeout=240)
     assert process.returncode == 1
