@@ -204,6 +204,30 @@ class TestDryRun:
         assert not (tmp_path / "runs").exists()
 
 
+class TestMissingData:
+    def test_is_collected_if_asked_and_refused_if_not(
+        self, call: Call, make_dataset: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from selectrl.cli import comparing
+
+        asked = []
+
+        def fill(collection: Any, folder: Path) -> None:
+            asked.append((collection.env.tasks, collection.behaviour))
+            make_dataset(folder)
+
+        monkeypatch.setattr(comparing, "fill", fill)
+        words = ["compare", "--methods", "select,focal", "--launcher", "inline", "--json"]
+        words += toy(tmp_path / "data", tmp_path / "runs", train__steps=2)
+        assert "--preset laptop collects it first" in call(*words).sentence(2)
+        assert not asked
+        done = call(*words, "--preset", "laptop")
+        assert done.code == 0, done
+        ((tasks, behaviour),) = asked
+        assert tasks == 8
+        assert behaviour.keep_warmup > 0  # as gin/behaviour/laptop.gin binds it
+
+
 class TestSettings:
     def test_bind_where_they_fit_and_are_refused_where_none_has_them(
         self, call: Call, data: Path, tmp_path: Path
