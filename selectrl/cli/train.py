@@ -23,10 +23,10 @@ from selectrl.cli.options import (
     plain_name,
 )
 from selectrl.cli.screen import Bars, bars, emit, line, say, table
-from selectrl.errors import DataError
+from selectrl.errors import DataError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
-from selectrl.launch.job import Event, Job, Launcher, error_of, threads_of
+from selectrl.launch.job import Event, Job, Launcher, threads_of
 from selectrl.launch.local import launcher_for
 
 
@@ -112,7 +112,8 @@ def carry_out(launcher: Launcher, jobs: list[Job], shown: Bars) -> list[dict[str
     for sentence, _ in failures[1:]:
         say(sentence)
     if failures:
-        raise error_of(failures)
+        sentence, code = failures[0]
+        raise InputError(sentence) if code == InputError.exit_code else RunError(sentence)
     return [results[job.seed] for job in jobs]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from selectrl.collectors.configs import OfflineConfig
-from selectrl.errors import InputError, RunError, SelectRLError
+from selectrl.errors import InputError, SelectRLError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.labels import label_of
@@ -108,12 +108,6 @@ def verdict(error: Exception) -> tuple[str, int]:
     if os.environ.get("SELECTRL_TRACEBACK"):
         raise error
     return f"internal error, {type(error).__name__}: {error}; SELECTRL_TRACEBACK=1 shows where, please report it", 1
-
-
-def error_of(failures: Sequence[tuple[str, int]]) -> SelectRLError:
-    """Return the first of some failures as an error to raise."""
-    sentence, code = failures[0]
-    return InputError(sentence) if code == InputError.exit_code else RunError(sentence)
 
 
 def run_job(job: Job, report: Callable[[Record], None]) -> Record:
