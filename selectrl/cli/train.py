@@ -103,9 +103,7 @@ def carry_out(launcher: Launcher, jobs: list[Job], shown: Bars) -> list[dict[str
             note(shown, event, states[event.job.seed])
         elif event.kind == "done":
             results[event.job.seed] = event.value
-        elif (
-            event.kind in ("failed", "lost") and event.value not in failures
-        ):  # seeds with one fault are told of it once
+        elif event.kind in ("failed", "lost"):
             failures.append(event.value)
 
     launcher.run(jobs, tell)
