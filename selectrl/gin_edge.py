@@ -23,6 +23,7 @@ from gin import config_parser
 
 from selectrl import plugins
 from selectrl.behaviour.config import SacBehaviourConfig
+from selectrl.compare.tune import TuneConfig
 from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import Experiment, config_classes
 from selectrl.fields import config as is_config
@@ -199,7 +200,7 @@ def build_part(selector: str, layers: Sequence[Layer]) -> object:
 
 
 def _classes() -> dict[str, type]:
-    return {**config_classes(), "collection": Collection, "behaviour.sac": SacBehaviourConfig}
+    return {**config_classes(), "collection": Collection, "behaviour.sac": SacBehaviourConfig, "tune": TuneConfig}
 
 
 def _literal(value: str) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
-from selectrl.cli import cite, collect, data, evaluate, overview, render, report, train
-from selectrl.cli.screen import say, verdict
+from selectrl.cli import ablate, cite, collect, compare, data, evaluate, overview, render, report, train, tune
+from selectrl.cli.screen import say
+from selectrl.launch.job import verdict
 from selectrl.version import __version__
 
 app = App(
@@ -26,6 +27,9 @@ app.command(overview.list_parts, name="list")
 app.command(collect.collect, name="collect")
 app.command(train.train, name="train")
 app.command(evaluate.evaluate, name="evaluate")
+app.command(compare.compare, name="compare")
+app.command(ablate.ablate, name="ablate")
+app.command(tune.tune, name="tune")
 app.command(report.report, name="report")
 app.command(render.render, name="render")
 app.command(data.app, name="data")

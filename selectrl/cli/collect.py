@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from selectrl.cli.data import returns_table
 from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
-from selectrl.gin_edge import build_collection, shipped_layer, user_layers
+from selectrl.gin_edge import Collection, build_collection, shipped_layer, user_layers
 from selectrl.registry import registered_name, tag
 
 
@@ -49,8 +49,20 @@ def collect(
         else:
             table(f"Dataset {folder}", ["binding", "value"], [[path, str(value)] for path, value in values.items()])
         return
-    from selectrl.behaviour.collect import collect as fill
+    fill(collection, folder, threads, device)
     from selectrl.data.store import OfflineDataset
+
+    summary = OfflineDataset.open(folder).summary()
+    if json:
+        emit(summary)
+        return
+    returns_table(f"Dataset {folder}", summary)
+    line(f"{summary['tasks']} tasks, {summary['episodes']} episodes, {summary['rows']} transitions in {folder}")
+
+
+def fill(collection: Collection, folder: Path, threads: int | None = None, device: str = "cpu") -> None:
+    """Collect a dataset, or what is missing of it, and show how it goes on."""
+    from selectrl.behaviour.collect import collect as collect_here
 
     told = {0}
     with bars() as shown:
@@ -60,13 +72,7 @@ def collect(
             shown.update(str(folder), at.step, at.steps, note, tell=at.label not in told)
             told.add(at.label)
 
-        fill(collection.env, collection.behaviour, folder, threads=threads, device=device, progress=show)
-    summary = OfflineDataset.open(folder).summary()
-    if json:
-        emit(summary)
-        return
-    returns_table(f"Dataset {folder}", summary)
-    line(f"{summary['tasks']} tasks, {summary['episodes']} episodes, {summary['rows']} transitions in {folder}")
+        collect_here(collection.env, collection.behaviour, folder, threads=threads, device=device, progress=show)
 
 
 def spread(returns: Any) -> str:

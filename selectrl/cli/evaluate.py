@@ -12,8 +12,7 @@ from cyclopts import Parameter
 from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.errors import InputError
-from selectrl.evaluate.config import TestConfig
-from selectrl.experiment.config import Experiment
+from selectrl.experiment.labels import label_of
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
 from selectrl.registry import COLLECTORS, tag
 
@@ -32,25 +31,6 @@ def find_runs(folders: tuple[Path, ...]) -> list[Path]:
         names = ", ".join(map(str, folders))
         raise InputError(f"no run at or below {names} (no experiment.json); give a folder like runs/point_robot")
     return found
-
-
-def label_of(collector: Any, test: TestConfig, own: Experiment) -> str:
-    """Return a name for a meta-test: the collector, and what differs from the run's own collector and test."""
-    like = own.collector if type(collector) is type(own.collector) else type(collector)()
-    words = [str(tag(collector)).removeprefix("collectors."), *_changes(collector, like), *_changes(test, own.test)]
-    return "-".join(words)
-
-
-def _changes(value: Any, default: Any) -> list[str]:
-    changes = []
-    for name in (field.name for field in attrs.fields(type(value))):
-        new, old = getattr(value, name), getattr(default, name)
-        if new != old and attrs.has(type(new)):
-            like = old if type(new) is type(old) else type(new)()
-            changes += [f"{name}{str(tag(new)).partition('.')[2]}", *_changes(new, like)]
-        elif new != old:
-            changes.append(f"{name}{new}")
-    return changes
 
 
 def selectors(config: Any) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,23 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from selectrl.errors import SelectRLError
-
 Show: TypeAlias = "Bars"
 
 
 def say(sentence: str) -> None:
     """Print one sentence on stderr."""
     print(f"selectrl: {' '.join(sentence.splitlines())}", file=sys.stderr)  # noqa: T201
-
-
-def verdict(error: Exception) -> tuple[str, int]:
-    """Return the sentence and the exit code with which an error ends; a bug of ours is still one sentence."""
-    if isinstance(error, SelectRLError):
-        return str(error), error.exit_code
-    if os.environ.get("SELECTRL_TRACEBACK"):
-        raise error
-    return f"internal error, {type(error).__name__}: {error}; SELECTRL_TRACEBACK=1 shows where, please report it", 1
 
 
 def emit(value: Any) -> None:

@@ -20,6 +20,8 @@ SMALL = {
         behaviour.sac.batch=8""",
     "train": """train.steps=4 train.meta_batch=3 train.batch=8 train.context=8 train.test_every=2 test.repeats=2
         test.budget=40""",
+    "ablate": """train.steps=4 train.meta_batch=3 train.batch=8 train.context=8 train.test_every=2 test.repeats=2
+        test.budget=40""",
 }
 
 

@@ -1,0 +1,91 @@
+"""``selectrl ablate``: variations of one method against each other, in every combination."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from selectrl.cli.comparing import Options, conduct, refuse_unused, row, settings_of
+from selectrl.cli.options import Profile, Sets
+from selectrl.compare.plan import Row
+from selectrl.errors import InputError, suggest
+from selectrl.gin_edge import Layer, build_experiment, experiment_layers, shipped, shipped_layer, user_layers
+from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, Registry
+
+PARTS: dict[str, Registry[object]] = {"encoder": ENCODERS, "critic": CRITICS, "actor": ACTORS, "collector": COLLECTORS}
+
+
+def ablate(
+    *,
+    method: Annotated[str, Parameter(help="A shipped method, see `selectrl list`.")],
+    env: Annotated[tuple[str, ...], Parameter(negative="", help="A shipped environment; may be given again.")],
+    vary: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="What is varied, NAME=a,b: parts, ablations, gin files or values; give it again."),
+    ],
+    profile: Profile = None,
+    set_: Sets = (),
+    options: Options = Options(),  # noqa: B008  frozen
+) -> None:
+    """Train a method with each combination of variations, and say which is better.
+
+    NAME is encoder, critic, actor or collector, and takes registered parts; a binding such as
+    actors.weighted_bc.alpha, and takes its values; or any word, and takes shipped ablations and gin files. Combinations
+    that differ only in how they collect context share one trained policy. The first values are set against all others.
+    """
+    axes = [[(name, value) for value in values] for name, values in map(_axis, vary)]
+    rows: list[Row] = []
+    for one in env:
+        for combination in product(*axes):
+            above = [_variation(name, value) for name, value in combination]
+            layers = [*experiment_layers(method=method, env=one, profile=profile), *above, *settings_of(set_)]
+            name = "-".join([method, *(_word(*pair) for pair in combination)])
+            rows.append(row(build_experiment(layers, name)))
+    refuse_unused(rows, set_)
+    conduct(rows, options)
+
+
+def _axis(text: str) -> tuple[str, Sequence[str]]:
+    """Read ``name=a,b``; commas inside brackets belong to a value."""
+    name, equals, rest = text.partition("=")
+    values, depth = [""], 0
+    for letter in rest:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            values.append("")
+        else:
+            values[-1] += letter
+    values = [value.strip() for value in values]
+    if not equals or not name.strip() or "" in values:
+        raise InputError(f"--vary {text!r}: expected NAME=a,b, for example --vary actor=weighted_bc,brac")
+    return name.strip(), values
+
+
+def _variation(name: str, value: str) -> Layer:
+    """Return one value of one axis as a layer.
+
+    Raises:
+        InputError: it is no part, ablation or readable file.
+    """
+    if "." in name:
+        return user_layers(None, [f"{name}={value}"])[0]
+    if value.endswith(".gin"):
+        return user_layers(Path(value), ())[0]
+    parts = {entry.name for entry in PARTS[name]} if name in PARTS else set()
+    if value in parts:
+        return user_layers(None, [f"experiment.{name}=@{PARTS[name].kind}.{value}()"])[0]
+    if value in shipped("ablations"):
+        return shipped_layer("ablations", value)
+    raise InputError(
+        f"--vary {name}={value}: no such part or ablation; {suggest(value, {*parts, *shipped('ablations')})}"
+    )
+
+
+def _word(name: str, value: str) -> str:
+    """Return a value as a word of a row's name."""
+    short = f"{name.rpartition('.')[2]}{value}" if "." in name else Path(value).stem
+    return "".join(letter if letter.isalnum() or letter in "_." else "_" for letter in short)

@@ -1,0 +1,145 @@
+"""Carries a plan out: what is missing is run, what failed is remembered, and nothing is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from selectrl.compare.fairness import Fairness, examine
+from selectrl.compare.plan import Plan
+from selectrl.compare.state import first_of, is_done
+from selectrl.data.manifest import NAME, Manifest, read_manifest
+from selectrl.errors import InputError, RunError
+from selectrl.files import read_json, write_json
+from selectrl.launch.job import Event, Job, Launcher, Tell
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """How a comparison ended.
+
+    Attributes:
+        done: runs that are finished.
+        failed: why the others are not, by run directory.
+    """
+
+    done: tuple[Job, ...]
+    failed: Mapping[str, str]
+
+
+class Failures:
+    """Runs that failed, with the reason, in one file below the comparison's folder.
+
+    Args:
+        out: the comparison's folder.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.path = out / "failures.json"
+        try:
+            found = read_json(self.path)
+        except InputError:  # none yet
+            found = {}
+        self.known: dict[str, str] = found if isinstance(found, dict) else {}
+
+    def add(self, folder: Path, reason: str) -> None:
+        """Remember a failure."""
+        self.known[str(folder)] = reason
+        write_json(self.path, self.known)
+
+    def forget(self, folder: Path) -> None:
+        """Forget a failure, where there is one."""
+        if self.known.pop(str(folder), None) is not None:
+            write_json(self.path, self.known)
+
+
+def carry_out(plan: Plan, jobs: tuple[Job, ...], launcher: Launcher, tell: Tell, *, retry: bool = False) -> Outcome:
+    """Run what is missing.
+
+    Args:
+        plan: the comparison.
+        jobs: its jobs, with the threads of each.
+        launcher: carries them out.
+        tell: called with every event; ``done`` also for runs that were finished before.
+        retry: run again what failed at an earlier call; otherwise it stays failed.
+
+    Raises:
+        InputError: the folder of the runs cannot be written to.
+    """
+    failures = Failures(plan.out)
+    failed: dict[str, str] = {}
+    todo = []
+    for job in jobs:
+        if is_done(job):
+            failures.forget(job.folder)
+            tell(Event(job, "done"))
+        elif str(job.folder) in failures.known and not retry:
+            failed[str(job.folder)] = failures.known[str(job.folder)]
+            tell(Event(job, "failed", (failures.known[str(job.folder)], 1)))
+        else:
+            todo.append(job)
+
+    def heard(event: Event) -> None:
+        if event.kind in ("failed", "lost"):
+            sentence, code = event.value
+            failed[str(event.job.folder)] = sentence
+            if event.kind == "failed" and code == RunError.exit_code:  # the same call would fail again
+                failures.add(event.job.folder, sentence)
+        elif event.kind == "done":
+            failures.forget(event.job.folder)
+        tell(event)
+
+    launcher.run(todo, heard)
+    return Outcome(done=tuple(job for job in jobs if str(job.folder) not in failed), failed=failed)
+
+
+def manifests_of(plan: Plan, env: str) -> dict[str, Manifest]:
+    """Read the manifests of an environment's datasets.
+
+    Raises:
+        DataError: a dataset is missing or damaged.
+    """
+    names = dict.fromkeys(row.experiment.data.name for row in plan.of(env))
+    return {name: read_manifest(plan.data / env / name / NAME) for name in names}
+
+
+def fairness_of(plan: Plan, env: str) -> Fairness:
+    """Examine the rows of one environment, with what their finished runs have recorded.
+
+    Raises:
+        DataError: a dataset is missing or damaged.
+    """
+    evaluations: dict[str, list[Mapping[str, Any]]] = {}
+    prints: set[str] = set()
+    for policy in plan.policies:
+        if policy.experiment.env_name != env:
+            continue
+        for seed in range(plan.seeds):
+            folder = policy.folder / f"seed{seed}"
+            first = first_of(folder)
+            if first is None:
+                continue
+            prints |= {text for text in [_fingerprint(folder)] if text}
+            for name, label in policy.labels(first).items():
+                found = _read(folder / "evaluations" / f"{label}.json")
+                if "train_step" in found:
+                    evaluations.setdefault(name, []).append(found)
+    experiments = [row.experiment for row in plan.of(env)]
+    tuning = {row.experiment.name: row.tuning for row in plan.of(env)}
+    return examine(experiments, manifests_of(plan, env), evaluations, prints, tuning)
+
+
+def _fingerprint(folder: Path) -> str:
+    data = _read(folder / "execution.json").get("dataset")
+    return str(data.get("fingerprint", "")) if isinstance(data, dict) else ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = read_json(path)
+    except InputError:
+        return {}
+    return found if isinstance(found, dict) else {}

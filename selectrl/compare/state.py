@@ -1,0 +1,113 @@
+"""How far runs are, read from their directories alone: no scheduler and no accounting is asked."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from selectrl.compare.plan import Plan
+from selectrl.errors import InputError
+from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.labels import label_of
+from selectrl.files import read_json
+from selectrl.launch.job import Job, matches
+
+
+@attrs.frozen(kw_only=True)
+class Estimate:
+    """What a plan takes.
+
+    Attributes:
+        runs: runs in all.
+        done: of which are finished, tests included.
+        steps: training steps in all, those before the rl phase included.
+        left: of which are still to be done.
+        seconds: wall time for what is left at the speed of earlier runs; ``None`` where none has been timed.
+    """
+
+    runs: int
+    done: int
+    steps: int
+    left: int
+    seconds: float | None
+
+
+def first_of(folder: Path) -> Experiment | None:
+    """Return the experiment that a run directory was begun with, ``None`` where there is no sound record."""
+    try:
+        record = read_json(folder / "experiment.json")
+        return experiment_from_record(record["experiment"])
+    except (InputError, KeyError, TypeError):
+        return None
+
+
+def is_done(job: Job) -> bool:
+    """Say whether a run is trained and every meta-test that is wanted of it lies there."""
+    first = first_of(job.folder)
+    if first is None or first.key != job.experiment.key:
+        return False
+    for collector, test in job.wanted:
+        label = label_of(collector, test, first)
+        try:
+            found = read_json(job.folder / "evaluations" / f"{label}.json")
+        except InputError:
+            return False
+        if not matches(found, job.experiment.train.steps, collector, test):
+            return False
+    return True
+
+
+def pretraining(experiment: Experiment) -> int:
+    """Return the steps of the phases before rl, which an encoder binds in fields that are called so."""
+
+    def count(record: Any) -> int:
+        if not isinstance(record, dict):
+            return 0
+        own = sum(value for name, value in record.items() if name.endswith("steps") and isinstance(value, int))
+        return own + sum(count(value) for value in record.values())
+
+    return count(to_record(experiment.encoder))
+
+
+def reached(folder: Path) -> tuple[int, list[float]]:
+    """Return the training steps that a run's metrics tell of, all phases together, and the speeds that they log."""
+    last: dict[str, int] = {}
+    speeds = []
+    with suppress(OSError):
+        for line in (folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, KeyError, TypeError):  # a line that a kill has torn
+                record = json.loads(line)
+                if record["kind"] == "train":
+                    last[str(record["phase"])] = int(record["step"])
+                    speeds.append(float(record["steps_per_second"]))
+    return sum(last.values()), speeds
+
+
+def estimate(plan: Plan, side_by_side: int) -> Estimate:
+    """Say what a plan takes, at the speeds that this method's runs, or failing that the environment's, have logged."""
+    jobs = plan.jobs()
+    whole = left = done = 0
+    todo: list[tuple[Job, int]] = []
+    by_folder: dict[Path, list[float]] = {}
+    by_env: dict[str, list[float]] = {}
+    for job in jobs:
+        steps = job.experiment.train.steps + pretraining(job.experiment)
+        at, speeds = reached(job.folder)
+        by_folder.setdefault(job.folder.parent, []).extend(speeds)
+        by_env.setdefault(job.experiment.env_name, []).extend(speeds)
+        whole += steps
+        if is_done(job):
+            done += 1
+        else:
+            todo.append((job, max(steps - at, 0)))
+            left += todo[-1][1]
+    rates = [by_folder[job.folder.parent] or by_env[job.experiment.env_name] for job, _ in todo]
+    seconds = None
+    if all(rates):
+        spent = sum(steps * len(rate) / sum(rate) for (_, steps), rate in zip(todo, rates, strict=True))
+        seconds = spent / max(1, min(side_by_side, len(todo)))
+    return Estimate(runs=len(jobs), done=done, steps=whole, left=left, seconds=seconds)

@@ -1,0 +1,153 @@
+"""Tuning on training tasks alone: some of them are held out and tested on, and no test task is ever opened."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from selectrl.envs.split import interleaved
+from selectrl.errors import FieldError, InputError, RunError
+from selectrl.experiment.config import Experiment
+from selectrl.fields import as_tuple
+from selectrl.files import locked, write_json
+from selectrl.launch.job import Record
+from selectrl.protocols import TaskFamily
+
+if TYPE_CHECKING:
+    import optuna
+
+Bindings = Mapping[str, float]
+
+
+def _knobs(instance: object, attribute: Any, value: object) -> None:
+    good = isinstance(value, tuple) and value and all(isinstance(k, tuple) and len(k) == 3 for k in value)
+    if not good or any(not isinstance(path, str) or not 0 < low < high for path, low, high in value):  # type: ignore[attr-defined]
+        raise FieldError(
+            type(instance), attribute.name, f"expected (path, low, high) with 0 < low < high, got {value!r}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class TuneConfig:
+    """What is tuned of a method.
+
+    Attributes:
+        knobs: (path of a binding, lowest value, highest value), searched on a logarithmic scale.
+    """
+
+    knobs: tuple[tuple[str, float, float], ...] = attrs.field(converter=as_tuple, validator=_knobs)
+
+
+def held_out(family: TaskFamily) -> TaskFamily:
+    """Return a family whose test tasks are some of the training tasks, strictly between others that are left.
+
+    Raises:
+        InputError: there are too few training tasks.
+    """
+    trained, tested = ([family.train_tasks[i] for i in part] for part in interleaved(len(family.train_tasks)))
+    if not tested or not trained:
+        raise InputError(f"tuning holds out every fourth training task, but there are {len(family.train_tasks)} in all")
+    narrow = copy.copy(family)
+    narrow.train_tasks, narrow.test_tasks = tuple(trained), tuple(tested)
+    return narrow
+
+
+def score(experiment: Experiment, folder: Path, data: Path, threads: int, tell: Callable[[Record], None]) -> float:
+    """Train seed 0 on the training tasks that are left, and return its mean return on those held out."""
+    from selectrl.experiment.run import Execution, Run
+
+    run = Run(folder, experiment, 0, Execution(data=data, threads=threads))
+    run.family = held_out(run.family)
+    run.train(tell)
+    return float(run.evaluate("held_out")["return"])
+
+
+def tune(
+    knobs: TuneConfig,
+    build: Callable[[Bindings], Experiment],
+    trials: int,
+    folder: Path,
+    data: Path,
+    threads: int = 1,
+    tell: Callable[[int, Record], None] = lambda trial, record: None,
+) -> Record:
+    """Search, or go on where an earlier call stopped; the first trial has the bindings of the method's own files.
+
+    Args:
+        knobs: what is searched.
+        build: returns the experiment with some bindings laid over it.
+        trials: how many in all.
+        folder: holds the study, the trials' runs and ``tuned.json``.
+        data: folder of the datasets.
+        threads: threads that torch may use.
+        tell: called with the number of a trial and every record of its training.
+
+    Returns:
+        What ``tuned.json`` holds: ``bindings``, ``return``, ``trials``, ``steps`` and ``held_out`` tasks.
+
+    Raises:
+        InputError: optuna is not installed, or an experiment or the data are wrong.
+        RunError: every trial failed.
+    """
+    with locked(folder):
+        study = _study(folder)
+        for left in study.get_trials(states=[_state("RUNNING")]):  # killed in the middle: its run goes on
+            study.tell(left.number, state=_state("FAIL"))
+            study.enqueue_trial(left.params)
+        while (done := _ended(study)) < trials:
+            trial = study.ask()
+            values = _draw(knobs, trial) if done else {}
+            trial.set_user_attr("bindings", values)
+            experiment = build(values)
+            run, number = folder / "trials" / experiment.key / "seed0", trial.number
+            try:
+                value = score(experiment, run, data, threads, lambda record, number=number: tell(number, record))  # type: ignore[misc]
+            except RunError:  # bindings with which training fails are no good, and part of the budget
+                study.tell(trial, state=_state("PRUNED"))
+            else:
+                study.tell(trial, value)
+        if not study.get_trials(states=[_state("COMPLETE")]):
+            raise RunError(f"training failed in each of the {trials} trials; look at the data in {data}")
+        best = study.best_trial
+        own = build({})
+        found = {
+            "bindings": best.user_attrs["bindings"],
+            "return": best.value,
+            "trials": trials,
+            "steps": own.train.steps,
+            "held_out": list(held_out(own.env.build()).test_tasks),
+        }
+        write_json(folder / "tuned.json", found)
+    return found
+
+
+def _ended(study: optuna.Study) -> int:
+    """Return how many trials count against the budget."""
+    return len(study.get_trials(deepcopy=False, states=[_state("COMPLETE"), _state("PRUNED")]))
+
+
+def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, float]:
+    return {path: trial.suggest_float(path, low, high, log=True) for path, low, high in knobs.knobs}
+
+
+def _study(folder: Path) -> optuna.Study:
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError("optuna is not installed; pip install 'selectrl[tune]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = f"sqlite:///{(folder / 'study.db').absolute()}"
+    sampler = optuna.samplers.TPESampler(seed=0)
+    return optuna.create_study(
+        storage=storage, sampler=sampler, study_name="tune", direction="maximize", load_if_exists=True
+    )
+
+
+def _state(name: str) -> Any:
+    import optuna
+
+    return optuna.trial.TrialState[name]

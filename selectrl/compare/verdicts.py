@@ -1,0 +1,76 @@
+"""Who is above whom: the first row of each environment against every other, one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from selectrl.compare.plan import Plan, Policy
+from selectrl.compare.state import first_of
+from selectrl.errors import InputError
+from selectrl.launch.job import Job
+from selectrl.report import analyse, words
+from selectrl.report.load import load
+from selectrl.report.records import Row, Run
+
+
+def verdicts(plan: Plan, done: tuple[Job, ...]) -> list[dict[str, Any]]:
+    """Compare the first row of every environment with the others, over the seeds and tasks that they share.
+
+    Args:
+        plan: the comparison.
+        done: the runs that are finished.
+
+    Returns:
+        One record a pair: ``env``, ``a``, ``b``, ``difference``, ``interval``, ``seeds`` and the ``sentence``.
+    """
+    finished = {job.folder for job in done}
+    found = []
+    for env in plan.envs:
+        rows: dict[str, Row] = {}
+        for policy in plan.policies:
+            if policy.experiment.env_name == env:
+                rows |= _rows(policy, [policy.folder / f"seed{s}" for s in range(plan.seeds)], finished)
+        names = [row.experiment.name for row in plan.of(env) if row.experiment.name in rows]
+        found += [_verdict(env, names[0], other, rows) for other in names[1:]]
+    return found
+
+
+def _rows(policy: Policy, folders: list[Any], finished: set[Any]) -> Mapping[str, Row]:
+    """Return the rows that are tests of one policy, as far as its seeds are finished."""
+    usable = [folder for folder in folders if folder in finished]
+    first = first_of(usable[0]) if usable else None
+    if first is None:
+        return {}
+    try:
+        runs, _ = load(usable)
+    except InputError:
+        return {}
+    rows = {}
+    for name, label in policy.labels(first).items():
+        having: tuple[Run, ...] = tuple(attrs.evolve(run, method=name) for run in runs if label in run.evaluations)
+        if having:
+            rows[name] = Row(method=name, label=label, own=True, runs=having)
+    return rows
+
+
+def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> dict[str, Any]:
+    comparison = analyse.compare(rows[a], rows[b])
+    one = comparison.effect
+    record: dict[str, Any] = {"env": env, "a": a, "b": b, "difference": None, "interval": None, "seeds": 0}
+    if one is None:
+        return {**record, "sentence": f"{env}: {a} and {b} are not compared: {comparison.reason}."}
+    digits = words.digits_for((one.value,))
+    word = {1: "is above", 0: "is tied with", -1: "is below"}[one.sign]
+    spread = f"95% interval {words.interval(one.interval, digits, sign=True)}" if one.interval else "no interval"
+    size = f"{words.number(one.value, digits, sign=True)}, {spread}, {words.count(one.seeds, 'seed')}"
+    few = "" if one.seeds >= analyse.ENOUGH_SEEDS else f"; a claim takes {analyse.ENOUGH_SEEDS} seeds or more"
+    return {
+        **record,
+        "difference": one.value,
+        "interval": list(one.interval) if one.interval else None,
+        "seeds": one.seeds,
+        "sentence": f"{env}: {a} {word} {b} ({size}{few}).",
+    }

@@ -1,0 +1,151 @@
+"""One run as a launcher sees it, what it tells while it works, and the work itself. Free of torch until it runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+import attrs
+
+from selectrl.collectors.configs import OfflineConfig
+from selectrl.errors import InputError, SelectRLError
+from selectrl.evaluate.config import TestConfig
+from selectrl.experiment.config import Experiment, to_record
+from selectrl.experiment.labels import label_of
+from selectrl.files import read_json
+from selectrl.protocols import CollectorConfig
+
+if TYPE_CHECKING:
+    from selectrl.experiment.run import Run
+
+Record: TypeAlias = dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """One run: all that a worker needs to know.
+
+    Attributes:
+        folder: the run directory.
+        experiment: what is trained, and tested with its own collector and with offline context.
+        seed: its seed.
+        data: folder of the datasets.
+        threads: threads that torch may use.
+        tensorboard: also write TensorBoard event files.
+        gin: the experiment as bindings, to be written beside its record.
+        tests: more meta-tests of the trained policy, each a collector and a test.
+    """
+
+    folder: Path
+    experiment: Experiment
+    seed: int
+    data: Path
+    threads: int = 1
+    tensorboard: bool = False
+    gin: str = ""
+    tests: tuple[tuple[CollectorConfig, TestConfig], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the run is called on the screen."""
+        return f"{self.experiment.name} seed {self.seed}"
+
+    @property
+    def wanted(self) -> tuple[tuple[CollectorConfig, TestConfig], ...]:
+        """Every meta-test that the run ends with: its own, then offline context, then others."""
+        own, test = self.experiment.collector, self.experiment.test
+        return tuple(dict.fromkeys([(own, test), (OfflineConfig(), test), *self.tests]))
+
+
+class Event(NamedTuple):
+    """Something that happened to a job.
+
+    Attributes:
+        job: the job.
+        kind: ``started``, ``record`` (of losses or a meta-test), ``done``, ``failed`` (by itself: it would fail again)
+            or ``lost`` (ended from outside: it can go on).
+        value: nothing, the record, the run's figures, or for the last two sentence and exit code.
+    """
+
+    job: Job
+    kind: str
+    value: Any = None
+
+
+Tell: TypeAlias = Callable[[Event], None]
+
+
+class Launcher(Protocol):
+    """Carries jobs out.
+
+    The loop that uses one::
+
+        launcher.run(jobs, board.show)  # returns when every job is done or has failed
+    """
+
+    def run(self, jobs: Sequence[Job], tell: Tell) -> None:
+        """Carry out all jobs, telling each event; a job that fails does not stop the others."""
+
+
+def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
+    """Return the thread count for a run: as asked, or what it began with, for its bits depend on that, or another."""
+    if asked is not None:
+        return asked
+    try:
+        found = read_json(folder / "execution.json")
+    except InputError:  # a new run, or a record that a hand has damaged
+        return otherwise
+    threads = found.get("threads") if isinstance(found, dict) else None
+    return threads if isinstance(threads, int) and threads > 0 else otherwise
+
+
+def verdict(error: Exception) -> tuple[str, int]:
+    """Return the sentence and the exit code with which an error ends; a bug of ours is still one sentence."""
+    if isinstance(error, SelectRLError):
+        return str(error), error.exit_code
+    if os.environ.get("SELECTRL_TRACEBACK"):
+        raise error
+    return f"internal error, {type(error).__name__}: {error}; SELECTRL_TRACEBACK=1 shows where, please report it", 1
+
+
+def run_job(job: Job, report: Callable[[Record], None]) -> Record:
+    """Train and test one run, or what is missing of it; returns its figures."""
+    from selectrl.experiment.run import Execution, Run
+
+    execution = Execution(data=job.data, threads=job.threads, tensorboard=job.tensorboard, gin=job.gin)
+    run = Run(job.folder, job.experiment, job.seed, execution)
+    trained = run.train(report)
+    first = Run.open(job.folder, execution).experiment  # collector and test may have been others then
+    found = {wanted: tested(run, *wanted, first) for wanted in job.wanted}
+    own, offline = (found[one, job.experiment.test] for one in (job.experiment.collector, OfflineConfig()))
+    return {
+        "seed": job.seed,
+        "run": str(job.folder),
+        "trained": trained,
+        "collector": run.collector_name,
+        "return": own["return"],
+        "context_free": own["context_free"],
+        "offline": offline["return"],
+        "wall_seconds": run.wall_seconds,
+    }
+
+
+def matches(found: object, steps: int, collector: CollectorConfig, test: TestConfig) -> bool:
+    """Say whether a written evaluation is the very meta-test that is wanted."""
+    wanted = {"train_step": steps, "collector": to_record(collector)}
+    wanted |= {"budget": test.budget, "repeats": test.repeats, "prior": test.prior, "test_seed": test.seed}
+    return isinstance(found, dict) and all(found.get(name) == value for name, value in wanted.items())
+
+
+def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> Record:
+    """Return the meta-test of a trained run, done now unless this very one lies there already."""
+    label = label_of(collector, test, first)
+    try:
+        found = read_json(run.folder / "evaluations" / f"{label}.json")
+    except InputError:  # none yet, or one that a kill or a hand has damaged
+        found = None
+    if matches(found, run.experiment.train.steps, collector, test):
+        return dict(found)
+    return run.evaluate(label, collector, test)

@@ -1,0 +1,190 @@
+"""Runs as tasks of a Slurm cluster, through submitit: one array, one task a run.
+
+The state of a task is read from files that the task writes, not from the scheduler's accounting, which many clusters
+(and the smallest ones) do without. A task that is pre-empted or runs out of time is put back into the queue by its own
+signal handler and goes on from its last checkpoint; a task that ends without a word is found missing in ``squeue``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr, suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from selectrl.errors import InputError
+from selectrl.fields import integer, number
+from selectrl.files import write_json
+from selectrl.launch.job import Event, Job, Record, Tell, run_job, verdict
+
+POLL = 1.0  # seconds between looks at the run directories
+ASK = 15.0  # seconds between questions to the scheduler
+
+
+def _text(instance: object, attribute: Any, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise InputError(f"--launcher-set {attribute.name}: expected a word, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Slurm:
+    """Slurm's settings.
+
+    Attributes:
+        partition: where tasks run; the cluster's own default if none is named.
+        time: minutes after which a task is stopped, queued again and goes on.
+        cpus: cores of a task, which are its threads.
+        mem: gigabytes of memory of a task.
+        at_once: tasks that run at the same time at most.
+        logs: folder of the scripts and logs that submitit writes, on a disk that all nodes share.
+    """
+
+    partition: str | None = attrs.field(default=None, validator=_text)
+    time: int = attrs.field(default=240, validator=integer(1))
+    cpus: int = attrs.field(default=1, validator=integer(1))
+    mem: float = attrs.field(default=4.0, validator=number(0, above=True))
+    at_once: int = attrs.field(default=64, validator=integer(1))
+    logs: str = attrs.field(default="slurm", validator=_text)
+
+    def run(self, jobs: Sequence[Job], tell: Tell) -> None:
+        """Carry out all jobs; an interruption takes them out of the queue.
+
+        Raises:
+            InputError: submitit or Slurm is not installed, or Slurm refuses the settings.
+        """
+        if not jobs:
+            return
+        tasks = self._submit(jobs)
+        try:
+            _watch(tasks, tell)
+        finally:
+            if tasks:  # interrupted
+                _slurm("scancel", *(task.id for task in tasks))
+
+    def _submit(self, jobs: Sequence[Job]) -> list[Task]:
+        try:
+            import submitit
+        except ImportError as error:
+            raise InputError("submitit is not installed; pip install 'selectrl[slurm]'") from error
+        logs = Path(self.logs).absolute()
+        try:
+            executor = submitit.SlurmExecutor(folder=logs / "%A")
+            executor.update_parameters(
+                job_name="selectrl",
+                time=self.time,
+                cpus_per_task=self.cpus,
+                mem=f"{round(self.mem * 1024)}M",
+                array_parallelism=self.at_once,
+                stderr_to_stdout=True,
+                **({"partition": self.partition} if self.partition else {}),
+            )
+            stamp = time.time_ns()
+            works = [Work(job, logs / "outcomes" / f"{stamp}-{i}.json") for i, job in enumerate(jobs)]
+            with redirect_stderr(StringIO()), executor.batch():  # it repeats what sbatch says, and so does the error
+                submitted = [executor.submit(work) for work in works]
+        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+            reason = " ".join(str(getattr(error, "stderr", None) or error).split())[:300]
+            raise InputError(f"Slurm took no tasks: {reason}; look at --launcher-set and the cluster") from error
+        return [Task(work.job, work.outcome, one.job_id) for work, one in zip(works, submitted, strict=True)]
+
+
+@attrs.frozen
+class Work:
+    """What a task of the cluster does; submitit calls it, and ``checkpoint`` before the task is queued again.
+
+    Attributes:
+        job: the run.
+        outcome: file that the task writes at its end.
+    """
+
+    job: Job
+    outcome: Path
+
+    def __call__(self) -> None:
+        """Train and test, and write what came out."""
+        try:
+            kind, value = "done", run_job(self.job, lambda record: None)
+        except Exception as error:
+            kind, value = "failed", verdict(error)  # type: ignore[assignment]
+        write_json(self.outcome, {"kind": kind, "value": value})
+
+    def checkpoint(self) -> Any:
+        """Return what is queued again: the same, for a run goes on from its last checkpoint by itself."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+@attrs.define
+class Task:
+    """A submitted run, as this process follows it."""
+
+    job: Job
+    outcome: Path
+    id: str
+    read: int = 0  # bytes of the run's metrics that were told
+    missing: int = 0  # questions in a row at which Slurm did not know of it
+
+    def records(self) -> list[Record]:
+        """Return the records that the run has added to its metrics."""
+        with suppress(OSError):
+            text = (self.job.folder / "metrics.jsonl").read_bytes()
+            whole = text[: text.rfind(b"\n") + 1]
+            new, self.read = whole[min(self.read, len(whole)) :], len(whole)
+            return [json.loads(line) for line in new.splitlines()]
+        return []
+
+
+def _watch(tasks: list[Task], tell: Tell) -> None:
+    """Tell what happens to the tasks until the list is empty; a task leaves it when it has ended."""
+    for task in tasks:
+        task.records()  # what an earlier call has told
+    asked = time.monotonic()
+    while tasks:
+        time.sleep(POLL)
+        gone: set[str] = set()
+        if time.monotonic() - asked > ASK:
+            asked = time.monotonic()
+            gone = {task.id for task in tasks} - _queued(tasks)
+        for task in list(tasks):
+            for record in task.records():
+                tell(Event(task.job, "record", record))
+            task.missing = task.missing + 1 if task.id in gone else 0 if gone else task.missing
+            if task.outcome.exists():
+                found = json.loads(task.outcome.read_text(encoding="utf-8"))
+                value = tuple(found["value"]) if found["kind"] == "failed" else found["value"]
+                tell(Event(task.job, found["kind"], value))
+                tasks.remove(task)
+            elif task.missing > 1:  # twice, for a file may be late on a shared disk
+                tell(Event(task.job, "lost", (_lost(task), 1)))
+                tasks.remove(task)
+
+
+def _queued(tasks: Sequence[Task]) -> set[str]:
+    """Return the ids that wait or run, all of them where Slurm does not answer."""
+    arrays = ",".join(sorted({task.id.partition("_")[0] for task in tasks}))
+    found = _slurm("squeue", "--noheader", "--array", "--format=%F_%K", f"--jobs={arrays}")
+    if found is None or (found.returncode and "Invalid job id" not in found.stderr):
+        return {task.id for task in tasks}
+    return set(found.stdout.split())
+
+
+def _lost(task: Task) -> str:
+    return (
+        f"{task.job.name} (Slurm task {task.id}) ended without a word, most often for want of memory "
+        "(--launcher-set mem=8); give the same command again, it goes on from its last checkpoint"
+    )
+
+
+def _slurm(*command: str) -> subprocess.CompletedProcess[str] | None:
+    """Run a command of Slurm; ``None`` where it does not answer."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
