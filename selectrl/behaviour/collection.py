@@ -16,7 +16,7 @@ from torch import Tensor
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.behaviour.parts import REMEDY, write_part
 from selectrl.behaviour.play import play
-from selectrl.behaviour.replay import Replay
+from selectrl.behaviour.replay import Replay, to_device
 from selectrl.behaviour.sac import BatchedSac
 from selectrl.errors import RunError
 from selectrl.files import write_atomically
@@ -79,7 +79,7 @@ class Collection:
             action = self._uniform("warmup", step, self.family.spec.action)
         else:
             action = self._act(self.obs[:, None], self._normal("act", step, 1))[:, 0]
-            self._train()
+            self.train()
         moved, reward, terminated, truncated, _ = self.worlds.step(action)
         ended = terminated | truncated
         self.replay.add(self.obs, action, reward, moved, terminated, ended)
@@ -121,7 +121,8 @@ class Collection:
     def _path(self) -> Path:
         return self.work / "state.safetensors"
 
-    def _train(self) -> None:
+    def train(self) -> None:
+        """Make the updates that are due at this step; on a GPU they are queued, and nothing waits for them."""
         rounds, wait = divmod(self.step - self.config.warmup, self.config.train_every)
         if wait:
             return
@@ -158,10 +159,10 @@ class Collection:
 
     def _act(self, obs: Array, normal: Tensor, policy: Any = None) -> Array:
         with torch.no_grad():
-            action, _ = self.sac.sample(torch.as_tensor(obs, device=self.device), normal, policy)
-        if not bool(action.isfinite().all()):
+            action, _ = self.sac.sample(to_device(obs, self.device), normal, policy)
+        found: Array = action.cpu().numpy()  # the one wait for a GPU in a step, which the worlds need anyway
+        if not np.isfinite(found).all():
             raise RunError(f"a behaviour policy is no longer finite at step {self.step}; lower behaviour.sac.lr")
-        found: Array = action.cpu().numpy()
         return found
 
     def _reset(self, mask: Array) -> Array:
@@ -185,4 +186,4 @@ class Collection:
         """Normal noise, (task, batch, action), drawn likewise."""
         shape = (len(self.family.parameters), batch, self.family.spec.action)
         drawn = self._stream(purpose, step).standard_normal(shape, dtype=np.float32)[self.tasks]
-        return torch.from_numpy(drawn).to(self.device)
+        return to_device(drawn, self.device)

@@ -38,14 +38,18 @@ class Replay:
     def add(self, *row: Array) -> None:
         """Append one step of every task: obs, action, reward, next_obs, terminal, ended, each (task, …)."""
         for name, value in zip(FIELDS, row, strict=True):
-            getattr(self, name)[:, self.size] = torch.as_tensor(value, dtype=torch.float32, device=self.device)
+            getattr(self, name)[:, self.size] = to_device(value.astype(np.float32), self.device)
         self.size += 1
 
     def rows(self, index: Array) -> Rows:
         """Return rows by step, for an index of (task, batch)."""
-        steps = torch.as_tensor(index, device=self.device)
-        tasks = torch.arange(len(steps), device=self.device)[:, None]
-        obs, action, reward, next_obs, terminal = (getattr(self, name)[tasks, steps] for name in FIELDS[:5])
+        steps = to_device(index, self.device)
+        capacity = self.reward.shape[1]
+        place = (steps + capacity * torch.arange(len(steps), device=self.device)[:, None]).flatten()
+        obs, action, reward, next_obs, terminal = (
+            field.flatten(0, 1).index_select(0, place).view(*steps.shape, *field.shape[2:])
+            for field in (self.obs, self.action, self.reward, self.next_obs, self.terminal)
+        )
         return Rows(obs, action, reward, next_obs, terminal, steps)
 
     def first_episodes(self, task: int, count: int, horizon: int) -> Episodes[Array]:
@@ -71,6 +75,12 @@ class Replay:
         self.size = state["replay.reward"].shape[1]
         for name in FIELDS:
             getattr(self, name)[:, : self.size] = state[f"replay.{name}"].to(self.device)
+
+
+def to_device(array: Array, device: str) -> Tensor:
+    """Copy an array to the device; to a GPU from pinned memory, so that the host need not wait for it."""
+    tensor = torch.from_numpy(array)
+    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def blank(lead: tuple[int, ...], time: int, obs: int, action: int) -> Episodes[Array]:

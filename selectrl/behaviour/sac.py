@@ -147,8 +147,8 @@ class BatchedSac:
         self._descend("temperature", temperature_loss(self.log_temperature, log_prob, self.target_entropy))
         if move_target:
             with torch.no_grad():
-                for slow, fast in zip(self.target.parameters(), self.critic.parameters(), strict=True):
-                    slow.lerp_(fast, self.config.tau)
+                slow, fast = tuple(self.target.parameters()), tuple(self.critic.parameters())
+                torch._foreach_lerp_(slow, fast, self.config.tau)
 
     def _descend(self, name: str, loss: Tensor) -> None:
         """Step one optimiser down one loss; nothing else receives a gradient."""

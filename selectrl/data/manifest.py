@@ -231,6 +231,12 @@ def _fits(manifest: Manifest, top: Fields) -> None:
         raise top.error(
             "tasks", f"no time axis above the horizon {manifest.spec.horizon}", [e.time for e in manifest.tasks]
         )
+    if manifest.source == COLLECTED:  # imported data may have been logged unevenly
+        labels = {one.label for entry in manifest.tasks for one in entry.returns}
+        for entry in manifest.tasks:
+            if lacking := labels - {one.label for one in entry.returns}:
+                held = f"no episodes of checkpoint {min(lacking)} in task {entry.task}"
+                raise top.error("tasks", "every checkpoint in every task of collected data", held)
     listed = [task for ids in manifest.split.values() for task in ids]
     if len(set(listed)) < len(listed) or not set(listed) <= set(tasks):
         raise top.error("split", "ids of stored tasks, each at most once", dict(manifest.split))

@@ -64,6 +64,7 @@ def make_dataset(make_episodes: MakeEpisodes) -> Callable[..., Path]:
             tasks=entries,
             behaviour={"steps": 1000, "keep_warmup": 2},
             split={"train": train, "test": [tasks - 1]},
+            source="elsewhere" if lengths else "collected",  # collected data hold every checkpoint of every task
         )
         return folder
 

@@ -248,6 +248,10 @@ MALFORMED = {
     "hash": (lambda m: m["tasks"][1].update(sha256="abc"), r"tasks\[1\]: sha256: expected 64 hexadecimal"),
     "rows": (lambda m: m["tasks"][1].update(rows=21), r"tasks\[1\]: rows: expected from 4 to 20, got 21"),
     "labels": (lambda m: m["tasks"][1]["returns"].pop() and None, r"tasks\[1\]: returns: expected labels of 4"),
+    "no such checkpoint": (
+        lambda m: m["tasks"][1].update(returns=[{"label": 0, "episodes": 4, "mean_return": 0.0}]),
+        "tasks: expected every checkpoint .* got 'no episodes of checkpoint 1000 in task 1'",
+    ),
     "twice": (lambda m: m["tasks"][1].update(task=0), "tasks: expected one entry or more, each task once"),
     "none": (lambda m: m.update(tasks=[]), "tasks: expected one entry or more"),
     "horizon": (lambda m: m["spec"].update(horizon=4), "no time axis above the horizon 4"),

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
         episodes = Episodes(*zeros, reward, np.zeros(steps, bool), length, label.astype(np.int64))
         entries.append(write_task(tmp_path / "set", task, [float(task)], episodes))
     spec, split = Spec(obs=1, action=1, horizon=1, dynamics_vary=False), {"train": [3], "test": [5]}
-    common = {"env": "a_$long_name$" * 4, "env_id": "E-v0", "env_config": {}, "behaviour": {}}
+    common = {"env": "a_$long_name$" * 4, "env_id": "E-v0", "env_config": {}, "behaviour": {}, "source": "elsewhere"}
     write_manifest(tmp_path / "set", spec=spec, tasks=entries, split=split, **common)
     return tmp_path / "set"
 
@@ -44,7 +44,7 @@ def test_words_and_marks_of_the_picture(folder: Path) -> None:
         draw_dataset(manifest, folder / name)
     text = (folder / "a.svg").read_text()
     for words in (
-        "2 tasks, 10 episodes, collected",
+        "2 tasks, 10 episodes, elsewhere",
         "random",
         "10k",
         "is a test task; × has no episodes",
