@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
 from selectrl.cli import cite, collect, data, evaluate, overview, report, train
 from selectrl.cli.screen import say, verdict
+from selectrl.errors import DriftWarning
 from selectrl.version import __version__
 
 app = App(
@@ -32,13 +35,21 @@ app.command(cite.cite, name="cite")
 app.command(overview.doctor, name="doctor")
 
 
+def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Print a warning as a sentence; where in the code it arose tells a user nothing."""
+    say(f"warning: {message}")
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     for plugin in plugins.load():
         if plugin.problem:
             say(plugin.problem)
     try:
-        app(list(arguments), exit_on_error=False, print_error=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", DriftWarning)
+            warnings.showwarning = show_warning
+            app(list(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()  # a closed pipe shows here and not at exit
     except CycloptsError as error:
         text = " ".join(str(error).split())

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import attrs
 from cyclopts import Parameter
 
-from selectrl.cli.evaluate import label_of
 from selectrl.cli.options import (
     AT_LEAST_0,
     AT_LEAST_1,
@@ -30,8 +29,10 @@ from selectrl.cli.options import (
     plain_name,
 )
 from selectrl.cli.screen import Bars, bars, emit, line, say, table, verdict
-from selectrl.errors import DataError, InputError, RunError
+from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
+from selectrl.experiment.drift import warn_of_drift
+from selectrl.experiment.labels import label_of
 from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
 from selectrl.protocols import CollectorConfig
 
@@ -114,16 +115,6 @@ def train(
     finish(folder, results, json=json)
 
 
-def warn_of_drift(folder: Path) -> None:
-    """Say on stderr when a dataset was made with another simulator than the one installed; runs note the same."""
-    from selectrl.data.manifest import NAME, read_manifest
-
-    with suppress(DataError):  # a dataset that cannot be read is refused later, with more to say
-        drift = read_manifest(folder / NAME).drift()
-        if drift:
-            say(f"warning: the data in {folder} were made with {drift}; data and tests should share a simulator")
-
-
 def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
     """Print what the runs reached."""
     if json:
@@ -179,6 +170,7 @@ def run_one(job: Job, report: Any) -> dict[str, Any]:
     trained = run.train(report)
     first = Run.open(job.folder, execution).experiment  # collector and test may have been others then
     own, offline = (tested(run, collector, first) for collector in (job.experiment.collector, OfflineConfig()))
+    run.diagnose()
     return {
         "seed": job.seed,
         "run": str(job.folder),
@@ -202,7 +194,8 @@ def tested(run: Run, collector: CollectorConfig, first: Experiment) -> dict[str,
         found = read_json(path)
     except InputError:  # none yet, or one that a kill or a hand has damaged
         found = None
-    wanted = {"train_step": run.experiment.train.steps, "collector": to_record(collector)}
+    wanted: dict[str, Any] = {"protocol": test.protocol}
+    wanted |= {"train_step": run.experiment.train.steps, "collector": to_record(collector)}
     wanted |= {"budget": test.budget, "repeats": test.repeats, "prior": test.prior, "test_seed": test.seed}
     if isinstance(found, dict) and all(found.get(name) == value for name, value in wanted.items()):
         return found
