@@ -35,19 +35,22 @@ app.command(cite.cite, name="cite")
 app.command(overview.doctor, name="doctor")
 
 
-def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
-    """Print a warning as a sentence; where in the code it arose tells a user nothing."""
-    say(f"warning: {message}")
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     for plugin in plugins.load():
         if plugin.problem:
             say(plugin.problem)
+    said: set[str] = set()
+
+    def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        """Print a warning as a sentence, once for all runs of a command; where in the code it arose tells nothing."""
+        if str(message) not in said:
+            said.add(str(message))
+            say(f"warning: {message}")
+
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("once", DriftWarning)
+            warnings.simplefilter("always", DriftWarning)
             warnings.showwarning = show_warning
             app(list(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()  # a closed pipe shows here and not at exit

@@ -60,7 +60,7 @@ def test_worlds_go_at_their_own_pace() -> None:
 
 
 def test_random_actions_stop_at_half_of_the_budget_and_start_again_with_a_short_episode() -> None:
-    """S/2 = 7.5: task 0 acts at 0-4, 5-7 | 8, 9, 10-14. Task 1's counter starts at its scored steps: 0, 2, 4, 6, 8, …."""
+    """S/2 = 7.5: task 0 is at 0-4, 5-7 | 8, 9, 10-14. Task 1 starts its episodes at its scored steps, 0, 2, 4, 6, 8."""
     _, encoder = play(NonPriorConfig(), repeats=1)
     sampled: list[list[bool]] = [[], []]
     for rows, live in encoder.reads[-1].seen:
@@ -135,7 +135,7 @@ def test_stored_context(draw: str, reads: list[float]) -> None:
 
 
 def test_an_empty_budget_and_a_return_that_is_not_finite() -> None:
-    with pytest.raises(InputError, match="test.budget: expected at least 1 step"):
+    with pytest.raises(InputError, match=r"test\.budget: expected at least 1 step"):
         play(OnlineConfig(), budget=0)
     family = FallingFamily(reward=lambda value: np.where(np.arange(len(value)) == 3, np.inf, value))
     with pytest.raises(RunError, match="test task 1, repeat 1, scored episode 0 is inf"):
