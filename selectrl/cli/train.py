@@ -170,7 +170,8 @@ def run_one(job: Job, report: Any) -> dict[str, Any]:
     trained = run.train(report)
     first = Run.open(job.folder, execution).experiment  # collector and test may have been others then
     own, offline = (tested(run, collector, first) for collector in (job.experiment.collector, OfflineConfig()))
-    run.diagnose()
+    if not run.diagnosed:
+        run.diagnose()
     return {
         "seed": job.seed,
         "run": str(job.folder),

@@ -224,6 +224,15 @@ class Run:
         write_json(folder / f"{label}.json", record)
         return record
 
+    @property
+    def diagnosed(self) -> bool:
+        """Whether the diagnostics of the whole training lie there already."""
+        try:
+            found = read_json(self.folder / "diagnostics.json")
+        except InputError:  # none yet, or one that a kill or a hand has damaged
+            return False
+        return isinstance(found, dict) and found.get("train_step") == self.experiment.train.steps
+
     def diagnose(self) -> Record:
         """Write what the newest checkpoint's encoder makes of stored context, of training and of test tasks.
 
