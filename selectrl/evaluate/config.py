@@ -8,7 +8,7 @@ from selectrl.fields import choice, integer
 
 PRIORS = ("zero", "centroid")
 PROTOCOLS = ("equal_budget", "paper")
-PAPER_REPEATS = 2  # CSRO's repeats per task
+PAPER_REPEATS = 2  # per task, as published schedules are repeated
 
 
 @attrs.frozen(kw_only=True)

@@ -18,7 +18,7 @@ from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.stored import draw_stored, take_in
 from selectrl.protocols import Agent
 
-DRAWS = 4  # contexts per task
+DRAWS = 3  # contexts per task
 
 
 @torch.no_grad()

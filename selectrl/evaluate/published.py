@@ -67,16 +67,16 @@ class World:
     scored: list[Floats] = attrs.field(factory=list)
     explored: list[Floats] = attrs.field(factory=list)
 
-    def end(self) -> int:
-        """Take stock of the episode that has ended; return its steps."""
-        assert self.episode is not None
+    def end(self, episode: Episode) -> int:
+        """Take stock of the episode that has ended, and leave it; return its steps."""
+        self.episode = None
         path = np.stack(self.path)
-        if self.episode.collects:
+        if episode.collects:
             self.collected += self.elapsed
             self.explored.append(path)
         else:
             self.evaluated += self.elapsed
-        if self.episode.scored:
+        if episode.scored:
             self.returns.append(self.gain)
             self.scored.append(path)
         return self.elapsed
@@ -151,9 +151,8 @@ class PublishedTest:
         world = self.worlds[number]
         if world.episode is None:
             return
-        steps, world.episode = world.end(), None
         try:
-            self._begin(number, world.schedule.send(steps))
+            self._begin(number, world.schedule.send(world.end(world.episode)))
         except StopIteration:
             return
 

@@ -397,9 +397,9 @@ class TestWholeRun:
         assert (found["schema"], found["train_step"]) == (1, 30)
         assert {(one["task"], one["donor"]) for one in found["donor_swap"]["pairs"]} == {(2, 6), (6, 2)}
         assert {name: array.shape for name, array in arrays.items()} == {
-            "train_latents": (6, 4, 20),
+            "train_latents": (6, 3, 20),
             "train_parameters": (6, 2),
-            "test_latents": (2, 4, 20),
+            "test_latents": (2, 3, 20),
             "test_parameters": (2, 2),
         }
 
