@@ -48,6 +48,10 @@ class ConformanceError(SelectRLError):
     """A part breaks a rule of its protocol; the sentence names the part, the fault and the remedy."""
 
 
+class DriftWarning(UserWarning):
+    """Data were made with another simulator than the one that tests."""
+
+
 def suggest(word: str, options: Iterable[str]) -> str:
     """Return ``'did you mean …? '`` when one of the options is close to the word, and the whole list after it."""
     known = sorted(options)

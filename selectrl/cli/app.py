@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
 from selectrl.cli import ablate, cite, collect, compare, data, evaluate, overview, render, report, train, tune
 from selectrl.cli.screen import say
+from selectrl.errors import DriftWarning
 from selectrl.launch.job import verdict
 from selectrl.version import __version__
 
@@ -42,8 +45,19 @@ def run(arguments: Sequence[str]) -> int:
     for plugin in plugins.load():
         if plugin.problem:
             say(plugin.problem)
+    said: set[str] = set()
+
+    def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        """Print a warning as a sentence, once for all runs of a command; where in the code it arose tells nothing."""
+        if str(message) not in said:
+            said.add(str(message))
+            say(f"warning: {message}")
+
     try:
-        app(list(arguments), exit_on_error=False, print_error=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", DriftWarning)
+            warnings.showwarning = show_warning
+            app(list(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()  # a closed pipe shows here and not at exit
     except CycloptsError as error:
         text = " ".join(str(error).split())

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.errors import InputError
+from selectrl.evaluate.config import PAPER_REPEATS
 from selectrl.experiment.labels import label_of
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
 from selectrl.registry import COLLECTORS, tag
@@ -47,10 +48,16 @@ def evaluate(
     ablation: Annotated[
         str | None, Parameter(help="A shipped ablation of the collection, see `selectrl list`.")
     ] = None,
+    protocol: Annotated[
+        str | None, Parameter(help="equal_budget, or paper: the collector's published schedule, 2 repeats.")
+    ] = None,
     budget: Annotated[
         int | None, AT_LEAST_0, Parameter(help="Environment steps of context per task and repeat.")
     ] = None,
     repeats: Annotated[int | None, AT_LEAST_1, Parameter(help="Repeats per task.")] = None,
+    diagnose: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Also write what the encoder makes of stored context.")
+    ] = False,
     set_: Sets = (),
     label: Annotated[
         str | None, Parameter(validator=plain_name, help="Name of the result; default: made of what differs.")
@@ -69,7 +76,9 @@ def evaluate(
         COLLECTORS[collector]  # names the choices if there is none
         if ablation is not None:
             raise InputError("--collector and --ablation both name a collector; give one of them")
-    words = (("budget", budget), ("repeats", repeats))
+    if protocol == "paper" and repeats is None:
+        repeats = PAPER_REPEATS
+    words = (("protocol", protocol and f"'{protocol}'"), ("budget", budget), ("repeats", repeats))
     settings = [*(f"test.{name}={value}" for name, value in words if value is not None), *set_]
     plans = [plan(folder, collector, ablation, settings, label, threads, data) for folder in find_runs(runs)]
     results: list[dict[str, Any]] = []
@@ -77,6 +86,8 @@ def evaluate(
         for run, *what in plans:
             shown.update("evaluate", len(results), len(plans), str(run.folder))
             results.append(run.evaluate(*what))
+            if diagnose:
+                run.diagnose()
             shown.update("evaluate", len(results), len(plans), str(run.folder), tell=True)
     if json:
         emit({"evaluations": results})
@@ -86,6 +97,8 @@ def evaluate(
         line(f"{one['run']}  {one['label']}: {one['return']:.2f} [{low:.2f}, {high:.2f}] after {one['budget']} steps")
         steps, curve = one["context_steps"], one["curve"]
         picks = sorted({0, 1, 2, 4, len(steps) // 2, len(steps) - 1} & set(range(len(steps))))
+        for quirk in one.get("quirks", ()):
+            line(f"  {quirk}")
         table("", ["context steps", *(str(steps[i]) for i in picks)], [["return", *(f"{curve[i]:.2f}" for i in picks)]])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +22,9 @@ from selectrl.cli.options import (
     plain_name,
 )
 from selectrl.cli.screen import Bars, bars, emit, line, say, table
-from selectrl.errors import DataError, InputError, RunError
+from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
+from selectrl.experiment.drift import warn_of_drift
 from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
 from selectrl.launch.job import Event, Job, Launcher, threads_of
 from selectrl.launch.local import launcher_for
@@ -113,16 +113,6 @@ def carry_out(launcher: Launcher, jobs: list[Job], shown: Bars) -> list[dict[str
         sentence, code = failures[0]
         raise InputError(sentence) if code == InputError.exit_code else RunError(sentence)
     return [results[job.seed] for job in jobs]
-
-
-def warn_of_drift(folder: Path) -> None:
-    """Say on stderr when a dataset was made with another simulator than the one installed; runs note the same."""
-    from selectrl.data.manifest import NAME, read_manifest
-
-    with suppress(DataError):  # a dataset that cannot be read is refused later, with more to say
-        drift = read_manifest(folder / NAME).drift()
-        if drift:
-            say(f"warning: the data in {folder} were made with {drift}; data and tests should share a simulator")
 
 
 def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:

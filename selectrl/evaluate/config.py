@@ -7,6 +7,8 @@ import attrs
 from selectrl.fields import choice, integer
 
 PRIORS = ("zero", "centroid")
+PROTOCOLS = ("equal_budget", "paper")
+PAPER_REPEATS = 2  # per task, as published schedules are repeated
 
 
 @attrs.frozen(kw_only=True)
@@ -14,7 +16,11 @@ class TestConfig:
     """How an agent is tested on unseen tasks; the same for every method that is compared.
 
     Attributes:
-        budget: environment steps of context per task and repeat, a multiple of the horizon.
+        protocol: ``equal_budget``, the same steps of context for every collector, or ``paper``, each collector's
+            published schedule with its quirks.
+        gate: episodes' worth of steps before a published schedule first reads the belief; ``paper`` alone reads it.
+        budget: environment steps of context per task and repeat, a multiple of the horizon; a published
+            schedule has its own way to count them.
         repeats: independent repeats per task.
         prior: the belief before any context, ``zero`` or the ``centroid`` of the training tasks' offline beliefs.
         seed: seed of starts and noise, common to all methods.
@@ -22,6 +28,8 @@ class TestConfig:
 
     __test__ = False  # keeps pytest from collecting it
 
+    protocol: str = attrs.field(default="equal_budget", validator=choice(*PROTOCOLS))
+    gate: int = attrs.field(default=2, validator=integer(0))
     budget: int = attrs.field(default=400, validator=integer(0))
     repeats: int = attrs.field(default=10, validator=integer(1))
     prior: str = attrs.field(default="zero", validator=choice(*PRIORS))

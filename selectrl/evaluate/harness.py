@@ -8,7 +8,7 @@ the context. Starts and noise are keyed by (task, repeat, purpose), the same for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -19,12 +19,11 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from selectrl.data.rows import RowStore
-from selectrl.data.sampler import uniform_ranks
 from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.noise import CommonNoise
-from selectrl.protocols import ROW_FIELDS, Agent, ContextCollector, TaskFamily
-from selectrl.streams import stream
+from selectrl.evaluate.stored import read_stored
+from selectrl.protocols import Agent, ContextCollector, TaskFamily
 from selectrl.structs import Belief, Moment, Rows
 
 Floats = NDArray[np.float32]
@@ -40,6 +39,9 @@ class TestResult:
         returns: undiscounted raw return of each scored episode, (task, repeat, point).
         explored: observations of the first repeat's collection, (task, block, time + 1, obs); empty if offline.
         scored: observations of the first repeat's scored episodes, (task, point, time + 1, obs); NaN after the end.
+        latents: mean of the belief before each scored episode, (task, repeat, point, latent).
+        env_steps: environment steps per world, by purpose.
+        about: what a published protocol tells besides; empty in ``equal_budget``.
     """
 
     __test__ = False
@@ -49,6 +51,9 @@ class TestResult:
     returns: NDArray[np.float64]
     explored: Floats
     scored: Floats
+    latents: Floats
+    env_steps: Mapping[str, int]
+    about: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 class MetaTest:
@@ -111,9 +116,10 @@ class MetaTest:
         uniform = self.noise.uniform("explore_uniform", self.config.budget, spec.action)
         held = self.noise.normal("explore_held", self.blocks, spec.action)
         latent_normal = self.noise.normal("latent", self.blocks, self.agent.encoder.latent_dim)
-        returns, scored, explored = [], [], []
+        returns, scored, explored, latents = [], [], [], []
         gained = torch.zeros(count, 0)  # returns of the blocks collected, (world, block)
         for block in range(self.blocks + 1):
+            latents.append(belief.z.numpy())
             total, path = self._score(block, state, belief, watch)
             returns.append(total)
             scored.append(path)
@@ -134,15 +140,15 @@ class MetaTest:
                 belief = self.agent.encoder.read(after)
             state = after
         values = np.stack(returns, -1).reshape(len(self.tasks), self.config.repeats, -1)
-        if not np.isfinite(values).all():
-            task = self.tasks[int(np.argwhere(~np.isfinite(values))[0][0])]
-            raise RunError(f"a return of test task {task} is not finite; the policy or the environment is broken")
+        refuse_infinite(values, self.tasks)
         return TestResult(
             tasks=self.tasks,
             context_steps=tuple(block * self.horizon for block in range(self.blocks + 1)),
             returns=values,
             explored=np.stack(explored, 1) if explored else np.zeros((len(self.tasks), 0, 0, 0), np.float32),
             scored=np.stack(scored, 1),
+            latents=np.stack(latents, 1).reshape(*values.shape, -1),
+            env_steps={"collection": self.config.budget, "scored": (self.blocks + 1) * self.horizon},
         )
 
     def _collect(
@@ -158,7 +164,7 @@ class MetaTest:
             progress = (block * self.horizon + t) / self.config.budget
             moment = Moment(noise.normal[:, t], noise.held, noise.uniform[:, t], belief.spread, progress)
             action = self.collector.act(self.agent.policy, torch.from_numpy(obs), z, moment)
-            rows, obs, done = self._step(obs, action)
+            rows, obs, done = step(self.env, obs, action)
             gain = gain + rows.reward
             if watch:
                 watch(Moved(self.env, "explore", block * self.horizon + t + 1, gain.double().numpy(), live.numpy()))
@@ -178,7 +184,7 @@ class MetaTest:
         path = [obs[:: self.config.repeats].copy()]
         for t in range(self.horizon):
             action = self.agent.policy.mode(torch.from_numpy(obs), belief.z)
-            rows, obs, done = self._step(obs, action)
+            rows, obs, done = step(self.env, obs, action)
             total += np.where(live, rows.reward.double().numpy(), 0.0)
             if watch:
                 watch(Moved(self.env, "score", block * self.horizon, total.copy(), live))
@@ -196,20 +202,6 @@ class MetaTest:
             return obs
         started: Floats = self.env.reset(seed=self.noise.seeds(purpose, episode), options={"reset_mask": done})[0]
         return started
-
-    def _step(self, obs: Floats, action: Tensor) -> tuple[Rows, Floats, NDArray[np.bool_]]:
-        """Step all worlds; return the transitions, the next observations, and where an episode ended."""
-        executed = action.clamp(-1, 1)
-        next_obs, reward, terminated, truncated, _ = self.env.step(executed.numpy())
-        rows = Rows(
-            torch.from_numpy(obs),
-            executed,
-            torch.from_numpy(np.asarray(reward)).float(),
-            torch.from_numpy(next_obs),
-            torch.from_numpy(terminated).float(),
-            torch.zeros(len(obs), dtype=torch.int64),
-        )
-        return rows, next_obs, terminated | truncated
 
     def _read_stored(self, state: Any, block: int) -> Any:
         """Take in one block of each world's stored data."""
@@ -250,48 +242,36 @@ class Explore(NamedTuple):
     latent: Tensor  # (world, latent)
 
 
+def step(env: Any, obs: Floats, action: Tensor) -> tuple[Rows, Floats, NDArray[np.bool_]]:
+    """Step all worlds; return the transitions, the next observations, and where an episode ended."""
+    executed = action.clamp(-1, 1)
+    next_obs, reward, terminated, truncated, _ = env.step(executed.numpy())
+    rows = Rows(
+        torch.from_numpy(obs),
+        executed,
+        torch.from_numpy(np.asarray(reward)).float(),
+        torch.from_numpy(next_obs),
+        torch.from_numpy(terminated).float(),
+        torch.zeros(len(obs), dtype=torch.int64),
+    )
+    return rows, next_obs, terminated | truncated
+
+
+def refuse_infinite(returns: NDArray[np.float64], tasks: Sequence[int]) -> None:
+    """Check returns, (task, repeat, point).
+
+    Raises:
+        RunError: one is not finite; the first is named.
+    """
+    bad = np.argwhere(~np.isfinite(returns))
+    if len(bad):
+        task, repeat, point = bad[0].tolist()
+        raise RunError(
+            f"the return of test task {tasks[task]}, repeat {repeat}, scored episode {point} is "
+            f"{returns[task, repeat, point]}, expected a finite number; the policy or the environment is broken"
+        )
+
+
 def chosen(keep: Tensor, new: Any, old: Any) -> Any:
     """Return a filter's new state in the worlds that keep it, (world,), and the old one in the others."""
     return tree_map(lambda a, b: torch.where(keep.reshape(-1, *[1] * (a.dim() - 1)), a, b), new, old)
-
-
-@torch.no_grad()
-def read_stored(
-    agent: Agent, state: Any, stored: RowStore, worlds: Sequence[tuple[int, int]], block: int, *, kind: str, seed: int
-) -> Any:
-    """Take in one block of stored data per world: one ``episodes`` episode, or as many independent ``rows``.
-
-    Args:
-        agent: its encoder filters.
-        state: the filter's state.
-        stored: data of the worlds' tasks.
-        worlds: (task, repeat) of each world.
-        block: which block.
-        kind: ``episodes`` or ``rows``.
-        seed: seed of the meta-test.
-    """
-    tasks = stored.tasks.tolist()
-    local = np.array([tasks.index(task) for task, _ in worlds])
-    counts, size = (stored.episode_counts, 1) if kind == "episodes" else (stored.counts, stored.time)
-    streams = [stream(seed, "test", "offline", *world, block) for world in worlds]
-    drawn = [uniform_ranks(rng, counts[i : i + 1], size)[0] for rng, i in zip(streams, local, strict=True)]
-    ranks, owners = torch.from_numpy(np.stack(drawn)), torch.from_numpy(local)
-    if kind == "episodes":
-        rows = stored.whole(owners[:, None], ranks, ROW_FIELDS)
-    else:
-        rows = stored.gather(owners, ranks, ROW_FIELDS)
-    for t in range(rows.row.shape[1]):
-        at = Rows(*(field[:, t] for field in rows))
-        state = agent.encoder.step(state, at, at.row >= 0)
-    return state
-
-
-@torch.no_grad()
-def centroid(agent: Agent, stored: RowStore, config: TestConfig) -> Tensor:
-    """Return the mean belief of the stored tasks after a whole budget of their own data, (latent,)."""
-    worlds = [(task, 0) for task in stored.tasks.tolist()]
-    state = agent.encoder.init(len(worlds))
-    for block in range(max(config.budget // stored.spec.horizon, 1)):
-        state = read_stored(agent, state, stored, worlds, block, kind="episodes", seed=config.seed)
-    z: Tensor = agent.encoder.read(state).z
-    return z.mean(dim=0)

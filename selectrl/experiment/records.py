@@ -39,6 +39,7 @@ def summary(result: TestResult, test: TestConfig, horizon: int) -> Record:
     curve = result.returns.mean((0, 1))
     low, high = stratified_bootstrap(final, np.mean) if test.repeats > 1 else (float(final.mean()),) * 2
     return {
+        "protocol": test.protocol,
         "budget": test.budget,
         "block": horizon,
         "repeats": test.repeats,
@@ -54,7 +55,8 @@ def summary(result: TestResult, test: TestConfig, horizon: int) -> Record:
         "area": float(area(np.array(steps, float), curve)) if len(steps) > 1 else float(curve[0]),
         "return_per_task": final.mean(1).tolist(),
         "return_per_repeat": final.mean(0).tolist(),
-        "env_steps": {"collection": test.budget, "scored": len(steps) * horizon},
+        "env_steps": dict(result.env_steps),
+        **result.about,
     }
 
 

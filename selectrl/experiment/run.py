@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import attrs
 import numpy as np
-import torch
 from safetensors.numpy import save_file
 from torch import Tensor
 
@@ -22,10 +21,17 @@ from selectrl.data.sampler import Sampler
 from selectrl.data.store import OfflineDataset
 from selectrl.errors import DataError, InputError
 from selectrl.evaluate.config import TestConfig
-from selectrl.evaluate.harness import MetaTest, TestResult, Watch, centroid
+from selectrl.evaluate.diagnose import DRAWS, donor_swap, offline_latents
+from selectrl.evaluate.harness import MetaTest, TestResult, Watch
+from selectrl.evaluate.published import PublishedTest
+from selectrl.evaluate.schedules import published
+from selectrl.evaluate.stored import centroid
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.drift import warn_of_drift
+from selectrl.experiment.labels import label_of
 from selectrl.experiment.records import SCHEMA, curve_point, read_record, summary
+from selectrl.experiment.threads import torch_threads
 from selectrl.files import locked, read_json, write_atomically, write_json
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.registry import registered_name
@@ -93,7 +99,7 @@ class Run:
         """The run's dataset, opened and checked once."""
         if self._dataset is None:
             name = self.experiment.env_name
-            folder = self.execution.data / name / self.experiment.data.name
+            folder = self._data_folder
             self._dataset = OfflineDataset.open(folder, env=name, spec=self.family.spec)
             stored = [entry.parameter for entry in self._dataset.manifest.tasks]
             if not np.array_equal(np.array(stored), np.asarray(self.family.parameters, np.float64)):
@@ -102,6 +108,10 @@ class Run:
                     f"{len(self.family.parameters)}; collect data of these tasks under another --name"
                 )
         return self._dataset
+
+    @property
+    def _data_folder(self) -> Path:
+        return self.execution.data / self.experiment.env_name / self.experiment.data.name
 
     def store(self, tasks: tuple[int, ...]) -> RowStore:
         """Load the rows of some tasks."""
@@ -120,6 +130,7 @@ class Run:
             InputError: the directory holds another experiment or cannot be written to, or the dataset is not there,
                 damaged, or not the one that the run began with.
         """
+        warn_of_drift(self._data_folder)
         first = self._begun() or self.experiment
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         phases, engine = build_phases(self.experiment, agent), Engine([agent])
@@ -176,7 +187,7 @@ class Run:
         """Meta-test the newest checkpoint and write the result below the run.
 
         Args:
-            label: what the result is called; default: the collector's registered name.
+            label: what the result is called; default: the collector's name, and what differs from the run's own test.
             collector: how context is gathered; default: the run's own.
             test: budget, repeats, prior and seed; default: the run's own.
 
@@ -186,8 +197,9 @@ class Run:
         Raises:
             InputError: the run has no sound checkpoint, or the folder cannot be written to.
         """
+        warn_of_drift(self._data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
-        label = label or registered_name(collector)
+        label = label or label_of(collector, test, self.experiment)
         agent, step = self.agent()
         with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
@@ -195,7 +207,6 @@ class Run:
             "schema": SCHEMA,
             "label": label,
             "env": self.experiment.env_name,
-            "protocol": "equal_budget",
             "collector": to_record(collector),
             "train_step": step,
             "seed": self.seed,
@@ -205,6 +216,7 @@ class Run:
         traces: dict[str, np.ndarray[Any, Any]] = {
             "explored": result.explored,
             "scored": result.scored,
+            "latents": result.latents,
             "parameters": np.asarray(self.family.parameters[list(result.tasks)], np.float64),
         }
         folder = self.folder / "evaluations"
@@ -212,17 +224,67 @@ class Run:
         write_json(folder / f"{label}.json", record)
         return record
 
+    @property
+    def diagnosed(self) -> bool:
+        """Whether the diagnostics of the whole training lie there already."""
+        try:
+            found = read_json(self.folder / "diagnostics.json")
+        except InputError:  # none yet, or one that a kill or a hand has damaged
+            return False
+        return isinstance(found, dict) and found.get("train_step") == self.experiment.train.steps
+
+    def diagnose(self) -> Record:
+        """Write what the newest checkpoint's encoder makes of stored context, of training and of test tasks.
+
+        ``diagnostics.safetensors`` holds ``train_latents`` and ``test_latents`` float32 (task, draw, latent), each the
+        belief after a budget of stored episodes, and ``train_parameters`` and ``test_parameters`` float64 (task,
+        parameter); ``diagnostics.json`` the donor swap, null where no reward function of transitions
+        tells the tasks apart.
+
+        Returns:
+            The record that was written.
+
+        Raises:
+            InputError: the run has no sound checkpoint, the dataset is missing, or the folder cannot be written to.
+        """
+        agent, step = self.agent()
+        test, alive = self.experiment.test, cast(Any, agent)
+        sets = {"train": self.family.train_tasks, "test": self.family.test_tasks}
+        stores = {name: self.store(tasks) for name, tasks in sets.items()}
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        with torch_threads(self.execution.threads):
+            for name, tasks in sets.items():
+                arrays[f"{name}_latents"] = offline_latents(alive, stores[name], test, DRAWS)
+                arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
+            swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
+        record = {"schema": SCHEMA, "train_step": step, "donor_swap": swap}
+        write_atomically(self.folder / "diagnostics.safetensors", lambda temporary: save_file(arrays, temporary))
+        write_json(self.folder / "diagnostics.json", record)
+        return record
+
     def meta_test(
         self, agent: Agent, collector: CollectorConfig, test: TestConfig, watch: Watch | None = None
     ) -> TestResult:
-        """Meta-test an agent on the unseen tasks; ``watch`` sees every step."""
-        return self._meta_test(agent, collector, test).run(self._prior(agent, test), watch)
+        """Meta-test an agent on the unseen tasks; ``watch`` sees every step.
 
-    def _meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest:
+        Raises:
+            InputError: a published protocol is to be watched, whose worlds do not move in lockstep.
+        """
+        prior, made = self._prior(agent, test), self._meta_test(agent, collector, test)
+        if isinstance(made, MetaTest):
+            return made.run(prior, watch)
+        if watch:
+            raise InputError("test.protocol='paper' cannot be watched; leave it at 'equal_budget'")
+        return made.run(prior)
+
+    def _meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
         built, tasks = collector.build(), self.family.test_tasks
-        stored = self.store(tasks) if built.offline else None
-        threads = self.execution.threads
-        return MetaTest(cast(Any, agent), self.family, built, test, tasks=tasks, stored=stored, threads=threads)
+        what: Any = (agent, self.family, built, test)
+        stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
+        if test.protocol == "equal_budget":
+            return MetaTest(*what, tasks=tasks, stored=stored, threads=threads)
+        protocol = published(built.offline or registered_name(collector))
+        return PublishedTest(*what, tasks=tasks, protocol=protocol, stored=stored, threads=threads)
 
     def _sampler(self, store: RowStore) -> Sampler:
         train = self.experiment.train
@@ -326,14 +388,3 @@ class Run:
                     writer.add_scalar(name, value, record["step"])
 
             yield write
-
-
-@contextmanager
-def torch_threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads inside the block; None leaves them as they are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -119,6 +119,8 @@ def run_job(job: Job, report: Callable[[Record], None]) -> Record:
     trained = run.train(report)
     first = Run.open(job.folder, execution).experiment  # collector and test may have been others then
     found = {wanted: tested(run, *wanted, first) for wanted in job.wanted}
+    if not run.diagnosed:
+        run.diagnose()
     own, offline = (found[one, job.experiment.test] for one in (job.experiment.collector, OfflineConfig()))
     return {
         "seed": job.seed,
@@ -134,7 +136,7 @@ def run_job(job: Job, report: Callable[[Record], None]) -> Record:
 
 def matches(found: object, steps: int, collector: CollectorConfig, test: TestConfig) -> bool:
     """Say whether a written evaluation is the very meta-test that is wanted."""
-    wanted = {"train_step": steps, "collector": to_record(collector)}
+    wanted: Record = {"train_step": steps, "collector": to_record(collector), "protocol": test.protocol}
     wanted |= {"budget": test.budget, "repeats": test.repeats, "prior": test.prior, "test_seed": test.seed}
     return isinstance(found, dict) and all(found.get(name) == value for name, value in wanted.items())
 

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import selectrl
 from selectrl.gin_edge import shipped
@@ -28,7 +30,7 @@ COMMANDS = {
     ),
     ("evaluate",): (
         *("RUNS", "--collector", "--ablation", "--budget", "--repeats", "--set", "--label", "--threads", "--data"),
-        "--json",
+        *("--protocol", "--diagnose", "--json"),
     ),
     ("report",): ("RUNS", "--out", "--export", "--json"),
     ("data",): ("info", "verify", "import-csro", "import-minari", "export-minari"),
@@ -284,6 +286,8 @@ class TestWholeRun:
             "execution.json",
             "config.gin",
             "metrics.jsonl",
+            "diagnostics.json",
+            "diagnostics.safetensors",
             "evaluations",
             "checkpoint-000000020.safetensors",
             "checkpoint-000000030.safetensors",
@@ -361,6 +365,43 @@ class TestWholeRun:
         assert found["return"] == pytest.approx(mean)
         low, high = found["interval"]
         assert low <= found["return"] <= high
+
+    @pytest.mark.parametrize(
+        ("collector", "scored", "quirk"),
+        [("non_prior", [20, 40], "non-prior"), ("belief", [0, 20], "two episodes"), ("proximal", [20, 40], "assumed")],
+    )
+    def test_evaluate_by_the_published_schedule(
+        self, trained: tuple[Path, Any], call: Call, data: Path, collector: str, scored: list[int], quirk: str
+    ) -> None:
+        run = self.folder(trained) / "seed0"
+        options = ("--collector", collector, "--protocol", "paper", "--budget", 40, "--set", "test.seed=3")
+        done = call("evaluate", run, *options, "--data", data, "--json")
+        assert done.code == 0, done.err
+        (found,) = json.loads(done.out)["evaluations"]
+        assert (found["protocol"], found["repeats"], found["context_steps"]) == ("paper", 2, scored)
+        assert found["label"].startswith(f"{collector}-protocolpaper-")
+        assert found["label"].endswith("-seed3")
+        assert any(quirk in one for one in found["quirks"])
+        assert found["scored_episodes"] == [[2, 2], [2, 2]]
+        traces = load_file(run / "evaluations" / f"{found['label']}.safetensors")
+        assert (traces["latents"].dtype, traces["latents"].shape) == (np.float32, (2, 2, 2, 20))
+
+    def test_diagnostics_end_the_training_and_are_written_again_alike(
+        self, trained: tuple[Path, Any], call: Call, data: Path
+    ) -> None:
+        run = self.folder(trained) / "seed0"
+        first = (run / "diagnostics.json").read_bytes(), (run / "diagnostics.safetensors").read_bytes()
+        assert call("evaluate", run, "--diagnose", "--label", "again", "--data", data).code == 0
+        assert ((run / "diagnostics.json").read_bytes(), (run / "diagnostics.safetensors").read_bytes()) == first
+        found, arrays = json.loads(first[0]), load_file(run / "diagnostics.safetensors")
+        assert (found["schema"], found["train_step"]) == (1, 30)
+        assert {(one["task"], one["donor"]) for one in found["donor_swap"]["pairs"]} == {(2, 6), (6, 2)}
+        assert {name: array.shape for name, array in arrays.items()} == {
+            "train_latents": (6, 3, 20),
+            "train_parameters": (6, 2),
+            "test_latents": (2, 3, 20),
+            "test_parameters": (2, 2),
+        }
 
     def test_evaluate_with_an_ablation_of_the_collection(
         self, trained: tuple[Path, Any], call: Call, data: Path

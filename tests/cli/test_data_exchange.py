@@ -153,6 +153,8 @@ class TestDrift:
         for one in json.loads(done.out)["runs"]:
             (note,) = json.loads((Path(one["run"]) / "execution.json").read_text())["notes"]
             assert note.startswith("the data were made with gymnasium 0.21 (installed: ")
+            done = call("evaluate", one["run"], "--data", drifted, "--json")
+            assert done.err.count("selectrl: warning: the data in ") == 1, done.err
 
     def test_data_of_the_installed_versions_are_no_event(
         self, data: Path, call: Call, small: Call, tmp_path: Path

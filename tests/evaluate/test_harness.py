@@ -55,7 +55,7 @@ def test_scored_episodes_act_on_the_mode_under_the_mean_belief_and_their_return_
 
 def test_a_return_that_is_not_finite_stops_the_test() -> None:
     family = FallingFamily(reward=lambda value: np.where(np.arange(len(value)) == 5, np.nan, value))
-    with pytest.raises(RunError, match="task 2 is not finite"):
+    with pytest.raises(RunError, match="test task 2, repeat 1, scored episode 0 is nan, expected a finite"):
         meta_test(Collecting(), family=family)
 
 

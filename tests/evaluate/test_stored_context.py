@@ -20,7 +20,7 @@ from selectrl.data.rows import RowStore
 from selectrl.envs.point_robot import PointRobotConfig
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
-from selectrl.evaluate.harness import centroid
+from selectrl.evaluate.stored import centroid
 from selectrl.experiment.run import Execution, Run
 from selectrl.protocols import ROW_FIELDS
 
