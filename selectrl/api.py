@@ -28,7 +28,7 @@ def compose(
         method: name of a method, for example ``select``.
         env: name of an environment, for example ``point_robot``.
         profile: name of a profile, for example ``laptop``.
-        ablation: name of an ablation, for example ``plain_bc``.
+        ablation: name of an ablation, for example ``td3_bc``.
         file: a gin file of yours.
         settings: bindings such as ``"encoders.csro.latent_dim=10"``, as ``--set`` takes them.
 

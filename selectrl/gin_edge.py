@@ -23,6 +23,7 @@ from gin import config_parser
 
 from selectrl import plugins
 from selectrl.behaviour.config import SacBehaviourConfig
+from selectrl.compare.plan import GridConfig
 from selectrl.compare.tune import TuneConfig
 from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import Experiment, config_classes
@@ -200,7 +201,13 @@ def build_part(selector: str, layers: Sequence[Layer]) -> object:
 
 
 def _classes() -> dict[str, type]:
-    return {**config_classes(), "collection": Collection, "behaviour.sac": SacBehaviourConfig, "tune": TuneConfig}
+    return {
+        **config_classes(),
+        "collection": Collection,
+        "behaviour.sac": SacBehaviourConfig,
+        "tune": TuneConfig,
+        "grid": GridConfig,
+    }
 
 
 def _literal(value: str) -> str:

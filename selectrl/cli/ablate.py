@@ -5,28 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 from cyclopts import Parameter
 
 from selectrl.cli.comparing import Options, conduct, refuse_unused, row, settings_of
 from selectrl.cli.options import Profile, Sets
-from selectrl.compare.plan import Row
+from selectrl.compare.plan import GridConfig, Row
 from selectrl.errors import InputError, suggest
-from selectrl.gin_edge import Layer, build_experiment, experiment_layers, shipped, shipped_layer, user_layers
+from selectrl.gin_edge import (
+    Layer,
+    build_experiment,
+    build_part,
+    experiment_layers,
+    shipped,
+    shipped_layer,
+    user_layers,
+)
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, Registry
 
 PARTS: dict[str, Registry[object]] = {"encoder": ENCODERS, "critic": CRITICS, "actor": ACTORS, "collector": COLLECTORS}
 
 
 def ablate(
+    grid: Annotated[
+        Path | None, Parameter(help='A gin file that binds grid.vary = ("NAME=a,b", …), beside --vary.')
+    ] = None,
+    /,
     *,
     method: Annotated[str, Parameter(help="A shipped method, see `selectrl list`.")],
     env: Annotated[tuple[str, ...], Parameter(negative="", help="A shipped environment; may be given again.")],
     vary: Annotated[
         tuple[str, ...],
         Parameter(negative="", help="What is varied, NAME=a,b: parts, ablations, gin files or values; give it again."),
-    ],
+    ] = (),
     profile: Profile = None,
     set_: Sets = (),
     options: Options = Options(),  # noqa: B008  frozen
@@ -37,7 +49,10 @@ def ablate(
     actors.weighted_bc.alpha, and takes its values; or any word, and takes shipped ablations and gin files. Combinations
     that differ only in how they collect context share one trained policy. The first values are set against all others.
     """
-    axes = [[(name, value) for value in values] for name, values in map(_axis, vary)]
+    varied = [*cast(GridConfig, build_part("grid", user_layers(grid, ()))).vary, *vary]
+    if not varied:
+        raise InputError("nothing varies; give --vary actor=weighted_bc,brac or a grid file")
+    axes = [[(name, value) for value in values] for name, values in map(_axis, varied)]
     rows: list[Row] = []
     for one in env:
         for combination in product(*axes):

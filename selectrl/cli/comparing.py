@@ -117,6 +117,8 @@ def conduct(rows: Sequence[Row], options: Options) -> None:
         found = fairness_of(plan, env)
         if not options.allow_differences:
             found.refuse()
+    if takes.seconds is None and not options.json:
+        line(f"Timed here, meta-tests not counted: {clock(estimate(plan, width, _timed(plan, options.data)).seconds)}.")
     jobs = plan.jobs(options.threads, each)
     with locked(options.out / ".comparison"), board(jobs) as shown:
         outcome = carry_out(plan, jobs, launcher, shown.show, retry=options.retry_failed)
@@ -155,6 +157,15 @@ def _collect(folder: Path, experiment: Experiment, options: Options) -> None:
     fill(build_collection([attrs.evolve(layers[1], text=f"{family}\n{layers[1].text}"), layers[0]]), folder)
 
 
+def _timed(plan: Plan, data: Path) -> dict[Path, float]:
+    """Take a few steps of each policy's training, one thread each, and return the seconds that all of it takes."""
+    from selectrl.compare.calibrate import training_seconds
+    from selectrl.experiment.run import Execution, Run
+
+    runs = {one.folder: Run(one.folder, one.experiment, 0, Execution(data=data)) for one in plan.policies}
+    return {folder: training_seconds(run) for folder, run in runs.items()}
+
+
 def _report(plan: Plan, out: Path) -> Path:
     from selectrl.report import build_report
 
@@ -186,7 +197,7 @@ def _show(plan: Plan, takes: Estimate, fairness: dict[str, Fairness]) -> None:
             for r in p.rows
         ],
     )
-    time = "unknown, none of these has been timed here" if takes.seconds is None else f"about {clock(takes.seconds)}"
+    time = "not timed here yet" if takes.seconds is None else f"about {clock(takes.seconds)}"
     line(f"{takes.runs} runs ({takes.done} done), {takes.left:,} of {takes.steps:,} steps left, time {time}.")
     for env, found in fairness.items():
         checks = [["yes" if one.ok else "NO", one.what, one.detail] for one in found.checks]
@@ -196,7 +207,9 @@ def _show(plan: Plan, takes: Estimate, fairness: dict[str, Fairness]) -> None:
             table(f"What differs on {env}", ["binding", "values"], differs)
 
 
-def clock(seconds: float) -> str:
+def clock(seconds: float | None) -> str:
     """Return a duration as people say it."""
+    if seconds is None:
+        return "unknown"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "a minute"

@@ -10,7 +10,19 @@ import attrs
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.labels import label_of
+from selectrl.fields import as_tuple, names
 from selectrl.launch.job import Job, threads_of
+
+
+@attrs.frozen(kw_only=True)
+class GridConfig:
+    """What an ablation varies, for a grid file.
+
+    Attributes:
+        vary: axes, each ``NAME=a,b`` as ``selectrl ablate --vary`` takes them.
+    """
+
+    vary: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=names())
 
 
 @attrs.frozen(kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,14 @@ def reached(folder: Path) -> tuple[int, list[float]]:
     return sum(last.values()), speeds
 
 
-def estimate(plan: Plan, side_by_side: int) -> Estimate:
-    """Say what a plan takes, at the speeds that this method's runs, or failing that the environment's, have logged."""
+def estimate(plan: Plan, side_by_side: int, timed: Mapping[Path, float] | None = None) -> Estimate:
+    """Say what a plan takes, at the speeds that this method's runs, or failing that the environment's, have logged.
+
+    Args:
+        plan: the comparison.
+        side_by_side: runs at a time.
+        timed: seconds of a whole training by the folder of a policy, for those that have not run yet.
+    """
     jobs = plan.jobs()
     whole = left = done = 0
     todo: list[tuple[Job, int]] = []
@@ -105,9 +112,16 @@ def estimate(plan: Plan, side_by_side: int) -> Estimate:
         else:
             todo.append((job, max(steps - at, 0)))
             left += todo[-1][1]
-    rates = [by_folder[job.folder.parent] or by_env[job.experiment.env_name] for job, _ in todo]
+    paces: list[float | None] = []  # seconds per step
+    for job, _ in todo:
+        rates = by_folder[job.folder.parent]
+        if not rates and timed:
+            paces.append(timed[job.folder.parent] / (job.experiment.train.steps + pretraining(job.experiment)))
+            continue
+        rates = rates or by_env[job.experiment.env_name]
+        paces.append(len(rates) / sum(rates) if rates else None)
     seconds = None
-    if all(rates):
-        spent = sum(steps * len(rate) / sum(rate) for (_, steps), rate in zip(todo, rates, strict=True))
+    if None not in paces:
+        spent = sum(steps * (pace or 0.0) for (_, steps), pace in zip(todo, paces, strict=True))
         seconds = spent / max(1, min(side_by_side, len(todo)))
     return Estimate(runs=len(jobs), done=done, steps=whole, left=left, seconds=seconds)

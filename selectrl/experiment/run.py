@@ -144,7 +144,7 @@ class Run:
             engine=engine,
             phases=phases,
             store=store,
-            sampler=self._sampler(store),
+            sampler=self.sampler(store),
             config=self.experiment.train,
             seed=self.seed,
             folder=self.folder,
@@ -286,7 +286,8 @@ class Run:
         protocol = published(built.offline or registered_name(collector))
         return PublishedTest(*what, tasks=tasks, protocol=protocol, stored=stored, threads=threads)
 
-    def _sampler(self, store: RowStore) -> Sampler:
+    def sampler(self, store: RowStore) -> Sampler:
+        """Return what draws the batches of a training on these rows."""
         train = self.experiment.train
         sizes = {"rl": train.batch, "context": train.context}
         return Sampler(store, meta_batch=train.meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)

@@ -59,7 +59,7 @@ def test_cites_what_is_used_and_nothing_else(call):
 def test_an_ablation_changes_what_is_cited(call, tmp_path):
     file = tmp_path / "collect.gin"
     file.write_text("experiment.collector = @collectors.online()\n")
-    found = cited(call("cite", file, *SELECT, "--ablation", "plain_bc").out)
+    found = cited(call("cite", file, *SELECT, "--ablation", "td3_bc").out)
     assert "weights.constant" in found["td3bc2021"]
     assert "weights.binary" not in found["select2025"]
     assert "collectors.proximal" not in found["select2025"]

@@ -422,8 +422,8 @@ class TestWholeRun:
         self, trained: tuple[Path, Any], call: Call, data: Path
     ) -> None:
         run = self.folder(trained) / "seed0"
-        sentence = call("evaluate", run, "--ablation", "plain_bc", "--data", data).sentence()
-        assert sentence == "--ablation plain_bc changes what is trained; `selectrl train --ablation plain_bc`"
+        sentence = call("evaluate", run, "--ablation", "td3_bc", "--data", data).sentence()
+        assert sentence == "--ablation td3_bc changes what is trained; `selectrl train --ablation td3_bc`"
         both = call("evaluate", run, "--collector", "held", "--ablation", "collect_held", "--data", data)
         assert both.sentence() == "--collector and --ablation both name a collector; give one of them"
 

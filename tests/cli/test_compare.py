@@ -150,6 +150,14 @@ class TestCompare:
         assert wrong.detail == "tasks [0, 1] are both"
 
 
+def test_what_was_never_timed_is_timed_before_it_starts(call: Call, data: Path, tmp_path: Path) -> None:
+    words = ["compare", "--methods", "select,focal", "--launcher", "inline", *toy(data, tmp_path, train__steps=4)]
+    first, again = call(*words), call(*words)
+    assert "time not timed here yet" in first.out
+    assert "Timed here, meta-tests not counted: a minute." in first.out
+    assert "Timed here" not in again.out
+
+
 class TestSharing:
     def test_collectors_share_one_trained_policy(self, call: Call, data: Path, tmp_path: Path) -> None:
         words = ["ablate", "--method", "select", "--vary", "collector=proximal,non_prior", "--launcher", "inline"]
@@ -175,6 +183,15 @@ class TestSharing:
 
 
 class TestDryRun:
+    def test_a_grid_file_plans_what_vary_plans(self, call: Call, data: Path, tmp_path: Path) -> None:
+        grid = tmp_path / "grid.gin"
+        grid.write_text('grid.vary = ("actor=weighted_bc,td3_bc", "collector=proximal,non_prior")\n')
+        words = ["--method", "select", "--dry-run", "--json", *toy(data, tmp_path)]
+        vary = ["--vary", "actor=weighted_bc,td3_bc", "--vary", "collector=proximal,non_prior"]
+        of_file, of_words = (json.loads(call("ablate", *own, *words).out) for own in ([grid], vary))
+        assert of_file == of_words
+        assert [len(one["rows"]) for one in of_file["policies"]] == [2, 2]  # two trainings, each tested in two ways
+
     def test_plans_without_torch(self, data: Path, tmp_path: Path) -> None:
         code = (
             "import sys; from selectrl.cli.app import run; code = run(sys.argv[1:]); "
@@ -195,6 +212,7 @@ class TestDryRun:
             (["compare", "--methods", "select,focal", "--launcher-set", "mem=8"], "has no settings"),
             (["ablate", "--method", "select", "--vary", "actor=brak"], "did you mean 'brac'?"),
             (["ablate", "--method", "select", "--vary", "actor"], "expected NAME=a,b"),
+            (["ablate", "--method", "select"], "nothing varies; give --vary"),
         ],
     )
     def test_wrong_words_end_in_one_sentence(

@@ -16,7 +16,7 @@ from selectrl.registry import AGGREGATIONS, WEIGHTS, tag
 
 FILES = {name: path.read_text(encoding="utf-8") for name, path in shipped("ablations").items()}
 METHODS = tuple(shipped("methods"))
-CONSTRAINTS = ("brac", "plain_bc", "unconstrained")
+CONSTRAINTS = ("brac", "td3_bc", "unconstrained")
 
 
 def methods(name: str) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def test_weights_and_aggregations_are_all_there() -> None:
     assert actors == kinds - {"weights.binary", "weights.constant"}
     pools = {name.removeprefix("aggregate_") for name in FILES if name.startswith("aggregate_")}
     assert pools == {entry.name for entry in AGGREGATIONS} - {"mean"}
-    assert [over("select", name).actor.weight.value for name in ("plain_bc", "unconstrained")] == [1.0, 0.0]  # type: ignore[attr-defined]
+    assert [over("select", name).actor.weight.value for name in ("td3_bc", "unconstrained")] == [1.0, 0.0]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if methods(name) != METHODS])
@@ -90,5 +90,5 @@ def test_the_users_settings_lie_over_it() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="no ablation named 'plain_cb': did you mean 'plain_bc'"):
-        over("select", "plain_cb")
+    with pytest.raises(InputError, match="no ablation named 'td3_cb': did you mean 'td3_bc'"):
+        over("select", "td3_cb")

@@ -1,0 +1,38 @@
+"""How long a run takes, found by taking a few of its steps."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.run import Run
+from selectrl.experiment.threads import torch_threads
+from selectrl.streams import stream
+from selectrl.trainer.engine import Engine
+from selectrl.trainer.loop import needs
+
+WARM, TIMED = 2, 5
+
+
+def training_seconds(run: Run) -> float:
+    """Return the time that a run's training takes here, its meta-tests not counted; nothing is written.
+
+    Each phase is entered and takes a few steps, of which the quickest counts.
+
+    Raises:
+        InputError: the dataset is missing or damaged.
+    """
+    agent = build_agent(run.experiment, run.family.spec, run.seed)
+    engine, store, total = Engine([agent]), run.store(run.family.train_tasks), 0.0
+    sampler = run.sampler(store)
+    with torch_threads(run.execution.threads):
+        for phase in build_phases(run.experiment, agent):
+            prepare = phase.prepare
+            engine.enter(phase, prepare(agent, store, stream(run.seed, phase.name, "prepare")) if prepare else {})
+            times = []
+            for step in range(min(WARM + TIMED, phase.steps)):
+                begin = perf_counter()
+                engine.step(sampler.batch(phase.name, phase.steps, *needs(phase), step), step)
+                times.append(perf_counter() - begin)
+            total += phase.steps * min(times[WARM:] or times, default=0.0)
+    return total
