@@ -66,7 +66,7 @@ def frame(reels: Sequence[Reel], shots: Sequence[Shot]) -> Image.Image:
     image = Image.new("RGB", (GAP + len(reels) * (width + GAP), HEAD + LABEL + len(reel.tasks) * row + GAP), GROUND)
     pen = ImageDraw.Draw(image)
     exploring = now.phase == "explore"
-    said = f"exploring, step {now.step} of {reel.budget}" if exploring else f"adapted, step {now.step} of an episode"
+    said = f"exploring, step {now.step} of {reel.budget}" if exploring else f"adapted, step {now.step}"
     pen.text((GAP, 10), said, INK, font(17, "bold"))
     pen.rectangle((GAP, 40, image.width - GAP, 43), RULE)
     done = now.step / reel.budget if exploring else 1.0

@@ -56,7 +56,7 @@ def test_it_holds_the_exploration_and_the_episode_after_it(film: tuple[Image.Ima
     assert np.abs(cells[-1][0] - cells[-1][2]).max() > 60  # two tasks, two goals
 
 
-def test_a_film_of_a_robot_and_an_mp4(tmp_path: Path, call: Callable[..., Any], runs: Path, data: Path) -> None:
+def test_an_mp4(tmp_path: Path, call: Callable[..., Any], runs: Path, data: Path) -> None:
     pytest.importorskip("imageio_ffmpeg", reason="MP4 needs the extra `film`")
     made = call("render", runs / "seed0", "--data", data, "--out", tmp_path / "a.mp4", "--every", "10", "--fps", "5")
     assert made.code == 0, made.err
