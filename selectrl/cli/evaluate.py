@@ -49,7 +49,7 @@ def evaluate(
         str | None, Parameter(help="A shipped ablation of the collection, see `selectrl list`.")
     ] = None,
     protocol: Annotated[
-        str | None, Parameter(help="equal_budget, or paper: the collector's published schedule, 2 repeats.")
+        str | None, Parameter(help="Either equal_budget, or paper: the collector's published schedule, 2 repeats.")
     ] = None,
     budget: Annotated[
         int | None, AT_LEAST_0, Parameter(help="Environment steps of context per task and repeat.")

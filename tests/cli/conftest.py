@@ -144,6 +144,11 @@ def call() -> Callable[..., Outcome]:
     return call
 
 
+def restore_interrupt() -> None:
+    """Let Ctrl-C end the process also where the tests run in the background of a shell, which ignores it there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="session")
 def spawn() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the console script as a process and a process group of its own; what a failed test left is ended."""
@@ -158,6 +163,7 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             cwd=cwd,
             env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "80"},
             start_new_session=True,
+            preexec_fn=restore_interrupt,
         )
         started.append(process)
         return process
