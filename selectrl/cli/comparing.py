@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from selectrl.data.manifest import NAME
 from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.files import locked, write_json
-from selectrl.gin_edge import Layer, as_layer, build_collection, shipped_layer, user_layers
+from selectrl.gin_edge import Layer, as_layer, build_collection, shipped, shipped_layer, user_layers
 from selectrl.launch.choice import LAUNCHERS, choose
 
 
@@ -73,9 +74,11 @@ def row(experiment: Experiment, tuning: str = "no tuning") -> Row:
 
 
 def settings_of(settings: Sequence[str]) -> list[Layer]:
-    """Return ``--set`` bindings as layers that a row without such a part passes over; a macro fits every row."""
+    """Return ``--set`` bindings as layers that a row without such a part, or use for such a macro, passes over."""
+    shared = {name for path in shipped("envs").values() for name in re.findall(r"^(\w+) =", path.read_text(), re.M)}
+    paths = [text.partition("=")[0].strip() for text in settings]
     layers = user_layers(None, settings)
-    return [attrs.evolve(one, own="." in text.partition("=")[0]) for one, text in zip(layers, settings, strict=True)]
+    return [attrs.evolve(one, own="." in path or path in shared) for one, path in zip(layers, paths, strict=True)]
 
 
 def refuse_unused(rows: Sequence[Row], settings: Sequence[str]) -> None:

@@ -259,6 +259,7 @@ class TestSettings:
         said = call(*words, "--set", "encoders.borel.lr=0.001").sentence(2)
         assert said.startswith("--set encoders.borel.lr=0.001: encoders.borel.lr is bound but no row uses it")
         assert "nothing uses it" in call(*words, "--set", "HIDEN=(8,)").sentence(2)
+        assert call(*words, "--set", "PRETRAIN_STEPS=5").code == 0  # for those that have phases before rl
 
 
 class TestTune:
