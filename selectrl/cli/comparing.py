@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -205,9 +205,17 @@ def _show(plan: Plan, takes: Estimate, fairness: dict[str, Fairness]) -> None:
     for env, found in fairness.items():
         checks = [["yes" if one.ok else "NO", one.what, one.detail] for one in found.checks]
         table(f"Fairness on {env}", ["", "condition", "found"], checks)
-        differs = [[what, ", ".join(f"{n} {v}" for n, v in values.items())] for what, values in found.differs.items()]
+        differs = [[what, _grouped(values)] for what, values in found.differs.items()]
         if differs:
             table(f"What differs on {env}", ["binding", "values"], differs)
+
+
+def _grouped(values: Mapping[str, object]) -> str:
+    """Return who has which value, one value after another."""
+    groups: dict[str, list[str]] = {}
+    for name, value in values.items():
+        groups.setdefault(str(value), []).append(name)
+    return "; ".join(f"{value} ({', '.join(names)})" for value, names in groups.items())
 
 
 def clock(seconds: float | None) -> str:
