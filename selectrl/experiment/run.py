@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shlex
 import sys
 import time
@@ -56,6 +57,12 @@ class Execution:
     threads: int = 1
     tensorboard: bool = False
     gin: str = ""
+
+
+def peak_rss_mib() -> float:
+    """Return the most memory that this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
 
 
 class Run:
@@ -368,6 +375,7 @@ class Run:
             "phases": {phase.name: phase.steps for phase in phases},
             "command": shlex.join(["selectrl", *sys.argv[1:]]),
             "wall_seconds": round(self.wall_seconds + wall_seconds, 2),
+            "peak_rss_mib": round(peak_rss_mib(), 1),
         }
         write_json(self.folder / "execution.json", record)
 

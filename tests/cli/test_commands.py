@@ -299,6 +299,7 @@ class TestWholeRun:
         assert execution["threads"] >= 1
         assert execution["command"].startswith("selectrl train --method select")
         assert len(execution["dataset"]["fingerprint"]) == 64
+        assert 50 < execution["peak_rss_mib"] < 20_000  # torch alone takes 100 and more; KiB would be above
 
     def test_the_written_bindings_alone_give_the_same_experiment(self, trained: tuple[Path, Any], call: Call) -> None:
         run = self.folder(trained) / "seed0"
