@@ -23,7 +23,7 @@ def test_naive_csro_step(benchmark):
 
 
 def test_time_and_memory_beside_the_naive_reference():
-    found = {kind: in_own_process(kind, "point_robot", 3) for kind in ("csro", "select", "naive")}
+    found = {kind: in_own_process(kind, "point_robot", 1) for kind in ("csro", "select", "naive")}
     print(f"\n{'step':<8}{'seconds':>9}{'peak MiB above imports':>24}{'naive time / time':>19}")
     for kind, one in found.items():
         ratio = found["naive"]["seconds"] / one["seconds"]
