@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench docs grid readme clean
+.PHONY: setup demo test check bench bench-ratio bench-report docs grid readme clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
@@ -45,6 +45,13 @@ check: setup  ## What CI checks besides the tests: lint, format, types, layers, 
 
 bench: setup  ## Measure speed and memory, as ratios within one run.
 	$(BIN)/python -m pytest -q bench --benchmark-columns=min,median,rounds --benchmark-sort=name -s
+
+bench-ratio: setup  ## Print a step's time and memory beside the naive reference, and check the floor's formulas.
+	$(BIN)/python -m pytest -q bench/test_roofline.py bench/test_bench_step.py -k "hand or naive_reference" -s
+
+bench-report: setup  ## Measure steps and start-up into results/performance/ and fill docs/performance.md, in minutes.
+	$(BIN)/python bench/measure.py results/performance/cpu.json
+	$(BIN)/python bench/page.py results/performance/cpu.json
 
 docs: setup  ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet

@@ -1,4 +1,4 @@
-"""The library's own CSRO step at Point-Robot's published sizes, on rows made up in memory."""
+"""A method's own training step at an environment's published or smaller sizes, on rows made up in memory."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.data.store import Episodes, OfflineDataset, write_manifest, write_task
 from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import build_experiment, experiment_layers
+from selectrl.streams import stream
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import needs
 
 
-def stepper(method: str) -> Callable[[], object]:
-    """Return a function that draws a batch and runs one training step of a method, counting its own calls."""
-    experiment = build_experiment(experiment_layers(method=method, env="point_robot"), method)
+def shipped_experiment(method: str, env: str = "point_robot", profile: str | None = None) -> Experiment:
+    """Return a method as its gin files bind it; without a profile at the published sizes."""
+    return build_experiment(experiment_layers(method=method, env=env, profile=profile), method)
+
+
+def stepper(experiment: Experiment) -> Callable[[], object]:
+    """Return a function that draws a batch and runs one step of the rl phase, counting its own calls.
+
+    Phases before it are left out: a step costs the same whatever the parameters are.
+    """
     family = experiment.env.build()
     store = made_up_rows(family)
     agent = build_agent(experiment, family.spec, 0)
     engine = Engine([agent])
     phase = build_phases(experiment, agent)[-1]
-    engine.enter(phase)
+    engine.enter(phase, phase.prepare(agent, store, stream(0, phase.name, "prepare")) if phase.prepare else {})
     train = experiment.train
     sampler = Sampler(
         store,
@@ -44,10 +53,10 @@ def stepper(method: str) -> Callable[[], object]:
     return step
 
 
-def made_up_rows(family) -> RowStore:  # type: ignore[no-untyped-def]
-    """Uniform random episodes of the family's training tasks, 700 a task as in the published data."""
+def made_up_rows(family, rows: int = 2000) -> RowStore:  # type: ignore[no-untyped-def]
+    """Uniform random episodes of the family's training tasks, so many rows a task."""
     rng = np.random.default_rng(0)
-    spec, episodes = family.spec, 700
+    spec, episodes = family.spec, rows // family.spec.horizon
     with tempfile.TemporaryDirectory() as name:
         folder, entries = Path(name), []
         for task in family.train_tasks:

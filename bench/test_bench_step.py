@@ -5,39 +5,25 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from measure import in_own_process
 from naive import NaiveCsro
-from published import stepper
-
-HERE = Path(__file__).parent
+from published import shipped_experiment, stepper
 
 
-@pytest.mark.benchmark(group="CSRO step, published Point-Robot configuration")
-def test_csro_step(benchmark):
-    benchmark.pedantic(stepper("csro"), rounds=10, warmup_rounds=2)
+@pytest.mark.benchmark(group="training step, published Point-Robot configuration")
+@pytest.mark.parametrize("method", ["select", "csro", "focal", "offpearl", "corro", "borel"])
+def test_step(benchmark, method):
+    benchmark.pedantic(stepper(shipped_experiment(method)), rounds=10, warmup_rounds=2)
 
 
-@pytest.mark.benchmark(group="CSRO step, published Point-Robot configuration")
+@pytest.mark.benchmark(group="training step, published Point-Robot configuration")
 def test_naive_csro_step(benchmark):
     benchmark.pedantic(NaiveCsro().step, rounds=2, warmup_rounds=1)
 
 
-@pytest.mark.benchmark(group="SELECT step, published Point-Robot configuration")
-def test_select_step(benchmark):
-    benchmark.pedantic(stepper("select"), rounds=10, warmup_rounds=2)
-
-
 def test_time_and_memory_beside_the_naive_reference():
-    found = {}
-    for kind, steps in (("csro", 5), ("select", 5), ("naive", 2)):
-        command = [sys.executable, str(HERE / "peak.py"), kind, str(steps)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE)
-        found[kind] = json.loads(done.stdout)
+    found = {kind: in_own_process(kind, "point_robot", 1) for kind in ("csro", "select", "naive")}
     print(f"\n{'step':<8}{'seconds':>9}{'peak MiB above imports':>24}{'naive time / time':>19}")
     for kind, one in found.items():
         ratio = found["naive"]["seconds"] / one["seconds"]

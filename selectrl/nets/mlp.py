@@ -76,7 +76,7 @@ class MLP(nn.Module):
             axes = flat.shape[len(lead) : -1]
             flat = flat.reshape(*lead, -1, flat.shape[-1])
         for weight, bias in zip(weights[1:], biases[1:], strict=True):
-            flat = affine(bias, flat.relu(), weight)
+            flat = affine(bias, flat.relu_(), weight)  # in place: what made `flat` does not need its value backwards
         out = flat.reshape(*flat.shape[:-2], *axes, flat.shape[-1])
         return out.squeeze(-1) if self.scalar else out
 
