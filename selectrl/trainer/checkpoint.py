@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from selectrl.errors import RunError
 from selectrl.files import write_atomically
 
 KEPT = 2  # the newest and the one before it, in case the newest is damaged
@@ -30,7 +31,14 @@ def save(folder: Path, step: int, state: dict[str, Tensor], about: dict[str, Any
 
     Raises:
         InputError: the folder cannot be written to.
+        RunError: a value is not finite; nothing is written, so that the last checkpoint stays a sound one.
     """
+    bad = next((name for name, value in state.items() if not value.isfinite().all()), None)
+    if bad is not None:
+        raise RunError(
+            f"{bad} holds NaN or infinity after step {step}, expected finite values; the last checkpoint is sound, "
+            "lower the learning rate or look at the data before it"
+        )
     path = folder / f"checkpoint-{step:09d}.safetensors"
     tensors = {name: value.detach().contiguous() for name, value in state.items()}
     text = json.dumps(about)
