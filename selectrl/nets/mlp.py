@@ -55,7 +55,8 @@ class MLP(nn.Module):
             members: apply only so many of the networks that stand side by side.
 
         Returns:
-            (…, out) or (…) if out is 0, with the member axis in front if there are members.
+            (…, out) or (…) if out is 0, with the member axis in front if there are members; of x's precision, in which
+            losses go on, whatever autocast multiplies in.
 
         Raises:
             ValueError: x and z differ in their number of axes; z would be spread over rows in silence.
@@ -77,7 +78,7 @@ class MLP(nn.Module):
             flat = flat.reshape(*lead, -1, flat.shape[-1])
         for weight, bias in zip(weights[1:], biases[1:], strict=True):
             flat = affine(bias, flat.relu_(), weight)  # in place: what made `flat` does not need its value backwards
-        out = flat.reshape(*flat.shape[:-2], *axes, flat.shape[-1])
+        out = flat.reshape(*flat.shape[:-2], *axes, flat.shape[-1]).to(x.dtype)
         return out.squeeze(-1) if self.scalar else out
 
     def __call__(self, x: Tensor, z: Tensor | None = None, members: int | None = None) -> Tensor:
