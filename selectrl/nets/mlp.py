@@ -16,6 +16,14 @@ def _uniform(shape: Sequence[int], bound: float) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
+class Linear(nn.Linear):
+    """torch's affine layer, which answers in the precision of its input whatever autocast multiplies in."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it, (…, in) -> (…, out)."""
+        return super().forward(input).to(input.dtype)
+
+
 class MLP(nn.Module):
     """ReLU network(s) on rows x, and optionally on a task variable z.
 
