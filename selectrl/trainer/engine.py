@@ -160,7 +160,7 @@ class Engine:
 
         run: Forward = vmap(call) if self.population else call
         if self.compiler:
-            run = torch.compile(run, fullgraph=True, dynamic=False, backend=self.compiler)
+            run = torch.compile(run, fullgraph=True, dynamic=False, backend=self.compiler, isolate_recompiles=True)
         return run
 
     def _products(self) -> AbstractContextManager[Any]:
