@@ -25,7 +25,7 @@ SIZES = (
 )
 
 
-def runs(folder: Path, data: Path, what: Experiment, seeds: tuple[int, ...] = SEEDS) -> list[Run]:
+def runs(folder: Path, data: Path, what: Experiment, seeds: tuple[int, ...]) -> list[Run]:
     return [Run(folder / f"seed{seed}", what, seed, Execution(data=data)) for seed in seeds]
 
 
@@ -33,12 +33,10 @@ def records(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(
-    "method", [pytest.param(name, marks=[pytest.mark.slow] if name in VARIANTS else []) for name in SHIPPED]
-)
-def test_five_seeds_train_side_by_side_as_they_do_alone(method: str, data: Path, tmp_path: Path) -> None:
-    what = fakes.experiment(method, *SIZES)
-    together, alone = runs(tmp_path / "together", data, what), runs(tmp_path / "alone", data, what)
+@pytest.mark.parametrize("method", SHIPPED)
+def test_seeds_train_side_by_side_as_they_do_alone(method: str, data: Path, tmp_path: Path) -> None:
+    what, seeds = fakes.experiment(method, *SIZES), SEEDS[:2] if method in VARIANTS else SEEDS
+    together, alone = runs(tmp_path / "together", data, what, seeds), runs(tmp_path / "alone", data, what, seeds)
     assert side_by_side(together, lambda run, record: None)
     for ours, theirs in zip(together, alone, strict=True):
         side_by_side([theirs], lambda run, record: None)
