@@ -316,9 +316,7 @@ class TestTune:
         assert isinstance(knobs, TuneConfig)
         for last in (False, True):  # on a robot, where no part of the method is left out
             sets = [f"{path}={value}" for path, value in knobs.ends(last).items()]
-            compose(
-                method, "half_cheetah_vel", settings=[f"{path}={value}" for path, value in knobs.ends(last).items()]
-            )
+            compose(method, "half_cheetah_vel", settings=sets)
 
     def test_a_row_that_alone_was_tuned_is_refused(self, call: Call, data: Path, tmp_path: Path) -> None:
         folder = tmp_path / "tuned" / "point_robot"
