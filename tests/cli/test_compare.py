@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import fakes
 import pytest
 
+from selectrl.compare.calibrate import training_seconds
 from selectrl.data.rows import RowStore
+from selectrl.experiment.execution import Execution
+from selectrl.experiment.run import Run
 
 Call = Callable[..., Any]
 TOY = {
@@ -156,6 +160,15 @@ def test_what_was_never_timed_is_timed_before_it_starts(call: Call, data: Path, 
     assert "time not timed here yet" in first.out
     assert "Timed here, meta-tests not counted: a minute." in first.out
     assert "Timed here" not in again.out
+
+
+@pytest.mark.parametrize("method", ["select", "corro", "borel"])
+def test_a_method_is_timed_through_all_its_phases(method: str, data: Path, tmp_path: Path) -> None:
+    """CORRO's second phase refuses a generator of negatives that a few steps have trained; it is timed all the same."""
+    sizes = ("DATASET='tiny'", "envs.point_robot.tasks=8", "BELIEF_EPISODES=2", "PRETRAIN_STEPS=100")
+    run = Run(tmp_path / "run", fakes.experiment(method, *sizes), 0, Execution(data=data))
+    assert training_seconds(run) > 0
+    assert not (tmp_path / "run").exists()
 
 
 class TestSharing:
