@@ -21,7 +21,7 @@ WARM, TIMED = 2, 5
 
 
 def prepared(phase: Phase, agent: Agent, store: RowStore) -> dict[str, Tensor]:
-    """Return what a phase prepares; nothing where it refuses what so few steps have trained, so earlier buffers stay."""
+    """Return what a phase prepares; nothing where it refuses what so few steps trained, and earlier buffers stay."""
     try:
         return phase.prepare(agent, store, stream(0, phase.name, "prepare")) if phase.prepare else {}
     except RunError:
