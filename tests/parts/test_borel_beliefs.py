@@ -25,7 +25,7 @@ from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Trainer, needs
+from selectrl.trainer.loop import Member, Trainer, needs
 
 
 def filtered(encoder: Any, rows: list[Rows]) -> Tensor:
@@ -126,11 +126,15 @@ def make_trainer(folder: Path) -> Trainer:
         engine=Engine([agent]),
         phases=phases,
         store=store,
-        sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6}, seed=3),
+        members=[
+            Member(
+                seed=3,
+                sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6}, seed=3),
+                folder=folder,
+                test=lambda step: {"kind": "test", "step": step},
+            )
+        ],
         config=TrainConfig(steps=8, meta_batch=3, log_every=1, checkpoint_every=4, test_every=8),
-        seed=3,
-        folder=folder,
-        test=lambda step: {"kind": "test", "step": step},
     )
 
 
@@ -139,7 +143,7 @@ def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(tmp_path: Path, rec
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
     straight, first = make_trainer(tmp_path / "a"), make_trainer(tmp_path / "b")
-    seen = list(straight.run())
+    seen = [record for _, record in straight.run()]
     assert [r["phase"] for r in seen if r["kind"] == "train"] == 6 * ["vae"] + 8 * ["rl"]
     running = first.run()
     for _ in range(records):
