@@ -28,7 +28,9 @@ COMPOSITION = ("--method", "select", "--env", "point_robot", "--profile", "lapto
 START_UP = {
     "bare": ("-c", "import attrs, numpy"),
     "list": ("-m", "selectrl", "list"),
+    "list_json": ("-m", "selectrl", "list", "--json"),
     "dry_run": ("-m", "selectrl", "train", *COMPOSITION, "--dry-run"),
+    "help": ("-m", "selectrl", "--help"),
 }
 
 

@@ -58,7 +58,13 @@ def naive(found: dict[str, Any]) -> str:
 
 def start_up(found: dict[str, Any]) -> str:
     """How long commands take until they end, and over a Python that imports attrs and NumPy alone."""
-    words = {"bare": "`import attrs, numpy`", "list": "`selectrl list`", "dry_run": "`selectrl train --dry-run`"}
+    words = {
+        "bare": "`import attrs, numpy`",
+        "list": "`selectrl list`",
+        "list_json": "`selectrl list --json`",
+        "dry_run": "`selectrl train --dry-run`",
+        "help": "`selectrl --help`",
+    }
     times = found["start_up"]
     return table(
         "command|ms|over bare", ([words[k], f"{1000 * t:.0f}", f"{t / times['bare']:.1f}"] for k, t in times.items())

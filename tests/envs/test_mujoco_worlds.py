@@ -10,11 +10,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from plain_mujoco import NAMES
 
-from selectrl.envs import FAMILIES
 from selectrl.envs.camera import Camera
 from selectrl.envs.ids import IDS
 from selectrl.envs.robots import compiled
 from selectrl.errors import InputError, RunError
+from selectrl.registry import FAMILIES
 
 BUILT = {name: FAMILIES[name].config().build() for name in NAMES}
 ID = {name: BUILT[name].env_id for name in NAMES}
