@@ -137,7 +137,7 @@ def sampler() -> Pair:
     family, train = experiment.env.build(), experiment.train
     store = made_up_rows(family)
     phase = build_phases(experiment, build_agent(experiment, family.spec, 0))[-1]
-    draws, noise = needs(phase)
+    draws, _ = needs(phase)
     sizes = {"rl": train.batch, "context": train.context}
     ours = Sampler(store, meta_batch=train.meta_batch, replacement=False, sizes=sizes, seed=0)
     rng, steps = np.random.default_rng(0), iter(range(phase.steps))
