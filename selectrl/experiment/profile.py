@@ -18,22 +18,22 @@ from selectrl.trainer.loop import needs
 from selectrl.trainer.metrics import Record
 
 WARM_UP, STEPS = 4, 6  # even, for SELECT's actor moves on every second step
-SCOPES = ("draw", "encode", "objective ", "optimiser ", "tracks")
+SCOPES = ("draw", "encode", "objective ", "optimiser ", "track ")
 
 
 def profile_step(run: Run) -> Record:
-    """Profile steps of a run's rl phase, with fresh parameters, and write ``trace.json`` into its folder.
+    """Profile steps of a run's rl phase, with fresh parameters, and write a trace beside the run's folder.
 
-    Nothing is trained: the folder gets no checkpoint, and one that holds a run keeps it as it is. The time of a step is
-    taken before the profiler starts, which slows small operations down; the shares are those of the profiled steps. On
-    CUDA they are the host's, and a step that is replayed as a graph has no parts.
+    Nothing is trained, and a folder that holds a run stays as it is. The time of a step is taken before the profiler
+    starts, which slows small operations down; the shares are those of the profiled steps. On CUDA they are the host's,
+    and a step that is replayed as a graph has no parts.
 
     Args:
         run: what would be trained.
 
     Returns:
         ``trace`` (the file's path), ``ms_per_step``, ``shares`` of the parts of a step by name, in the order of the
-        step (``draw``, ``encode``, each objective and each optimiser, ``tracks``, ``rest``; they sum to 1), and
+        step (``draw``, ``encode``, each objective, optimiser and track, ``rest``; they sum to 1), and
         ``operations``, the shares of the ten longest operations by their own time.
 
     Raises:
@@ -65,7 +65,7 @@ def profile_step(run: Run) -> Record:
         activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_cuda]
         with profile(activities=activities, acc_events=True) as found, record_function("steps"):
             steps(WARM_UP + STEPS, STEPS)
-    path = run.folder / "trace.json"
+    path = run.folder.with_name(f"{run.folder.name}-trace.json")
     write_atomically(path, lambda temporary: found.export_chrome_trace(str(temporary)))
     return {"trace": str(path), "ms_per_step": 1e3 * seconds / STEPS, **_shares(found)}
 

@@ -227,8 +227,8 @@ class Engine:
             self.optimisers[prefix].step()
 
     def _track(self, tracks: Iterable[Track]) -> None:
-        with record_function("tracks"), torch.no_grad():
-            for track in tracks:
+        for track in tracks:
+            with record_function(f"track {track.source}"), torch.no_grad():
                 copy = f"targets.{target_name(track.source)}"
                 names = [name for name in self.parameters if belongs(name, track.source)]
                 sources = [self.frozen[name] for name in names]
