@@ -43,12 +43,14 @@ class Pair:
         ours: the library's.
         naive: the other.
         share: how much of our work one call of the naive way does.
+        bare: what no Python around it can beat, where there is such a thing.
         env_steps: environment steps of one call of ours, 0 where there are none.
     """
 
     ours: Callable[[], object]
     naive: Callable[[], object]
     share: float = 1.0
+    bare: Callable[[], object] | None = None
     env_steps: int = 0
 
 
@@ -194,8 +196,19 @@ def meta_test(repeats: int = 2) -> Pair:
                 obs = next_obs
             z = row_net(torch.from_numpy(np.stack(context))).tanh().mean(0)
 
-    steps = len(ours.worlds) * (config.budget + (config.budget // horizon + 1) * horizon)
-    return Pair(ours.run, naive, share=2 * horizon / steps, env_steps=steps)
+    length = config.budget + (config.budget // horizon + 1) * horizon  # collected and scored, of each world
+    worlds = family.worlds([task for task, _ in ours.worlds])
+    controls = np.random.default_rng(0).uniform(-1, 1, (length, len(ours.worlds), spec.action))
+
+    def bare() -> None:
+        """MuJoCo's own steps of as many worlds."""
+        worlds.reset(seed=0)
+        for control in controls:
+            worlds.ctrl[:] = control
+            worlds.batch.step(nstep=worlds.frame_skip)
+
+    steps = len(ours.worlds) * length
+    return Pair(ours.run, naive, share=2 * horizon / steps, bare=bare, env_steps=steps)
 
 
 #: Pairs by name; a pair is made when it is measured.
@@ -209,26 +222,26 @@ PAIRS: dict[str, Callable[[], Pair]] = {
 }
 
 
-def seconds(pair: Pair, at_least: float = 3.0) -> tuple[float, float]:
-    """Return the shortest durations of both, for the same work, of rounds that take turns for so many seconds."""
-    least, started, turns = [float("inf")] * 2, time.perf_counter(), 0
+def measure(name: str, at_least: float = 3.0) -> dict[str, object]:
+    """Return the shortest seconds of each way, for the same work, of rounds that take turns for so long.
+
+    ``peak_mib`` is this process's peak memory above what the imports took, when our way has run and no other.
+    """
+    before = peak()
+    pair = PAIRS[name]()
+    pair.ours()
+    memory = peak() - before
+    ways = {"ours": pair.ours, "naive": pair.naive} | ({"bare": pair.bare} if pair.bare else {})
+    least, started, turns = dict.fromkeys(ways, float("inf")), time.perf_counter(), 0
     while turns < 4 or time.perf_counter() - started < at_least:
-        for place, function in enumerate((pair.ours, pair.naive)):
+        for way, function in ways.items():
             begin = time.perf_counter()
             function()
             if turns:  # the first is not counted
-                least[place] = min(least[place], time.perf_counter() - begin)
+                least[way] = min(least[way], time.perf_counter() - begin)
         turns += 1
-    return least[0], least[1] / pair.share
-
-
-def measure(name: str) -> dict[str, object]:
-    """Return a pair's seconds, their ratio, and this process's peak memory above what the imports took."""
-    before = peak()
-    pair = PAIRS[name]()
-    ours, naive = seconds(pair)
-    found = {"name": name, "ours": ours, "naive": naive, "ratio": naive / ours, "peak_mib": peak() - before}
-    return found | {"env_steps_per_second": pair.env_steps / ours}
+    least["naive"] /= pair.share
+    return {"name": name, "peak_mib": memory, "env_steps": pair.env_steps, **least}
 
 
 if __name__ == "__main__":
