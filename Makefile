@@ -46,8 +46,9 @@ check: setup  ## What CI checks besides the tests: lint, format, types, layers, 
 bench: setup  ## Measure speed and memory, as ratios within one run.
 	$(BIN)/python -m pytest -q bench --benchmark-columns=min,median,rounds --benchmark-sort=name -s
 
-bench-ratio: setup  ## Print a step's time and memory beside the naive reference, and check the floor's formulas.
-	$(BIN)/python -m pytest -q bench/test_roofline.py bench/test_bench_step.py -k "hand or naive_reference" -s
+bench-ratio: setup  ## Print time and memory beside naive ways, check that these agree, and the floor's formulas.
+	$(BIN)/python -m pytest -q bench/test_roofline.py bench/test_bench_step.py bench/test_bench_pairs.py \
+		bench/test_bench_start.py -k "hand or naive_reference or both_ways or ratios" -s
 
 bench-report: setup  ## Measure steps and start-up into results/performance/ and fill docs/performance.md, in minutes.
 	$(BIN)/python bench/measure.py results/performance/cpu.json

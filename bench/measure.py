@@ -1,6 +1,6 @@
 """Measure everything that docs/performance.md tells, one process at a time, into results/performance/<machine>.json.
 
-Usage: python bench/measure.py OUT.json [STEPS]
+Usage: python bench/measure.py OUT.json [ROUNDS]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pairs import PAIRS
 
 HERE = Path(__file__).parent
 METHODS = ("select", "csro", "focal", "offpearl", "corro", "borel")
@@ -28,14 +29,17 @@ COMPOSITION = ("--method", "select", "--env", "point_robot", "--profile", "lapto
 START_UP = {
     "bare": ("-c", "import attrs, numpy"),
     "list": ("-m", "selectrl", "list"),
+    "list_json": ("-m", "selectrl", "list", "--json"),
     "dry_run": ("-m", "selectrl", "train", *COMPOSITION, "--dry-run"),
+    "help": ("-m", "selectrl", "--help"),
 }
 
 
-def in_own_process(method: str, env: str, steps: int, profile: str = "") -> dict[str, Any]:
-    """Return what ``peak.py`` prints of one kind of step."""
-    command = [sys.executable, str(HERE / "peak.py"), method, env, str(steps), profile]
+def in_own_process(script: str, *words: str) -> dict[str, Any]:
+    """Return what a script of this folder prints: ``peak.py`` of one kind of step, ``pairs.py`` of one pair."""
+    command = [sys.executable, str(HERE / script), *words]
     found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    print(found, file=sys.stderr)
     return found
 
 
@@ -52,14 +56,15 @@ def start_up(rounds: int = 10) -> dict[str, float]:
 
 def main() -> None:
     """Measure and write."""
-    out, steps = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 10
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__}
-    found: list[dict[str, Any]] = []
-    for case in CASES:
-        found.append(in_own_process(case[0], case[1], steps, case[2]))
-        print(found[-1], file=sys.stderr)
+    out, rounds = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "10"
+    found = {
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__},
+        "start_up": start_up(),
+        "steps": [in_own_process("peak.py", method, env, rounds, profile) for method, env, profile in CASES],
+        "pairs": [in_own_process("pairs.py", name) for name in PAIRS],
+    }
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"machine": machine, "start_up": start_up(), "steps": found}, indent=1) + "\n")
+    out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ a z that is constant per task is multiplied once per task, and nothing is comput
 the gradient of its inputs. A product of (m, k) and (k, n) is 2mkn operations. Element-wise work, optimisers and the
 drawing of rows are left out, so that the floor is one: no step of these sizes in these numbers is faster.
 
-The encoders of CORRO and BOReL are frozen in the rl phase and their embeddings looked up, which counts as nothing.
+The row network of CORRO and BOReL's filter are frozen in the rl phase and what they make is looked up, which counts as
+nothing. BOReL's z is another one in every row, so it is multiplied like the rest of the row.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from selectrl.structs import Spec
 
 @attrs.frozen
 class Net:
-    """A multi-layer perceptron on ``n`` rows of ``tasks`` tasks.
+    """A multi-layer perceptron on ``n`` rows that know ``latents`` different z.
 
     Attributes:
         n: rows, of all tasks together.
-        tasks: tasks among them.
+        latents: different z among them.
         rows: width of a row.
         latent: width of z, 0 for none.
         hidden: widths of the hidden layers.
@@ -33,7 +34,7 @@ class Net:
     """
 
     n: int
-    tasks: int
+    latents: int
     rows: int
     latent: int
     hidden: tuple[int, ...]
@@ -47,7 +48,7 @@ class Net:
     @property
     def forward(self) -> int:
         """The output alone."""
-        return 2 * (self.n * self.rows + self.tasks * self.latent) * self.hidden[0] + self.inner
+        return 2 * (self.n * self.rows + self.latents * self.latent) * self.hidden[0] + self.inner
 
     @property
     def train(self) -> int:
@@ -65,19 +66,17 @@ def step_flops(experiment: Experiment, spec: Spec) -> float:
     return sum(COUNTS[registered_name(part)](experiment, spec) for part in parts)
 
 
-def _width(experiment: Experiment) -> int:
-    """Width of z as the other networks see it; BOReL's holds mean and log-variance."""
-    own = experiment.encoder.latent_dim
-    return 2 * own if registered_name(experiment.encoder) == "borel" else own
-
-
 def _context(experiment: Experiment, rows: int, hidden: tuple[int, ...], out: int) -> Net:
     return Net(experiment.train.meta_batch * experiment.train.context, 0, rows, 0, hidden, out)
 
 
 def _rl(experiment: Experiment, rows: int, hidden: tuple[int, ...], out: int) -> Net:
-    tasks = experiment.train.meta_batch
-    return Net(tasks * experiment.train.batch, tasks, rows, _width(experiment), hidden, out)
+    """A network that sees z: one for each task; BOReL's is one for each row, and holds mean and log-variance."""
+    tasks, latent = experiment.train.meta_batch, experiment.encoder.latent_dim
+    n = tasks * experiment.train.batch
+    if registered_name(experiment.encoder) == "borel":
+        return Net(n, n, rows, 2 * latent, hidden, out)
+    return Net(n, tasks, rows, latent, hidden, out)
 
 
 def _policy(experiment: Experiment, spec: Spec) -> Net:
@@ -101,10 +100,21 @@ def _csro(experiment: Experiment, spec: Spec) -> int:
     return _set(experiment, spec) + club.train + club.forward
 
 
+def _to_z(experiment: Experiment) -> int:
+    """The gradient of z, one for each task, through the first layers of both Q."""
+    return 2 * 2 * experiment.train.meta_batch * experiment.encoder.latent_dim * experiment.critic.hidden[0]
+
+
 def _offpearl(experiment: Experiment, spec: Spec) -> int:
-    """The encoder with its variances, and the gradient of z through both Q."""
-    to_z = 2 * experiment.train.meta_batch * experiment.encoder.latent_dim * experiment.critic.hidden[0]
-    return _set(experiment, spec, out=2) + 2 * to_z
+    """The encoder with its variances, which the TD loss trains."""
+    return _set(experiment, spec, out=2) + _to_z(experiment)
+
+
+def _corro(experiment: Experiment, spec: Spec) -> int:
+    """The attention's score of each row and its gradient: the TD loss trains it on embeddings that are looked up."""
+    config, train = experiment.encoder, experiment.train
+    rows = train.meta_batch * (train.context if config.context_draw == "rows" else spec.horizon)
+    return 2 * (2 * rows * config.latent_dim) + _to_z(experiment)
 
 
 def _twin_q_v(experiment: Experiment, spec: Spec) -> int:
@@ -146,7 +156,7 @@ COUNTS = {
     "focal": _set,
     "csro": _csro,
     "offpearl": _offpearl,
-    "corro": lambda experiment, spec: 0,
+    "corro": _corro,
     "borel": lambda experiment, spec: 0,
     "twin_q_v": _twin_q_v,
     "dual_target": _dual_target,

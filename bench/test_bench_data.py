@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from selectrl.data.store import Episodes, OfflineDataset, write_manifest, write_task
-from selectrl.envs.half_cheetah_vel import HalfCheetahVelConfig
+from selectrl.envs.configs import HalfCheetahVelConfig
 
 EPISODES = 500  # per task, of 200 steps
 TRAIN = """

@@ -19,7 +19,7 @@ import attrs
 from selectrl.api import train
 from selectrl.collectors.configs import OnlineConfig
 from selectrl.data.config import DataConfig
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import CompositionError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment

@@ -3,7 +3,7 @@
 Layers, later ones winning: shared → method → env → profile → ablation → the user's file → ``--set``. What is shared
 binds sizes and scales for every part, so that a part that is swapped in is as large as the one that it replaces.
 
-Each layer is first read statement by statement: ``import`` lines are refused, nothing is executed, every name and field
+Each layer is read once, statement by statement: ``import`` lines are refused, nothing is executed, every name and field
 is checked before gin evaluates it, and an error names the file, the line, the binding and the valid choices. Bindings
 that our own files make for a part that is not used are dropped in silence; in an ablation, in the user's file or in
 ``--set`` an unused binding is an error.
@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -192,11 +193,7 @@ def build_collection(layers: Sequence[Layer]) -> Collection:
 
 
 def build_part(selector: str, layers: Sequence[Layer]) -> object:
-    """Build one config by its name, for example ``collectors.proximal`` or ``test``.
-
-    Raises:
-        InputError: no config has this name, or a layer is wrong.
-    """
+    """Build one config by its name, ``collectors.proximal`` or ``test``; raises as the others do."""
     return _build(selector, layers)
 
 
@@ -223,8 +220,8 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
         raise InputError(f"nothing is called {root!r}; {suggest(root, classes)}")
     chosen: dict[str, Binding] = {}
     for layer in layers:
-        for binding in _parse(layer, classes):
-            chosen[binding.path] = binding
+        for binding in _parse(layer):
+            chosen[binding.path] = _check(binding, classes)
     used, parts = _reachable(root, chosen, classes)
     dead = next((one for one in chosen.values() if not one.own and one.path not in used), None)
     if dead is not None:
@@ -232,9 +229,12 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
         raise InputError(f"{dead.where}: {dead.path} is bound but nothing uses it; parts in use: {in_use}")
     gin.clear_config()
     try:
-        _register(classes)
-        for layer in layers:
-            gin.parse_config(layer.text)
+        for selector in parts:
+            _register(selector, classes[selector])
+        for path in used:
+            one = chosen[path]
+            key = ("", one.selector, one.field) if one.field else (one.selector, "gin.macro", "value")
+            gin.bind_parameter(key, _swapped(one.statement.value, lambda reference: reference.gins))
         return gin.get_configurable(classes[root])()
     except FieldError as error:
         raise InputError(_where(error, classes, chosen)) from None
@@ -246,22 +246,18 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
         gin.clear_config()
 
 
-def _register(classes: dict[str, type]) -> None:
-    """Tell gin of every config class that it does not know yet."""
-    for selector, cls in classes.items():
-        module, _, name = selector.rpartition(".")
-        if selector not in _REGISTERED:
-            gin.register(name, module=module or "selectrl")(cls)
-            _REGISTERED.add(selector)
+@cache
+def _register(selector: str, cls: type) -> None:
+    """Tell gin of a config class, once."""
+    module, _, name = selector.rpartition(".")
+    gin.register(name, module=module or "selectrl")(cls)
 
 
-_REGISTERED: set[str] = set()
-
-
-def _parse(layer: Layer, classes: dict[str, type]) -> Iterator[Binding]:
-    """Read the bindings of one layer and check every name in them."""
+@cache
+def _parse(layer: Layer) -> tuple[Binding, ...]:
+    """Read the bindings of one layer."""
     command = layer.name.startswith("--")
-    parser = None
+    parser, found = None, []
     try:
         parser = config_parser.ConfigParser(layer.text, _Delegate())
         for statement in parser:
@@ -269,15 +265,17 @@ def _parse(layer: Layer, classes: dict[str, type]) -> Iterator[Binding]:
             if isinstance(statement, config_parser.ImportStatement | config_parser.IncludeStatement):
                 raise InputError(f"{where}: a gin file here can bind values, not import or include; remove the line")
             if isinstance(statement, config_parser.BindingStatement):
-                yield _check(Binding(statement, where, layer.own), classes)
+                found.append(Binding(statement, where, layer.own))
     except (SyntaxError, tokenize.TokenError, ValueError, TypeError, RecursionError) as error:
         line = getattr(error, "lineno", None) or (parser.current_token.start[0] if parser else 1)
         reason = str(error.args[0]).strip().splitlines()[0] if error.args else str(error)
         at = layer.name if command else f"{layer.name}:{line}"
         raise InputError(f"{at}: not a gin binding ({reason}); write selector.field = value") from error
+    return tuple(found)
 
 
 def _check(binding: Binding, classes: dict[str, type]) -> Binding:
+    """Check every name in a binding, and return it."""
     if binding.statement.scope:
         raise InputError(f"{binding.where}: scopes ({binding.statement.scope}/) are not used here; remove it")
     if binding.field:
@@ -354,6 +352,10 @@ class _Part:
     def __str__(self) -> str:
         return f"@{self.selector}()"
 
+    @property
+    def gins(self) -> Any:
+        return gin.config.ConfigurableReference(self.selector, True)
+
 
 @attrs.frozen
 class _Macro:
@@ -361,6 +363,10 @@ class _Macro:
 
     def __str__(self) -> str:
         return f"%{self.name}"
+
+    @property
+    def gins(self) -> Any:
+        return gin.config.ConfigurableReference(f"{self.name}/gin.macro", True)
 
 
 class _Delegate(config_parser.ParserDelegate):  # type: ignore[misc]
@@ -373,12 +379,19 @@ class _Delegate(config_parser.ParserDelegate):  # type: ignore[misc]
         return _Macro(macro_name)
 
 
-def _references(value: Any) -> Iterator[_Part | _Macro]:
-    """Go through the references inside a bound value."""
+def _swapped(value: Any, swap: Callable[[_Part | _Macro], Any]) -> Any:
+    """Return a bound value with each reference inside it swapped for what the function makes of it."""
     if isinstance(value, _Part | _Macro):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item)
-    elif isinstance(value, dict):
-        yield from _references([*value.keys(), *value.values()])
+        return swap(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_swapped(item, swap) for item in value)
+    if isinstance(value, dict):
+        return {_swapped(key, swap): _swapped(item, swap) for key, item in value.items()}
+    return value
+
+
+def _references(value: Any) -> list[_Part | _Macro]:
+    """Return the references inside a bound value."""
+    found: list[_Part | _Macro] = []
+    _swapped(value, found.append)
+    return found

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from selectrl.collectors.configs import NonPriorConfig, OnlineConfig, ProximalConfig
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.worlds import Worlds
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import MetaTest, TestResult

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-# Threads that wait must not spin: with other work on the cores that slows torch down many times. Read at its import.
+# What torch reads at its import. Threads that wait must not spin: with other work on the cores that slows it down many
+# times. Its profiler writes no log of its own among what the commands say.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 __all__ = ["main"]
 

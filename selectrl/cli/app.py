@@ -11,10 +11,8 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
-from selectrl.cli import ablate, cite, collect, compare, data, evaluate, overview, render, report, train, tune
 from selectrl.cli.screen import say
 from selectrl.errors import DriftWarning
-from selectrl.launch.job import verdict
 from selectrl.version import __version__
 
 app = App(
@@ -26,22 +24,29 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-app.command(overview.list_parts, name="list")
-app.command(collect.collect, name="collect")
-app.command(train.train, name="train")
-app.command(evaluate.evaluate, name="evaluate")
-app.command(compare.compare, name="compare")
-app.command(ablate.ablate, name="ablate")
-app.command(tune.tune, name="tune")
-app.command(report.report, name="report")
-app.command(render.render, name="render")
-app.command(data.app, name="data")
-app.command(cite.cite, name="cite")
-app.command(overview.doctor, name="doctor")
+#: Where each command is. Its module is imported when the command is given, so that none waits for another's imports.
+COMMANDS = {
+    "list": "overview:list_parts",
+    "collect": "collect:collect",
+    "train": "train:train",
+    "evaluate": "evaluate:evaluate",
+    "compare": "compare:compare",
+    "ablate": "ablate:ablate",
+    "tune": "tune:tune",
+    "report": "report:report",
+    "render": "render:render",
+    "data": "data:app",
+    "cite": "cite:cite",
+    "doctor": "overview:doctor",
+}
+for name, place in COMMANDS.items():
+    app.command(f"selectrl.cli.{place}", name=name)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    if not arguments or arguments[0] in app.help_flags:
+        app.resolved_commands()  # their help names each command with the first sentence of its docstring
     for plugin in plugins.load():
         if plugin.problem:
             say(plugin.problem)
@@ -67,6 +72,8 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
+        from selectrl.launch.job import verdict
+
         sentence, code = verdict(error)
         say(sentence)
         return code

@@ -1,4 +1,7 @@
-"""What the commands print: results on stdout, progress and errors on stderr."""
+"""What the commands print: results on stdout, progress and errors on stderr.
+
+Rich draws the progress bars and is imported for them alone: a command that lists things does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from itertools import zip_longest
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
-Show: TypeAlias = "Bars"
+GAP = 2  # blanks between two columns of a table
 
 
 def say(sentence: str) -> None:
@@ -31,16 +36,18 @@ def line(text: str = "") -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout, folded to the terminal's width."""
-    grid = Table(box=None, padding=(0, 2, 0, 0))
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*row)
-    console = Console(highlight=False, markup=False)
+    """Print a table on stdout; its widest columns are folded until it is as narrow as the terminal."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    while sum(widths) + GAP * (len(widths) - 1) > get_terminal_size().columns and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+    bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
     if title:
-        console.print(title, style="bold", soft_wrap=True)
-    console.print(grid)
+        line(bold.format(title))
+    for row in [columns, *rows] if any(columns) else rows:
+        folded = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*folded, fillvalue=""):
+            text = (" " * GAP).join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+            line(bold.format(text) if row is columns else text)
 
 
 class Bars:
@@ -72,6 +79,9 @@ class Bars:
 @contextmanager
 def bars() -> Iterator[Bars]:
     """Draw progress bars on stderr inside the block."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Bars(None)

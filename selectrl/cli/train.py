@@ -61,6 +61,9 @@ def train(
     tensorboard: Annotated[
         bool, Parameter(negative="", show_default=False, help="Also write TensorBoard event files.")
     ] = False,
+    profile_step: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Only profile a few steps: shares, and a trace to open.")
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -95,6 +98,9 @@ def train(
         for one in wanted
     ]
     warn_of_drift(data / experiment.env_name / experiment.data.name)
+    if profile_step:
+        show_profile(todo[0], json=json)
+        return
     with bars() as shown:
         results = carry_out(launcher, todo, shown)
     finish(folder, results, json=json)
@@ -149,6 +155,21 @@ def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
         rows,
     )
     line(f"Runs in {folder}. Next: selectrl report {folder}")
+
+
+def show_profile(job: Job, *, json: bool) -> None:
+    """Profile a few steps of a job and print their shares."""
+    from selectrl.experiment.profile import profile_step
+    from selectrl.experiment.run import Run
+
+    found = profile_step(Run(job.folder, job.experiment, job.seed, job.execution))
+    if json:
+        emit(found)
+        return
+    for title, kind in ((f"One step: {found['ms_per_step']:.2f} ms", "shares"), ("Longest operations", "operations")):
+        table(title, ["", "share"], [[name, f"{share:.1%}"] for name, share in found[kind].items()])
+        line()
+    line(f"Trace in {found['trace']}; open it at https://ui.perfetto.dev")
 
 
 def show(experiment: Experiment, *, json: bool) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from selectrl.envs.mujoco_worlds import ContactConfig, ContactFamily, ContactWorlds, circle
+from selectrl.envs.configs import AntGoalConfig
+from selectrl.envs.mujoco_worlds import ContactFamily, ContactWorlds, circle
 from selectrl.envs.worlds import SingleWorld, vectorised
-from selectrl.fields import choice
 from selectrl.protocols import Reward
 from selectrl.structs import Spec
 
@@ -36,27 +35,6 @@ def reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
         (…).
     """
     return _reward(parameters, next_obs[..., :2], action)
-
-
-@attrs.frozen(kw_only=True)
-class AntGoalConfig(ContactConfig):
-    """A family of goals on a circle.
-
-    Attributes:
-        tasks: number of goals; at least 3, so that one is a test task.
-        horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-        contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
-        torso: where the reward looks for the torso: ``late`` is where the integrator's last stage had it, as published;
-            ``current`` is where it is after the step, as observed, which makes the reward a function of transitions.
-            The two are 0.2 mm apart on average and up to 8 mm in hard landings.
-    """
-
-    torso: str = attrs.field(default="late", validator=choice("late", "current"))
-
-    def build(self) -> AntGoal:
-        """Build the family."""
-        return AntGoal(self)
 
 
 class AntGoalWorlds(ContactWorlds):

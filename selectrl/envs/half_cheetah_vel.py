@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from selectrl.envs.mujoco_worlds import MujocoConfig, MujocoFamily, MujocoWorlds
+from selectrl.envs.configs import HalfCheetahVelConfig
+from selectrl.envs.mujoco_worlds import MujocoFamily, MujocoWorlds
 from selectrl.envs.worlds import SingleWorld, vectorised
 from selectrl.protocols import Reward
 from selectrl.structs import Spec
@@ -49,21 +49,6 @@ def reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
         (…).
     """
     return _reward(parameters[..., 0], _x(next_obs) - _x(obs), action)
-
-
-@attrs.frozen(kw_only=True)
-class HalfCheetahVelConfig(MujocoConfig):
-    """A family of speeds.
-
-    Attributes:
-        tasks: number of speeds; at least 3, so that one is a test task.
-        horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-    """
-
-    def build(self) -> HalfCheetahVel:
-        """Build the family."""
-        return HalfCheetahVel(self)
 
 
 class HalfCheetahVelWorlds(MujocoWorlds):

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from selectrl.envs.mujoco_worlds import ContactConfig, ContactFamily, ContactWorlds, circle
+from selectrl.envs.configs import HumanoidDirConfig
+from selectrl.envs.mujoco_worlds import ContactFamily, ContactWorlds, circle
 from selectrl.envs.worlds import SingleWorld, vectorised
 from selectrl.structs import Spec
 
 Array: TypeAlias = NDArray[Any]
 
 ALIVE = 5.0
-
-
-@attrs.frozen(kw_only=True)
-class HumanoidDirConfig(ContactConfig):
-    """A family of directions.
-
-    Attributes:
-        tasks: number of directions; at least 3, so that one is a test task.
-        horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-        contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
-    """
-
-    def build(self) -> HumanoidDir:
-        """Build the family."""
-        return HumanoidDir(self)
 
 
 class HumanoidDirWorlds(ContactWorlds):

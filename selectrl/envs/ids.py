@@ -1,8 +1,8 @@
 """Gymnasium's ids of the families: ``gymnasium.make("selectrl/PointRobot-v0", task=3)``.
 
-Gymnasium 1.x knows an outside id once the package that holds it is imported. Both of these do it::
+Gymnasium knows an outside id once the package that holds it is imported. Both of these do it::
 
-    import selectrl.envs;  env = gymnasium.make("selectrl/PointRobot-v0", task=3)
+    import selectrl;  env = gymnasium.make("selectrl/PointRobot-v0", task=3)
     env = gymnasium.make("selectrl.envs:selectrl/PointRobot-v0", task=3)
 
 Episodes are cut by the worlds' own step counter, so no id carries ``max_episode_steps`` and no ``TimeLimit`` is added.
@@ -10,7 +10,11 @@ Episodes are cut by the worlds' own step counter, so no id carries ``max_episode
 
 from __future__ import annotations
 
-import gymnasium
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 #: The class of one world by id; the entry point of many stands beside it in its module.
 IDS = {
@@ -25,7 +29,37 @@ IDS = {
 
 def register() -> None:
     """Register every id with Gymnasium; ids that it knows already stay as they are."""
+    import gymnasium
+
     for env_id, single in IDS.items():
         if env_id not in gymnasium.registry:
             many = f"{single.partition(':')[0]}:make_worlds"
             gymnasium.register(env_id, entry_point=single, vector_entry_point=many)
+
+
+class _Waiter:
+    """A finder of modules that finds none itself: it registers the ids at the end of Gymnasium's own import."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != "gymnasium":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None:
+            return spec
+        load = spec.loader.exec_module
+
+        def load_and_register(module: ModuleType) -> None:
+            load(module)
+            register()
+
+        spec.loader.exec_module = load_and_register  # type: ignore[method-assign]
+        return spec
+
+
+def register_in_time() -> None:
+    """Register the ids now if Gymnasium is imported, else as soon as it is: a command that needs none pays for none."""
+    if "gymnasium" in sys.modules:
+        register()
+    else:
+        sys.meta_path.insert(0, _Waiter())

@@ -7,51 +7,21 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-import attrs
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from selectrl.envs.camera import Camera
-from selectrl.envs.robots import CAPSULES, CONTACT_FORCES, compiled
+from selectrl.envs.configs import ContactConfig, MujocoConfig
+from selectrl.envs.robots import compiled
 from selectrl.envs.split import interleaved
 from selectrl.envs.worlds import Worlds, checked
-from selectrl.fields import choice, integer
 from selectrl.protocols import Reward
 from selectrl.structs import Spec
 
 Array: TypeAlias = NDArray[Any]
 
 log = logging.getLogger(__name__)
-
-
-@attrs.frozen(kw_only=True)
-class MujocoConfig:
-    """What every family on MuJoCo lets one choose.
-
-    Attributes:
-        tasks: how many; at least 3, so that one is a test task.
-        horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-    """
-
-    tasks: int = attrs.field(default=40, validator=integer(3))
-    horizon: int = attrs.field(default=200, validator=integer(1))
-    capsules: str = attrs.field(default="legacy", validator=choice(*CAPSULES))
-
-
-@attrs.frozen(kw_only=True)
-class ContactConfig(MujocoConfig):
-    """The same where contact forces are paid for or observed.
-
-    Attributes:
-        tasks: how many; at least 3, so that one is a test task.
-        horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-        contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
-    """
-
-    contact_forces: str = attrs.field(default="zeros", validator=choice(*CONTACT_FORCES))
 
 
 def circle(tasks: int) -> Array:

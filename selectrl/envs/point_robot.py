@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import attrs
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.drawing import draw
 from selectrl.envs.split import interleaved
 from selectrl.envs.worlds import SingleWorld, Worlds, checked, vectorised
-from selectrl.fields import integer, number
 from selectrl.structs import Spec
 
 Array: TypeAlias = NDArray[Any]
@@ -31,25 +30,6 @@ def reward(goal: Any, next_obs: Any) -> Any:
     """
     offset = next_obs - goal
     return -((offset * offset).sum(-1) ** 0.5)
-
-
-@attrs.frozen(kw_only=True)
-class PointRobotConfig:
-    """A family of goals on the upper half of the unit circle.
-
-    Attributes:
-        tasks: number of goals; at least 3, so that one is a test task.
-        horizon: steps of an episode.
-        step_size: length in each axis that an action of 1 moves the robot.
-    """
-
-    tasks: int = attrs.field(default=40, validator=integer(3))
-    horizon: int = attrs.field(default=20, validator=integer(1))
-    step_size: float = attrs.field(default=0.1, validator=number(0, above=True))
-
-    def build(self) -> PointRobot:
-        """Build the family."""
-        return PointRobot(self)
 
 
 class PointRobot:

@@ -6,12 +6,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from selectrl.envs.mujoco_worlds import MujocoConfig, MujocoFamily, MujocoWorlds
-from selectrl.fields import choice
+from selectrl.envs.configs import RandParamsConfig
+from selectrl.envs.mujoco_worlds import MujocoFamily, MujocoWorlds
 from selectrl.structs import Spec
 
 Array: TypeAlias = NDArray[Any]
@@ -58,21 +57,6 @@ def multipliers(sizes: Sizes, tasks: int) -> Array:
         for _ in range(tasks)
     ]
     return np.stack([np.concatenate(task) for task in draws])
-
-
-@attrs.frozen(kw_only=True)
-class RandParamsConfig(MujocoConfig):
-    """What families of bodies let one choose.
-
-    Attributes:
-        tasks: number of bodies; at least 3, so that one is a test task.
-        horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-        derived: what MuJoCo precomputes from masses and inertias: ``stale`` keeps it as for the unchanged robot, as
-            published, ``fresh`` works it out for each task.
-    """
-
-    derived: str = attrs.field(default="stale", validator=choice("stale", "fresh"))
 
 
 class RandParamsWorlds(MujocoWorlds):

@@ -11,8 +11,6 @@ from selectrl.errors import RunError
 Model: TypeAlias = Any  # an MjModel; MuJoCo itself is imported where it is needed, so that listing families is fast
 
 ASSETS = Path(__file__).parent / "assets"
-CAPSULES = ("legacy", "modern")
-CONTACT_FORCES = ("zeros", "sensed")
 FIXED_WEIGHT = ("half_cheetah",)
 
 

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from selectrl.envs.rand_params import RandParams, RandParamsConfig, RandParamsWorlds, Sizes
+from selectrl.envs.configs import WalkerRandParamsConfig
+from selectrl.envs.rand_params import RandParams, RandParamsWorlds, Sizes
 from selectrl.envs.worlds import SingleWorld, vectorised
 
 Array: TypeAlias = NDArray[Any]
-
-
-@attrs.frozen(kw_only=True)
-class WalkerRandParamsConfig(RandParamsConfig):
-    """A family of walkers.
-
-    Attributes:
-        tasks: number of bodies; at least 3, so that one is a test task.
-        horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-        derived: what MuJoCo precomputes from masses and inertias: ``stale`` keeps it as for the unchanged robot, as
-            published, ``fresh`` works it out for each task.
-    """
-
-    def build(self) -> WalkerRandParams:
-        """Build the family."""
-        return WalkerRandParams(self)
 
 
 class WalkerRandParamsWorlds(RandParamsWorlds):

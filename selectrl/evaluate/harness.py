@@ -182,6 +182,7 @@ class MetaTest:
         live = np.ones(len(self.worlds), dtype=bool)
         obs, _ = self.env.reset(seed=self.noise.seeds("score", 0))
         path = [obs[:: self.config.repeats].copy()]
+        unread: list[tuple[Rows, Tensor]] = []  # steps that the belief has not seen; most collectors' never does
         for t in range(self.horizon):
             action = self.agent.policy.mode(torch.from_numpy(obs), belief.z)
             rows, obs, done = step(self.env, obs, action)
@@ -189,8 +190,11 @@ class MetaTest:
             if watch:
                 watch(Moved(self.env, "score", block * self.horizon, total.copy(), live))
             path.append(np.where(live[:, None], obs, np.nan).astype(np.float32)[:: self.config.repeats])
-            state = self.agent.encoder.step(state, rows, torch.from_numpy(live))  # a filter goes on, on its own copy
+            unread.append((rows, torch.from_numpy(live)))
             if self.collector.updates(block / max(self.blocks, 1), block_end=False):
+                for one in unread:  # a filter goes on, on a copy of its own
+                    state = self.agent.encoder.step(state, *one)
+                unread.clear()
                 belief = self.agent.encoder.read(state)
             live = live & ~done
             obs = self._restart(obs, done, "score_rest", t + 1)  # it steps on unseen: worlds move in lockstep

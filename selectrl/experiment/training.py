@@ -13,6 +13,7 @@ from selectrl.errors import InputError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.drift import warn_of_drift
+from selectrl.experiment.execution import Execution
 from selectrl.experiment.records import curve_point
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
@@ -71,12 +72,7 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
     begun = [run.begun() or experiment for run in runs]  # curves keep the collector and test of their first call
     agents = [build_agent(experiment, run.family.spec, run.seed) for run in runs]
     phases = build_phases(experiment, agents[0])
-    engine = Engine(
-        agents,
-        precision=experiment.train.precision,
-        device=execution.device,
-        compiler=COMPILER[execution.device] if execution.engine == "compiled" else None,
-    )
+    engine = engine_for(experiment, execution, agents)
     for phase in phases:
         engine.enter(phase)  # refuses what cannot work before anything is written
     store = first.store(tasks)
@@ -112,6 +108,16 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
         for run in runs:
             run.record_execution(phases, len(runs), wall_seconds=share)
     return True
+
+
+def engine_for(experiment: Experiment, execution: Execution, agents: Sequence[Agent]) -> Engine:
+    """Return the engine that steps these agents of an experiment as the execution says."""
+    return Engine(
+        agents,
+        precision=experiment.train.precision,
+        device=execution.device,
+        compiler=COMPILER[execution.device] if execution.engine == "compiled" else None,
+    )
 
 
 def curve(run: Run, agent: Agent, begun: Experiment) -> Callable[[int], Record]:

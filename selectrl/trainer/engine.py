@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
+from torch.profiler import record_function
 from torch.utils._pytree import tree_map
 
 from selectrl.errors import CompositionError
@@ -185,7 +186,7 @@ class Engine:
     def _eager(self, due: Due, batch: Batch) -> dict[str, Tensor]:
         """Run what is due: all of a step that touches tensors."""
         attached = [plan for plan in due.plans if plan.encodes]
-        with self._products():
+        with record_function("encode"), self._products():
             if self.phase.encodes:
                 moved = [name for plan in attached for name in plan.moved if belongs(name, "encoder")]
                 # copies, because a loss differentiates this graph even when an earlier one has moved the parameters
@@ -196,17 +197,18 @@ class Engine:
         late: list[str] = []
         for plan in due.plans:
             leaves = {name: self.leaves[name] for name in plan.moved}
-            with self._products():
-                losses: Losses = plan.forward({**self.frozen, **leaves}, batch if plan.encodes else cut)
-            self._differentiate(plan, leaves, losses, keep=plan.encodes and plan is not attached[-1])
+            with record_function(f"objective {plan.objective.name}"):
+                with self._products():
+                    losses: Losses = plan.forward({**self.frozen, **leaves}, batch if plan.encodes else cut)
+                self._differentiate(plan, leaves, losses, keep=plan.encodes and plan is not attached[-1])
             for prefix in plan.groups:
                 if self.optims[prefix].late:
                     late.append(prefix)
                 else:
-                    self.optimisers[prefix].step()
+                    self._move(prefix)
             metrics |= {f"{plan.objective.name}/{term}": value.detach() for term, value in losses.terms.items()}
         for prefix in late:
-            self.optimisers[prefix].step()
+            self._move(prefix)
         self._track(due.tracks)
         return metrics
 
@@ -220,9 +222,13 @@ class Engine:
                 )
             leaf.grad = laid_out(gradient, leaf)
 
+    def _move(self, prefix: str) -> None:
+        with record_function(f"optimiser {prefix}"):
+            self.optimisers[prefix].step()
+
     def _track(self, tracks: Iterable[Track]) -> None:
-        with torch.no_grad():
-            for track in tracks:
+        for track in tracks:
+            with record_function(f"track {track.source}"), torch.no_grad():
                 copy = f"targets.{target_name(track.source)}"
                 names = [name for name in self.parameters if belongs(name, track.source)]
                 sources = [self.frozen[name] for name in names]

@@ -16,7 +16,7 @@ from selectrl.behaviour.collect import WORK, collect
 from selectrl.behaviour.collection import Collection
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.data.store import OfflineDataset
-from selectrl.envs import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.point_robot import PointRobot
 from selectrl.errors import DataError, FieldError, InputError, RunError
 from selectrl.gin_edge import build_collection, shipped_layer
@@ -124,7 +124,7 @@ def test_killed(tmp_path, whole):
     code = (
         "from pathlib import Path\n"
         "from selectrl.behaviour.collect import collect; from selectrl.behaviour.config import SacBehaviourConfig\n"
-        "from selectrl.envs import PointRobotConfig\n"
+        "from selectrl.envs.configs import PointRobotConfig\n"
         f"config = SacBehaviourConfig(**{attrs.asdict(TINY)!r})\n"
         f"collect(PointRobotConfig(tasks=4), config, Path({str(tmp_path / 'data')!r}), save_every=1, threads=1,"
         " progress=lambda where: print(where.step, flush=True))"

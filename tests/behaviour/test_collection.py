@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from selectrl.behaviour.collection import Collection
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.behaviour.parts import read_parts
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.worlds import Worlds
 from selectrl.errors import RunError
 from selectrl.structs import Spec

@@ -18,7 +18,7 @@ import pytest
 
 from selectrl.cli.app import run as run_command
 from selectrl.data.store import Episodes, write_manifest, write_task
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 
 TASKS, EPISODES = 8, 6
 SETTINGS = {

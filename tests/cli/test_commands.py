@@ -113,6 +113,8 @@ class TestList:
         [
             ["list"],
             ["list", "--json"],
+            ["--help"],
+            ["train", "--method", "select", "--env", "half_cheetah_vel", "--dry-run"],
             ["train", "--method", "select", "--env", "point_robot", "--profile", "laptop", "--dry-run", "--json"],
             ["collect", "--env", "point_robot", "--dry-run"],
             ["train", "--method", "selct"],
@@ -120,12 +122,13 @@ class TestList:
         ],
         ids=" ".join,
     )
-    def test_needs_no_torch(self, words: list[str], tmp_path: Path) -> None:
+    def test_needs_none_of_the_large_libraries(self, words: list[str], tmp_path: Path) -> None:
         code = (
             "import sys\n"
             "from selectrl.cli.app import run\n"
             f"code = run({words!r})\n"
-            "heavy = {'torch', 'matplotlib', 'scipy', 'tensorboard'} & sys.modules.keys()\n"
+            "large = {'torch', 'gymnasium', 'mujoco', 'scipy', 'matplotlib', 'tensorboard', 'optuna'}\n"
+            "heavy = large & sys.modules.keys()\n"
             "sys.exit(f'imported {heavy}' if heavy else code)\n"
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ import pytest
 from trees import write_rows, write_tree
 
 from selectrl.data.store import OfflineDataset
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 
 Call = Callable[..., Any]
 TASKS = 8

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.evaluate.config import TestConfig
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS
 from selectrl.trainer.config import TrainConfig

@@ -16,7 +16,7 @@ from trees import play, write_rows, write_tree
 from selectrl.data import npy_trees
 from selectrl.data.npy_trees import find_files, import_tree, read_episode
 from selectrl.data.store import OfflineDataset
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import DataError, InputError
 from selectrl.structs import Spec
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from plain_mujoco import NAMES, Plain
 
-from selectrl.envs import FAMILIES
 from selectrl.errors import FieldError
+from selectrl.registry import FAMILIES
 from selectrl.structs import Spec
 
 BUILT = {name: FAMILIES[name].config().build() for name in NAMES}

@@ -10,11 +10,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from plain_mujoco import NAMES
 
-from selectrl.envs import FAMILIES
 from selectrl.envs.camera import Camera
 from selectrl.envs.ids import IDS
 from selectrl.envs.robots import compiled
 from selectrl.errors import InputError, RunError
+from selectrl.registry import FAMILIES
 
 BUILT = {name: FAMILIES[name].config().build() for name in NAMES}
 ID = {name: BUILT[name].env_id for name in NAMES}
@@ -216,8 +216,11 @@ def run_python(code: str) -> None:
 
 def test_mujoco_is_imported_with_the_first_worlds():
     run_python(
-        "import sys, selectrl.envs as e\n"
-        "built = [entry.config().build() for entry in e.FAMILIES]\n"
+        "import sys, selectrl.envs\n"
+        "from selectrl.registry import FAMILIES\n"
+        "configs = [entry.config() for entry in FAMILIES]\n"
+        "assert 'gymnasium' not in sys.modules\n"
+        "built = [config.build() for config in configs]\n"
         "assert 'mujoco' not in sys.modules and 'torch' not in sys.modules\n"
         "built[1].worlds([0]).reset()\n"
         "assert 'mujoco' in sys.modules and 'torch' not in sys.modules"
@@ -227,9 +230,10 @@ def test_mujoco_is_imported_with_the_first_worlds():
 def test_without_mujoco_the_error_says_what_to_install():
     run_python(
         "import sys; sys.modules['mujoco'] = None\n"
-        "import selectrl.envs as e\n"
+        "import selectrl.envs\n"
+        "from selectrl.registry import FAMILIES\n"
         "from selectrl.errors import RunError\n"
-        "try: e.FAMILIES['ant_goal'].config().build().worlds([0])\n"
+        "try: FAMILIES['ant_goal'].config().build().worlds([0])\n"
         "except RunError as error: assert 'pip install' in str(error)\n"
         "else: raise SystemExit(1)"
     )

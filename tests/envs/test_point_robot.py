@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selectrl.envs.point_robot import PointRobotConfig, reward
+from selectrl.envs.configs import PointRobotConfig
+from selectrl.envs.point_robot import reward
 from selectrl.envs.split import interleaved
 from selectrl.errors import FieldError, InputError
 from selectrl.registry import FAMILIES

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from selectrl.envs import FAMILIES
 from selectrl.envs.robots import compiled
+from selectrl.registry import FAMILIES
 
 FIELDS = ("body_mass", "body_inertia", "dof_damping", "geom_friction")
 NAMES = {"hopper_rand_params": "hopper", "walker_rand_params": "walker"}

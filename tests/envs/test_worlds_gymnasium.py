@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 import selectrl.envs.ids
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import InputError
 
 ID = "selectrl/PointRobot-v0"
@@ -125,6 +125,15 @@ def test_registering_twice_is_harmless():
     selectrl.envs.ids.register()
 
 
-def test_id_works_in_a_fresh_interpreter():
-    code = f"import gymnasium; gymnasium.make('selectrl.envs:{ID}', task=3).reset()"
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"import gymnasium; gymnasium.make('selectrl.envs:{ID}', task=3).reset()",
+        f"import gymnasium, selectrl; gymnasium.make('{ID}', task=3).reset()",
+        f"import selectrl, gymnasium; gymnasium.make('{ID}', task=3).reset()",
+        f"import selectrl; from gymnasium.envs.registration import make; make('{ID}', task=3).reset()",
+    ],
+    ids=["by module", "gymnasium first", "selectrl first", "a room of gymnasium's"],
+)
+def test_id_works_in_a_fresh_interpreter(code):
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

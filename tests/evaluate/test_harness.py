@@ -12,7 +12,7 @@ import torch
 from fake_worlds import HORIZON, Collecting, FallingFamily, Pointing, Telling, meta_test
 
 from selectrl.collectors.configs import NonPriorConfig, OnlineConfig, ProximalConfig
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import MetaTest

@@ -17,7 +17,7 @@ from torch import Tensor
 from selectrl.collectors.configs import OfflineConfig, OnlineConfig, ProximalConfig
 from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.stored import centroid

@@ -19,7 +19,7 @@ from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.encoders.configs.corro import CorroConfig, CvaeConfig
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import RunError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.streams import stream

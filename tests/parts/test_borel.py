@@ -15,7 +15,7 @@ from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.encoders.belief_gru import BeliefGRU
-from selectrl.envs.point_robot import PointRobotConfig
+from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import CompositionError
 from selectrl.functional.beliefs import decoding_error, kl_chain
 from selectrl.protocols import ROW_FIELDS, Objective, Phase

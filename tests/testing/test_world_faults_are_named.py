@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from selectrl.collectors.online import OnlineCollector
-from selectrl.envs.point_robot import PointRobot, PointRobotConfig, PointRobotWorlds
+from selectrl.envs.configs import PointRobotConfig
+from selectrl.envs.point_robot import PointRobot, PointRobotWorlds
 from selectrl.testing import ConformanceError, check_collector, check_env
 
 

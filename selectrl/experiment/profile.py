@@ -1,0 +1,86 @@
+"""Where the time of a training step goes: a few steps under torch's profiler, and a trace that Perfetto opens."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, cast
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.run import Run
+from selectrl.experiment.torch_settings import tensor_cores, torch_threads
+from selectrl.experiment.training import engine_for
+from selectrl.files import write_atomically
+from selectrl.streams import stream
+from selectrl.trainer.loop import needs
+from selectrl.trainer.metrics import Record
+
+WARM_UP, STEPS = 4, 6  # even, for SELECT's actor moves on every second step
+SCOPES = ("draw", "encode", "objective ", "optimiser ", "track ")
+
+
+def profile_step(run: Run) -> Record:
+    """Profile steps of a run's rl phase, with fresh parameters, and write a trace beside the run's folder.
+
+    Nothing is trained, and a folder that holds a run stays as it is. The time of a step is taken before the profiler
+    starts, which slows small operations down; the shares are those of the profiled steps. On CUDA they are the host's,
+    and a step that is replayed as a graph has no parts.
+
+    Args:
+        run: what would be trained.
+
+    Returns:
+        ``trace`` (the file's path), ``ms_per_step``, ``shares`` of the parts of a step by name, in the order of the
+        step (``draw``, ``encode``, each objective, optimiser and track, ``rest``; they sum to 1), and
+        ``operations``, the shares of the ten longest operations by their own time.
+
+    Raises:
+        InputError: the dataset is missing or damaged, or the folder cannot be written to.
+    """
+    experiment, execution = run.experiment, run.execution
+    agent = build_agent(experiment, run.family.spec, run.seed)
+    phase, store = build_phases(experiment, agent)[-1], run.store(run.family.train_tasks)
+    engine = engine_for(experiment, execution, [agent])
+    with torch_threads(execution.threads), tensor_cores(experiment.train.precision == "tf32"):
+        made = phase.prepare(agent, store, stream(run.seed, phase.name, "prepare")) if phase.prepare else None
+        engine.enter(phase, made)
+        on_cuda = execution.device == "cuda"
+        sampler = run.sampler(run.store(run.family.train_tasks, "cuda") if on_cuda else store)
+        draws, noise = needs(phase)
+
+        def steps(first: int, count: int) -> None:
+            for step in range(first, first + count):
+                with record_function("draw"):
+                    batch = sampler.batch(phase.name, first + count, draws, noise, step)
+                engine.step(batch, step)
+            if on_cuda:
+                torch.cuda.synchronize()
+
+        steps(0, WARM_UP)
+        started = time.perf_counter()
+        steps(WARM_UP, STEPS)
+        seconds = time.perf_counter() - started
+        activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_cuda]
+        with profile(activities=activities, acc_events=True) as found, record_function("steps"):
+            steps(WARM_UP + STEPS, STEPS)
+    path = run.folder.with_name(f"{run.folder.name}-trace.json")
+    write_atomically(path, lambda temporary: found.export_chrome_trace(str(temporary)))
+    return {"trace": str(path), "ms_per_step": 1e3 * seconds / STEPS, **_shares(found)}
+
+
+def _shares(found: profile) -> Record:
+    """Return the shares of the scopes in the order of a step, and those of the longest operations."""
+    spent: dict[str, float] = {}
+    for event in sorted(cast(Any, found).events(), key=lambda event: event.time_range.start):
+        if event.name == "steps" or event.name.startswith(SCOPES):
+            spent[event.name] = spent.get(event.name, 0.0) + event.time_range.elapsed_us()
+    whole = spent.pop("steps")
+    shares = {name: time / whole for name, time in spent.items()}
+    own = {row.key: row.self_cpu_time_total / whole for row in found.key_averages() if row.key not in (*spent, "steps")}
+    longest = sorted(own, key=lambda name: -own[name])[:10]
+    return {
+        "shares": shares | {"rest": 1 - sum(shares.values())},
+        "operations": {name: own[name] for name in longest},
+    }
