@@ -46,8 +46,8 @@ def train(
     seed: int = 0,
     data: Path | str = "data",
     out: Path | str = "runs",
-    threads: int = 1,
     progress: Callable[[dict[str, Any]], None] = lambda record: None,
+    **execution: Any,
 ) -> Run:
     """Train one seed of an experiment, or go on where an earlier call stopped, and return its run.
 
@@ -56,16 +56,33 @@ def train(
         seed: its seed.
         data: folder of the datasets.
         out: folder of the runs.
-        threads: threads that torch may use.
         progress: called with every record of losses and meta-tests.
+        execution: how it is carried out, see :class:`~selectrl.experiment.execution.Execution`.
 
     Raises:
-        InputError: the dataset is missing or damaged, or the folder cannot be written to.
+        InputError: the dataset is missing or damaged, the folder cannot be written to, or the device is not there.
         RunError: a loss is no longer finite.
     """
-    from selectrl.experiment.run import Execution, Run
+    told = lambda run, record: progress(record)  # noqa: E731
+    return train_seeds(experiment, [seed], data=data, out=out, progress=told, **execution)[0]
 
-    folder = Path(out) / experiment.env_name / experiment.folder_name / f"seed{seed}"
-    run = Run(folder, experiment, seed, Execution(data=Path(data), threads=threads))
-    run.train(progress)
-    return run
+
+def train_seeds(
+    experiment: Experiment,
+    seeds: Sequence[int],
+    *,
+    data: Path | str = "data",
+    out: Path | str = "runs",
+    progress: Callable[[Run, dict[str, Any]], None] = lambda run, record: None,
+    **execution: Any,
+) -> list[Run]:
+    """Train several seeds: on CUDA side by side as one population, on the CPU in turn. See :func:`train`."""
+    from selectrl.experiment.execution import Execution
+    from selectrl.experiment.run import Run
+    from selectrl.experiment.training import train as train_runs
+
+    folder = Path(out) / experiment.env_name / experiment.folder_name
+    how = Execution(data=Path(data), **execution)
+    runs = [Run(folder / f"seed{seed}", experiment, seed, how) for seed in seeds]
+    train_runs(runs, progress)
+    return runs

@@ -21,6 +21,7 @@ from selectrl.actors.weights import (
     SigmoidConfig,
     TopPConfig,
 )
+from selectrl.cli.comparing import settings_of
 from selectrl.critics.configs import DualTargetConfig, TwinQVConfig
 from selectrl.critics.values import (
     EnsembleConfig,
@@ -291,7 +292,7 @@ def experiment(method: str, *settings: str) -> Experiment:
         "CONTEXT=5",
     ]
     name, more = ("csro", ["CONSTRAINED_ACTOR=@actors.brac()"]) if method == "brac" else (method, [])
-    layers = experiment_layers(method=name, env="point_robot", settings=[*sizes, *more, *settings])
+    layers = [*experiment_layers(method=name, env="point_robot"), *settings_of([*sizes, *more, *settings])]
     return build_experiment(layers, method)
 
 

@@ -19,7 +19,7 @@ from selectrl.behaviour.parts import join, read_parts
 from selectrl.data.manifest import NAME
 from selectrl.data.store import OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError, InputError
-from selectrl.experiment.threads import torch_threads
+from selectrl.experiment.torch_settings import torch_threads
 from selectrl.files import read_json, write_json
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import FAMILIES

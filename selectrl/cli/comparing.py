@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from selectrl.cli.board import board
 from selectrl.cli.collect import fill
-from selectrl.cli.options import AT_LEAST_1, Data, DryRun, Json, Threads
+from selectrl.cli.options import AT_LEAST_1, Data, Device, DryRun, EngineMode, Json, Population, Threads
 from selectrl.cli.screen import emit, line, say, table
 from selectrl.compare.fairness import Fairness
 from selectrl.compare.plan import Plan, Row, make_plan
@@ -22,6 +22,7 @@ from selectrl.compare.verdicts import verdicts
 from selectrl.data.manifest import NAME
 from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
+from selectrl.experiment.execution import Execution
 from selectrl.files import locked, write_json
 from selectrl.gin_edge import Layer, as_layer, build_collection, shipped, shipped_layer, user_layers
 from selectrl.launch.choice import LAUNCHERS, choose
@@ -45,6 +46,9 @@ class Options:
         out: folder of the runs.
         dry_run: stop after the plan.
         json: print one JSON object.
+        device: where they train.
+        engine: how steps run.
+        population: seeds side by side on CUDA, at most.
     """
 
     seeds: Annotated[int, AT_LEAST_1, Parameter(help="How many seeds of each method: 0, 1, ….")] = 1
@@ -66,6 +70,14 @@ class Options:
     out: Annotated[Path, Parameter(help="Folder of the runs; the report lies in its folder report.")] = Path("runs")
     dry_run: DryRun = False
     json: Json = False
+    device: Device = "cpu"
+    engine: EngineMode = "eager"
+    population: Population = 64
+
+    @property
+    def execution(self) -> Execution:
+        """How each run is carried out, its threads aside."""
+        return Execution(data=self.data, device=self.device, engine=self.engine, population=self.population)
 
 
 def row(experiment: Experiment, tuning: str = "no tuning") -> Row:
@@ -103,7 +115,8 @@ def conduct(rows: Sequence[Row], options: Options) -> None:
         RunError: a run failed; what the others say is printed all the same.
     """
     plan = make_plan(rows, options.seeds, options.data, options.out)
-    launcher, each, width = choose(options.launcher, options.launcher_set, len(plan.jobs()), options.jobs)
+    execution, runs = options.execution, len(plan.policies) * plan.seeds
+    launcher, each, width = choose(options.launcher, options.launcher_set, runs, options.jobs or execution.processes)
     takes = estimate(plan, width)
     missing = [one for one in _datasets(plan) if not (one[0] / NAME).exists()]
     fairness = {env: fairness_of(plan, env) for env in plan.envs if not any(env == m[1].env_name for m in missing)}
@@ -122,7 +135,7 @@ def conduct(rows: Sequence[Row], options: Options) -> None:
             found.refuse()
     if takes.seconds is None and not options.json:
         line(f"Timed here, meta-tests not counted: {clock(estimate(plan, width, _timed(plan, options.data)).seconds)}.")
-    jobs = plan.jobs(options.threads, each)
+    jobs = plan.jobs(attrs.evolve(execution, threads=each), options.threads)
     with locked(options.out / ".comparison"), board(jobs) as shown:
         outcome = carry_out(plan, jobs, launcher, shown.show, retry=options.retry_failed)
     for env in plan.envs:
@@ -163,7 +176,7 @@ def _collect(folder: Path, experiment: Experiment, options: Options) -> None:
 def _timed(plan: Plan, data: Path) -> dict[Path, float]:
     """Take a few steps of each policy's training, one thread each, and return the seconds that all of it takes."""
     from selectrl.compare.calibrate import training_seconds
-    from selectrl.experiment.run import Execution, Run
+    from selectrl.experiment.run import Run
 
     runs = {one.folder: Run(one.folder, one.experiment, 0, Execution(data=data)) for one in plan.policies}
     return {folder: training_seconds(run) for folder, run in runs.items()}

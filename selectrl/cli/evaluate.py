@@ -117,7 +117,8 @@ def plan(
         InputError: the folder's record is damaged, a setting is wrong or about something else, or the ablation changes
             what is trained.
     """
-    from selectrl.experiment.run import Execution, Run
+    from selectrl.experiment.execution import Execution
+    from selectrl.experiment.run import Run
 
     run = Run.open(folder, Execution(data=data, threads=threads or 1))
     own = base = run.experiment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
@@ -51,6 +51,13 @@ Profile: TypeAlias = Annotated[str | None, Parameter(name="--profile", help="A s
 Ablation: TypeAlias = Annotated[
     str | None,
     Parameter(name="--ablation", help="A shipped ablation laid over the method, see `selectrl list`."),
+]
+Device: TypeAlias = Annotated[Literal["cpu", "cuda"], Parameter(help="Where it trains.")]
+EngineMode: TypeAlias = Annotated[
+    Literal["eager", "compiled"], Parameter(name="--engine", help="How steps run; compiled: on CUDA whole, as graphs.")
+]
+Population: TypeAlias = Annotated[
+    int, AT_LEAST_1, Parameter(help="Seeds trained side by side on CUDA, at most; on the CPU each trains alone.")
 ]
 Threads: TypeAlias = Annotated[
     int | None, AT_LEAST_1, Parameter(name="--threads", help="Threads of torch and simulator.")

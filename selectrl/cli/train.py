@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import attrs
 from cyclopts import Parameter
 
 from selectrl.cli.options import (
@@ -12,10 +13,13 @@ from selectrl.cli.options import (
     AT_LEAST_1,
     Ablation,
     Data,
+    Device,
     DryRun,
+    EngineMode,
     Env,
     Json,
     Method,
+    Population,
     Profile,
     Sets,
     Threads,
@@ -25,6 +29,7 @@ from selectrl.cli.screen import Bars, bars, emit, line, say, table
 from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.drift import warn_of_drift
+from selectrl.experiment.execution import Execution
 from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
 from selectrl.launch.job import Event, Job, Launcher, threads_of
 from selectrl.launch.local import launcher_for
@@ -45,6 +50,9 @@ def train(
         int | None, AT_LEAST_1, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
     ] = None,
     threads: Threads = None,
+    device: Device = "cpu",
+    engine: EngineMode = "eager",
+    population: Population = 64,
     data: Data = Path("data"),
     out: Annotated[Path, Parameter(help="Folder of the runs.")] = Path("runs"),
     name: Annotated[
@@ -67,17 +75,22 @@ def train(
         show(experiment, json=json)
         return
     wanted = [seed] if seed is not None else list(range(seeds))
-    launcher, each = launcher_for(len(wanted), jobs)
+    execution = Execution(
+        data=data,
+        device=device,
+        engine=engine,
+        population=population,
+        tensorboard=tensorboard,
+        gin=as_layer(experiment).text,
+    )
+    launcher, each = launcher_for(len(wanted), jobs or execution.processes)
     folder = out / experiment.env_name / (name or experiment.folder_name)
     todo = [
         Job(
             folder=folder / f"seed{one}",
             experiment=experiment,
             seed=one,
-            data=data,
-            threads=threads_of(folder / f"seed{one}", threads, each),
-            tensorboard=tensorboard,
-            gin=as_layer(experiment).text,
+            execution=attrs.evolve(execution, threads=threads_of(folder / f"seed{one}", threads, each)),
         )
         for one in wanted
     ]

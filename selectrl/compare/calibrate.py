@@ -6,7 +6,7 @@ from time import perf_counter
 
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.run import Run
-from selectrl.experiment.threads import torch_threads
+from selectrl.experiment.torch_settings import torch_threads
 from selectrl.streams import stream
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import needs

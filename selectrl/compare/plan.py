@@ -9,6 +9,7 @@ import attrs
 
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
+from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
 from selectrl.fields import as_tuple, names
 from selectrl.launch.job import Job, threads_of
@@ -96,21 +97,23 @@ class Plan:
         """Return the rows of one environment."""
         return tuple(row for row in self.rows if row.experiment.env_name == env)
 
-    def jobs(self, threads: int | None = None, otherwise: int = 1) -> tuple[Job, ...]:
+    def jobs(self, execution: Execution, threads: int | None = None) -> tuple[Job, ...]:
         """Return the jobs, seed by seed, so that a comparison cut short has whole seeds.
 
         Args:
-            threads: threads of each run, as asked for.
-            otherwise: threads of a run that nobody asked about and that has not begun with another number.
+            execution: how they are carried out, with the threads of a run that has not begun with another number.
+            threads: threads of each run, if a number was asked for.
         """
         return tuple(
             Job(
                 folder=folder,
                 experiment=policy.experiment,
                 seed=seed,
-                data=self.data,
-                threads=threads_of(folder, threads, otherwise),
-                gin=policy.rows[0].gin,
+                execution=attrs.evolve(
+                    execution,
+                    threads=threads_of(folder, threads, execution.threads),
+                    gin=policy.rows[0].gin,
+                ),
                 tests=tuple((row.experiment.collector, row.experiment.test) for row in policy.rows[1:]),
             )
             for seed in range(self.seeds)

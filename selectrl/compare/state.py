@@ -13,6 +13,7 @@ import attrs
 from selectrl.compare.plan import Plan
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
 from selectrl.files import read_json
 from selectrl.launch.job import Job, matches
@@ -96,7 +97,7 @@ def estimate(plan: Plan, side_by_side: int, timed: Mapping[Path, float] | None =
         side_by_side: runs at a time.
         timed: seconds of a whole training by the folder of a policy, for those that have not run yet.
     """
-    jobs = plan.jobs()
+    jobs = plan.jobs(Execution())
     whole = left = done = 0
     todo: list[tuple[Job, int]] = []
     by_folder: dict[Path, list[float]] = {}

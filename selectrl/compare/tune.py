@@ -58,11 +58,13 @@ def held_out(family: TaskFamily) -> TaskFamily:
 
 def score(experiment: Experiment, folder: Path, data: Path, threads: int, tell: Callable[[Record], None]) -> float:
     """Train seed 0 on the training tasks that are left, and return its mean return on those held out."""
-    from selectrl.experiment.run import Execution, Run
+    from selectrl.experiment.execution import Execution
+    from selectrl.experiment.run import Run
+    from selectrl.experiment.training import train
 
     run = Run(folder, experiment, 0, Execution(data=data, threads=threads))
     run.family = held_out(run.family)
-    run.train(tell)
+    train([run], lambda _, record: tell(record))
     return float(run.evaluate("held_out")["return"])
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from selectrl.nets.mlp import Linear
 from selectrl.structs import Belief
 
 
@@ -137,7 +138,7 @@ class AttentionAggregation(Aggregation):
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__(latent_dim)
-        self.score = nn.Linear(latent_dim, 1)
+        self.score = Linear(latent_dim, 1)
 
     def log_weight(self, rows: Tensor, raw: Tensor) -> Tensor:
         """Return the score, (…, 1)."""

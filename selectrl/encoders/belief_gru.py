@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
-from selectrl.nets.mlp import MLP
+from selectrl.nets.mlp import MLP, Linear
 from selectrl.structs import Rows, Spec
 
 LOG_VAR = (-10.0, 4.0)  #: bounds of the belief's log-variance
@@ -34,7 +33,7 @@ class Embeddings(nn.Module):
         super().__init__()
         sizes = {"action": (spec.action, widths[0]), "state": (spec.obs, widths[1]), "reward": (1, widths[2])}
         self.layer_of = {field: "state" if field in ("obs", "next_obs") else field for field in fields}
-        self.layers = nn.ModuleDict({name: nn.Linear(*sizes[name]) for name in dict.fromkeys(self.layer_of.values())})
+        self.layers = nn.ModuleDict({name: Linear(*sizes[name]) for name in dict.fromkeys(self.layer_of.values())})
         self.width = sum(sizes[name][1] for name in self.layer_of.values())
 
     def forward(self, rows: Rows) -> Tensor:
@@ -60,12 +59,12 @@ class BeliefGRU(nn.Module):
         super().__init__()
         self.hidden = hidden
         self.embed = Embeddings(spec, ("action", "next_obs", "reward"), widths)
-        self.of_input = nn.Linear(self.embed.width, 3 * hidden)  # reset, update, new; torch's order
-        self.of_hidden = nn.Linear(hidden, 3 * hidden)
+        self.of_input = Linear(self.embed.width, 3 * hidden)  # reset, update, new; torch's order
+        self.of_hidden = Linear(hidden, 3 * hidden)
         for layer in (self.of_input, self.of_hidden):
             nn.init.orthogonal_(layer.weight)
             nn.init.zeros_(layer.bias)
-        self.heads = nn.Linear(hidden, 2 * latent)
+        self.heads = Linear(hidden, 2 * latent)
 
     def init(self, count: int) -> Tensor:
         """Return the hidden state before any step, (count, hidden) zeros."""
@@ -83,7 +82,7 @@ class BeliefGRU(nn.Module):
 
     def advance(self, hidden: Tensor, both: Tensor, new: Tensor) -> Tensor:
         """Return the next hidden state, (count, hidden)."""
-        of_hidden = linear(hidden, self.of_hidden.weight, self.of_hidden.bias)
+        of_hidden = self.of_hidden(hidden)
         gate = (both + of_hidden[:, : 2 * self.hidden]).sigmoid()
         reset, update = gate.chunk(2, -1)
         candidate = (new + reset * of_hidden[:, 2 * self.hidden :]).tanh()

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from selectrl.encoders.focal import FocalEncoder
 from selectrl.errors import CompositionError
+from selectrl.nets.mlp import Linear
 from selectrl.protocols import Agent, Objective, Optim, Phase
 from selectrl.structs import Batch, Losses, Spec
 
@@ -39,7 +40,7 @@ class ClassifierEncoder(FocalEncoder):
     def __init__(self, config: ClassifierConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.classifier = config
-        self.head = nn.Linear(config.latent_dim, config.classes)
+        self.head = Linear(config.latent_dim, config.classes)
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The encoder's loss: cross-entropy of the task ids and the distance metric."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 import resource
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import attrs
 import numpy as np
 from safetensors.numpy import save_file
 from torch import Tensor
@@ -27,36 +24,19 @@ from selectrl.evaluate.harness import MetaTest, TestResult, Watch
 from selectrl.evaluate.published import PublishedTest
 from selectrl.evaluate.schedules import published
 from selectrl.evaluate.stored import centroid
-from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.build import build_agent
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.drift import warn_of_drift
+from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
-from selectrl.experiment.records import SCHEMA, curve_point, read_record, summary
-from selectrl.experiment.threads import torch_threads
-from selectrl.files import locked, read_json, write_atomically, write_json
+from selectrl.experiment.records import SCHEMA, read_record, summary
+from selectrl.experiment.torch_settings import torch_threads
+from selectrl.files import read_json, write_atomically, write_json
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.registry import registered_name
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
-from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Record, Trainer, needs
-
-
-@attrs.frozen(kw_only=True)
-class Execution:
-    """How a run is carried out; not part of its identity.
-
-    Attributes:
-        data: folder of datasets.
-        threads: threads that torch may use; recorded, because bits depend on it.
-        tensorboard: also write TensorBoard event files.
-        gin: the experiment as gin bindings, written beside its record for people to read and change.
-    """
-
-    data: Path = Path("data")
-    threads: int = 1
-    tensorboard: bool = False
-    gin: str = ""
+from selectrl.trainer.metrics import Record
 
 
 def peak_rss_mib() -> float:
@@ -106,7 +86,7 @@ class Run:
         """The run's dataset, opened and checked once."""
         if self._dataset is None:
             name = self.experiment.env_name
-            folder = self._data_folder
+            folder = self.data_folder
             self._dataset = OfflineDataset.open(folder, env=name, spec=self.family.spec)
             stored = [entry.parameter for entry in self._dataset.manifest.tasks]
             if not np.array_equal(np.array(stored), np.asarray(self.family.parameters, np.float64)):
@@ -117,61 +97,14 @@ class Run:
         return self._dataset
 
     @property
-    def _data_folder(self) -> Path:
+    def data_folder(self) -> Path:
+        """Where the run's dataset lies."""
         return self.execution.data / self.experiment.env_name / self.experiment.data.name
 
-    def store(self, tasks: tuple[int, ...]) -> RowStore:
+    def store(self, tasks: tuple[int, ...], device: str = "cpu") -> RowStore:
         """Load the rows of some tasks."""
-        return RowStore(self.dataset, tasks, terminals=self.experiment.data.terminals, reward_of=self.family.reward)
-
-    def train(self, progress: Callable[[Record], None] = lambda record: None) -> bool:
-        """Train, or go on where an earlier call stopped.
-
-        Args:
-            progress: called with every record.
-
-        Returns:
-            Whether there was anything left to do.
-
-        Raises:
-            InputError: the directory holds another experiment or cannot be written to, or the dataset is not there,
-                damaged, or not the one that the run began with.
-        """
-        warn_of_drift(self._data_folder)
-        first = self._begun() or self.experiment
-        agent = build_agent(self.experiment, self.family.spec, self.seed)
-        phases, engine = build_phases(self.experiment, agent), Engine([agent])
-        for phase in phases:
-            engine.enter(phase)  # refuses what cannot work before anything is written
-        curve = self._meta_test(
-            agent, first.collector, first.test
-        )  # those of the first call, so that curves do not mix
-        store = self.store(self.family.train_tasks)
-        trainer = Trainer(
-            engine=engine,
-            phases=phases,
-            store=store,
-            sampler=self.sampler(store),
-            config=self.experiment.train,
-            seed=self.seed,
-            folder=self.folder,
-            test=lambda step: curve_point(curve.run(self._prior(agent, first.test)), step, first),
-        )
-        for phase in phases:  # a draw that the data cannot give is refused before anything is written, too
-            trainer.sampler.batch(phase.name, 1, *needs(phase), 0)
-        with locked(self.folder):
-            found = checkpoint.newest(self.folder)
-            if found is not None and int(found[1]["step"]) == trainer.total:
-                return False
-            self._claim()
-            self._record_execution(phases)
-            started = time.perf_counter()
-            with torch_threads(self.execution.threads), self._sinks() as write:
-                for record in trainer.run():
-                    write(record)
-                    progress(record)
-            self._record_execution(phases, wall_seconds=time.perf_counter() - started)
-        return True
+        terminals = self.experiment.data.terminals
+        return RowStore(self.dataset, tasks, terminals=terminals, reward_of=self.family.reward, device=device)
 
     def agent(self) -> tuple[Agent, int]:
         """Return the trained agent and the rl step of its checkpoint.
@@ -204,7 +137,7 @@ class Run:
         Raises:
             InputError: the run has no sound checkpoint, or the folder cannot be written to.
         """
-        warn_of_drift(self._data_folder)
+        warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
         label = label or label_of(collector, test, self.experiment)
         agent, step = self.agent()
@@ -277,14 +210,15 @@ class Run:
         Raises:
             InputError: a published protocol is to be watched, whose worlds do not move in lockstep.
         """
-        prior, made = self._prior(agent, test), self._meta_test(agent, collector, test)
+        prior, made = self.prior(agent, test), self.made_test(agent, collector, test)
         if isinstance(made, MetaTest):
             return made.run(prior, watch)
         if watch:
             raise InputError("test.protocol='paper' cannot be watched; leave it at 'equal_budget'")
         return made.run(prior)
 
-    def _meta_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
+    def made_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
+        """Return a meta-test of an agent, which may run as often as wanted while the agent learns."""
         built, tasks = collector.build(), self.family.test_tasks
         what: Any = (agent, self.family, built, test)
         stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
@@ -299,13 +233,13 @@ class Run:
         sizes = {"rl": train.batch, "context": train.context}
         return Sampler(store, meta_batch=train.meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)
 
-    def _prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
+    def prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
         """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
         if test.prior == "zero":
             return None
         return centroid(cast(Any, agent), self.store(self.family.train_tasks), test)
 
-    def _begun(self) -> Experiment | None:
+    def begun(self) -> Experiment | None:
         """Return the experiment that the directory was begun with, None if it is new.
 
         Raises:
@@ -332,7 +266,7 @@ class Run:
             )
         return experiment_from_record(old["experiment"])
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
         """Write the run's record, unless it is there."""
         path = self.folder / "experiment.json"
         if path.exists():
@@ -360,11 +294,14 @@ class Run:
             found.pop("dataset", None)
         return found
 
-    def _record_execution(self, phases: Sequence[Phase], wall_seconds: float = 0.0) -> None:
+    def record_execution(self, phases: Sequence[Phase], population: int, wall_seconds: float = 0.0) -> None:
+        """Write how the run was carried out, and add to the time that it took."""
         record = {
             "versions": versions(),
             "threads": self.execution.threads,
-            "device": "cpu",
+            "device": self.execution.device,
+            "engine": self.execution.engine,
+            "population": population,
             "dataset": {
                 "name": self.experiment.data.name,
                 "folder": str(self.dataset.folder),
@@ -378,22 +315,3 @@ class Run:
             "peak_rss_mib": round(peak_rss_mib(), 1),
         }
         write_json(self.folder / "execution.json", record)
-
-    @contextmanager
-    def _sinks(self) -> Iterator[Callable[[Record], None]]:
-        """Give a function that passes records on to TensorBoard, if wanted."""
-        if not self.execution.tensorboard:
-            yield lambda record: None
-            return
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise InputError("TensorBoard is not installed; pip install 'selectrl[tensorboard]'") from error
-        with SummaryWriter(self.folder / "tensorboard") as writer:
-
-            def write(record: Record) -> None:
-                values = record["values"] if record["kind"] == "train" else {"test/return": record["return"]}
-                for name, value in values.items():
-                    writer.add_scalar(name, value, record["step"])
-
-            yield write

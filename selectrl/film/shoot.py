@@ -13,7 +13,7 @@ from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import Moved
 from selectrl.experiment.run import Run
-from selectrl.experiment.threads import torch_threads
+from selectrl.experiment.torch_settings import torch_threads
 from selectrl.protocols import CollectorConfig
 
 Array: TypeAlias = NDArray[Any]

@@ -13,6 +13,7 @@ from selectrl.collectors.configs import OfflineConfig
 from selectrl.errors import InputError, SelectRLError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment, to_record
+from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
 from selectrl.files import read_json
 from selectrl.protocols import CollectorConfig
@@ -31,20 +32,14 @@ class Job:
         folder: the run directory.
         experiment: what is trained, and tested with its own collector and with offline context.
         seed: its seed.
-        data: folder of the datasets.
-        threads: threads that torch may use.
-        tensorboard: also write TensorBoard event files.
-        gin: the experiment as bindings, to be written beside its record.
+        execution: how it is carried out.
         tests: more meta-tests of the trained policy, each a collector and a test.
     """
 
     folder: Path
     experiment: Experiment
     seed: int
-    data: Path
-    threads: int = 1
-    tensorboard: bool = False
-    gin: str = ""
+    execution: Execution
     tests: tuple[tuple[CollectorConfig, TestConfig], ...] = ()
 
     @property
@@ -83,6 +78,8 @@ class Launcher(Protocol):
     The loop that uses one::
 
         launcher.run(jobs, board.show)  # returns when every job is done or has failed
+
+    It carries out the :func:`grouped` jobs with :func:`run_group`, wherever that runs.
     """
 
     def run(self, jobs: Sequence[Job], tell: Tell) -> None:
@@ -110,14 +107,46 @@ def verdict(error: Exception) -> tuple[str, int]:
     return f"internal error, {type(error).__name__}: {error}; SELECTRL_TRACEBACK=1 shows where, please report it", 1
 
 
-def run_job(job: Job, report: Callable[[Record], None]) -> Record:
-    """Train and test one run, or what is missing of it; returns its figures."""
-    from selectrl.experiment.run import Execution, Run
+def grouped(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
+    """Return the jobs in groups that one process carries out: alone, or seeds of one experiment as a population."""
+    alike: dict[Job, list[Job]] = {}
+    for job in jobs:
+        alike.setdefault(attrs.evolve(job, seed=0, folder=Path()), []).append(job)
+    groups: list[tuple[Job, ...]] = []
+    for settings, members in alike.items():
+        size = settings.execution.together
+        groups += [tuple(members[i : i + size]) for i in range(0, len(members), size)]
+    return sorted(groups, key=lambda group: jobs.index(group[0]))
 
-    execution = Execution(data=job.data, threads=job.threads, tensorboard=job.tensorboard, gin=job.gin)
-    run = Run(job.folder, job.experiment, job.seed, execution)
-    trained = run.train(report)
-    first = Run.open(job.folder, execution).experiment  # collector and test may have been others then
+
+def run_group(group: Sequence[Job], tell: Tell) -> None:
+    """Train and test a group, or what is missing of it; a failure is told, and stops no other run's meta-test."""
+    from selectrl.experiment.run import Run
+    from selectrl.experiment.training import train
+
+    try:
+        runs = []
+        for job in group:
+            tell(Event(job, "started"))
+            runs.append(Run(job.folder, job.experiment, job.seed, job.execution))
+        owner = {id(run): job for run, job in zip(runs, group, strict=True)}
+        trained = train(runs, lambda run, record: tell(Event(owner[id(run)], "record", record)))
+    except Exception as error:
+        for job in group:
+            tell(Event(job, "failed", verdict(error)))
+        return
+    for job, run, was in zip(group, runs, trained, strict=True):
+        try:
+            figures = finished(job, run, was)
+        except Exception as error:
+            tell(Event(job, "failed", verdict(error)))
+        else:
+            tell(Event(job, "done", figures))
+
+
+def finished(job: Job, run: Run, trained: bool) -> Record:
+    """Make a trained run's meta-tests and diagnostics, where they are missing, and return its figures."""
+    first = run.open(job.folder, run.execution).experiment  # collector and test may have been others then
     found = {wanted: tested(run, *wanted, first) for wanted in job.wanted}
     if not run.diagnosed:
         run.diagnose()

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import attrs
 
-from selectrl.launch.job import Event, Job, Launcher, Tell, run_job, verdict
+from selectrl.launch.job import Event, Job, Launcher, Tell, grouped, run_group
 
 
 def cores() -> int:
@@ -32,14 +32,8 @@ class Inline:
 
     def run(self, jobs: Sequence[Job], tell: Tell) -> None:
         """Carry out all jobs."""
-        for job in jobs:
-            tell(Event(job, "started"))
-            try:
-                result = run_job(job, lambda record, job=job: tell(Event(job, "record", record)))  # type: ignore[misc]
-            except Exception as error:
-                tell(Event(job, "failed", verdict(error)))
-            else:
-                tell(Event(job, "done", result))
+        for group in grouped(jobs):
+            run_group(group, tell)
 
 
 @attrs.frozen
@@ -54,25 +48,27 @@ class Local:
 
     def run(self, jobs: Sequence[Job], tell: Tell) -> None:
         """Carry out all jobs; workers end with this process."""
-        waiting = list(jobs)
-        running: dict[Any, tuple[Job, BaseProcess]] = {}
+        waiting = grouped(jobs)
+        running: dict[Any, tuple[list[Job], BaseProcess]] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < self.side_by_side:
-                    job = waiting.pop(0)
-                    inbox, process = _start(job)
-                    running[inbox] = job, process
-                    tell(Event(job, "started"))
+                    group = waiting.pop(0)
+                    inbox, process = _start(group)
+                    running[inbox] = list(group), process
                 for inbox in cast(list[Any], wait(list(running))):
-                    job, process = running[inbox]
+                    left, process = running[inbox]
                     try:
-                        kind, value = inbox.recv()
+                        event = inbox.recv()
                     except (EOFError, OSError):
                         process.join()
-                        kind, value = "lost", (ended(job, process.exitcode), 1)
-                    if kind != "record":
-                        running.pop(inbox)[1].join()
-                    tell(Event(job, kind, value))
+                        del running[inbox]
+                        for job in left:
+                            tell(Event(job, "lost", (ended(job, process.exitcode), 1)))
+                        continue
+                    tell(event)
+                    if event.kind in ("done", "failed"):
+                        left.remove(event.job)
         finally:
             for _, process in running.values():
                 process.terminate()
@@ -88,22 +84,17 @@ def ended(job: Job, code: int | None) -> str:
     return f"{job.name} was ended from outside (exit code {code}); give the same command again to go on"
 
 
-def _work(job: Job, outbox: Any) -> None:
-    """Run one job in a worker process; a worker whose parent is gone stops at its next record."""
+def _work(group: tuple[Job, ...], outbox: Any) -> None:
+    """Carry out a group in a worker process; a worker whose parent is gone stops at its next record."""
     with suppress(BrokenPipeError):
-        message: tuple[str, Any]
-        try:
-            message = "done", run_job(job, lambda record: outbox.send(("record", record)))
-        except Exception as error:
-            message = "failed", verdict(error)
-        outbox.send(message)
+        run_group(group, outbox.send)
 
 
-def _start(job: Job) -> tuple[Any, BaseProcess]:
-    """Start a job in a worker process, and return the end of the pipe that its records come out of."""
+def _start(group: tuple[Job, ...]) -> tuple[Any, BaseProcess]:
+    """Start a group in a worker process, and return the end of the pipe that its events come out of."""
     context = multiprocessing.get_context("spawn")
     inbox, outbox = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, outbox), daemon=True)
+    process = context.Process(target=_work, args=(group, outbox), daemon=True)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is for this process to handle
     process.start()
     signal.signal(signal.SIGINT, before)

@@ -21,7 +21,7 @@ import attrs
 from selectrl.errors import InputError
 from selectrl.fields import integer, number
 from selectrl.files import write_json
-from selectrl.launch.job import Event, Job, Record, Tell, run_job, verdict
+from selectrl.launch.job import Event, Job, Record, Tell, grouped, run_group
 
 POLL = 1.0  # seconds between looks at the run directories
 ASK = 15.0  # seconds between questions to the scheduler
@@ -65,7 +65,7 @@ class Slurm:
             _watch(tasks, tell)
         finally:
             if tasks:  # interrupted
-                _slurm("scancel", *(task.id for task in tasks))
+                _slurm("scancel", *{task.id for task in tasks})
 
     def _submit(self, jobs: Sequence[Job]) -> list[Task]:
         try:
@@ -85,13 +85,18 @@ class Slurm:
                 **({"partition": self.partition} if self.partition else {}),
             )
             stamp = time.time_ns()
-            works = [Work(job, logs / "outcomes" / f"{stamp}-{i}.json") for i, job in enumerate(jobs)]
+            outcomes = {job: logs / "outcomes" / f"{stamp}-{i}.json" for i, job in enumerate(jobs)}
+            works = [Work(group, tuple(outcomes[job] for job in group)) for group in grouped(jobs)]
             with redirect_stderr(StringIO()), executor.batch():  # it repeats what sbatch says, and so does the error
                 submitted = [executor.submit(work) for work in works]
         except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
             reason = " ".join(str(getattr(error, "stderr", None) or error).split())[:300]
             raise InputError(f"Slurm took no tasks: {reason}; look at --launcher-set and the cluster") from error
-        return [Task(work.job, work.outcome, one.job_id) for work, one in zip(works, submitted, strict=True)]
+        return [
+            Task(job, outcomes[job], one.job_id)
+            for work, one in zip(works, submitted, strict=True)
+            for job in work.group
+        ]
 
 
 @attrs.frozen
@@ -99,20 +104,22 @@ class Work:
     """What a task of the cluster does; submitit calls it, and ``checkpoint`` before the task is queued again.
 
     Attributes:
-        job: the run.
-        outcome: file that the task writes at its end.
+        group: the run, or the runs that train side by side.
+        outcomes: a file for each, written at its end.
     """
 
-    job: Job
-    outcome: Path
+    group: tuple[Job, ...]
+    outcomes: tuple[Path, ...]
 
     def __call__(self) -> None:
         """Train and test, and write what came out."""
-        try:
-            kind, value = "done", run_job(self.job, lambda record: None)
-        except Exception as error:
-            kind, value = "failed", verdict(error)  # type: ignore[assignment]
-        write_json(self.outcome, {"kind": kind, "value": value})
+        paths = dict(zip(self.group, self.outcomes, strict=True))
+
+        def note(event: Event) -> None:
+            if event.kind in ("done", "failed"):
+                write_json(paths[event.job], {"kind": event.kind, "value": event.value})
+
+        run_group(self.group, note)
 
     def checkpoint(self) -> Any:
         """Return what is queued again: the same, for a run goes on from its last checkpoint by itself."""

@@ -16,6 +16,14 @@ def _uniform(shape: Sequence[int], bound: float) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
+class Linear(nn.Linear):
+    """torch's affine layer, which answers in the precision of its input whatever autocast multiplies in."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it, (…, in) -> (…, out)."""
+        return super().forward(input).to(input.dtype)
+
+
 class MLP(nn.Module):
     """ReLU network(s) on rows x, and optionally on a task variable z.
 
@@ -55,7 +63,8 @@ class MLP(nn.Module):
             members: apply only so many of the networks that stand side by side.
 
         Returns:
-            (…, out) or (…) if out is 0, with the member axis in front if there are members.
+            (…, out) or (…) if out is 0, with the member axis in front if there are members; of x's precision, in which
+            losses go on, whatever autocast multiplies in.
 
         Raises:
             ValueError: x and z differ in their number of axes; z would be spread over rows in silence.
@@ -77,7 +86,7 @@ class MLP(nn.Module):
             flat = flat.reshape(*lead, -1, flat.shape[-1])
         for weight, bias in zip(weights[1:], biases[1:], strict=True):
             flat = affine(bias, flat.relu_(), weight)  # in place: what made `flat` does not need its value backwards
-        out = flat.reshape(*flat.shape[:-2], *axes, flat.shape[-1])
+        out = flat.reshape(*flat.shape[:-2], *axes, flat.shape[-1]).to(x.dtype)
         return out.squeeze(-1) if self.scalar else out
 
     def __call__(self, x: Tensor, z: Tensor | None = None, members: int | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import attrs
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from selectrl.experiment.config import from_record, to_record
 from selectrl.protocols import Objective, Phase
@@ -31,6 +32,7 @@ def check_objectives(scene: Scene, part: str, phase: int, names: set[str] | None
         if names is None or objective.name in names:
             check_loss(scene, part, phase, objective.name)
             check_routing(scene, part, phase, objective.name)
+    check_device(scene, part, phase)
     check_tracks(scene, part, phase)
     check_state(scene, part, phase)
     check_population(scene, part, phase)
@@ -94,6 +96,24 @@ def check_routing(scene: Scene, part: str, phase: int, name: str) -> None:
     strangers = sorted(one for one in moved if not any(belongs(one, prefix) for prefix in prefixes))
     got, expected = f"a step of objective {name!r} changed {', '.join(strangers)}", f"changes of {', '.join(prefixes)}"
     demand(not strangers, part, got, f"{expected} alone", "a loss writes to nothing; declare what it moves")
+
+
+def check_device(scene: Scene, part: str, phase: int) -> None:
+    """Check that encoding and losses work wherever their inputs lie, and never wait for a value.
+
+    They run on torch's ``meta`` device, whose tensors have shapes and no values: one that is made on the CPU in between
+    does not fit, and none can be looked at.
+    """
+    agent, found = entered(scene, phase)
+    agent.to("meta")
+    batch = tree_map(lambda value: value.to("meta"), scene.batch(found))
+    remedy = "make tensors with device=… of an input, and use torch.where in place of a look at a value"
+    with guarded(part, f"the encoding of phase {found.name!r} away from the CPU", remedy):
+        if found.encodes:
+            batch = batch._replace(latent=cast(Any, agent.encoder).encode(batch))
+    for objective in found.objectives:
+        with guarded(part, f"the loss of objective {objective.name!r} away from the CPU", remedy):
+            objective.loss(agent, batch)
 
 
 def check_tracks(scene: Scene, part: str, phase: int) -> None:

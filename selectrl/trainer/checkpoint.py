@@ -79,3 +79,9 @@ def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         if found is not None:
             return found
     return None
+
+
+def reached(folder: Path) -> int:
+    """Return the overall step of a run's newest sound checkpoint, 0 without one."""
+    found = newest(folder)
+    return int(found[1]["step"]) if found else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import as_tuple, flag, integer, names
+from selectrl.fields import as_tuple, choice, flag, integer, names
 
 
 @attrs.frozen(kw_only=True)
@@ -18,6 +18,9 @@ class TrainConfig:
         batch: RL rows per task, B.
         context: context rows per task, M.
         order: names of all objectives of the rl phase in the order wanted; empty keeps encoder, critic, actor.
+        precision: of matrix products in networks, which changes results and so belongs to the experiment: ``fp32``;
+            ``tf32``, the tensor cores' 19 bits, on CUDA alone; ``bf16``, half precision. Parameters, targets, losses
+            and optimisers stay float32.
         test_every: rl steps between meta-tests during training.
         log_every: steps between logged losses.
         checkpoint_every: steps between checkpoints.
@@ -29,6 +32,7 @@ class TrainConfig:
     batch: int = attrs.field(default=256, validator=integer(1))
     context: int = attrs.field(default=256, validator=integer(1))
     order: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=names())
+    precision: str = attrs.field(default="fp32", validator=choice("fp32", "tf32", "bf16"))
     test_every: int = attrs.field(default=1000, validator=integer(1))
     log_every: int = attrs.field(default=100, validator=integer(1))
     checkpoint_every: int = attrs.field(default=1000, validator=integer(1))

@@ -21,7 +21,8 @@ from selectrl.envs.point_robot import PointRobotConfig
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.stored import centroid
-from selectrl.experiment.run import Execution, Run
+from selectrl.experiment.execution import Execution
+from selectrl.experiment.run import Run
 from selectrl.protocols import ROW_FIELDS
 
 

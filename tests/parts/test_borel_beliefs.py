@@ -25,7 +25,7 @@ from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Trainer, needs
+from selectrl.trainer.loop import Member, Trainer, needs
 
 
 def filtered(encoder: Any, rows: list[Rows]) -> Tensor:
@@ -126,11 +126,15 @@ def make_trainer(folder: Path) -> Trainer:
         engine=Engine([agent]),
         phases=phases,
         store=store,
-        sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6}, seed=3),
+        members=[
+            Member(
+                seed=3,
+                sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6}, seed=3),
+                folder=folder,
+                test=lambda step: {"kind": "test", "step": step},
+            )
+        ],
         config=TrainConfig(steps=8, meta_batch=3, log_every=1, checkpoint_every=4, test_every=8),
-        seed=3,
-        folder=folder,
-        test=lambda step: {"kind": "test", "step": step},
     )
 
 

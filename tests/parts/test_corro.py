@@ -32,7 +32,7 @@ from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Trainer, needs
+from selectrl.trainer.loop import Member, Trainer, needs
 
 VARYING = fakes.SPEC._replace(dynamics_vary=True)
 TINY: CorroConfig = fakes.TINY["encoders.corro"]
@@ -401,11 +401,10 @@ def make_trainer(folder: Path, store: RowStore | None = None, **changes: Any) ->
         engine=Engine([agent]),
         phases=phases,
         store=store,
-        sampler=make_sampler(store),
+        members=[
+            Member(seed=3, sampler=make_sampler(store), folder=folder, test=lambda step: {"kind": "test", "step": step})
+        ],
         config=TrainConfig(steps=RL, log_every=1, checkpoint_every=2, test_every=3),
-        seed=3,
-        folder=folder,
-        test=lambda step: {"kind": "test", "step": step},
     )
 
 
@@ -414,7 +413,7 @@ def test_each_phase_moves_its_own_and_the_row_network_is_frozen_in_rl(tmp_path: 
     agent, states = trainer.engine.agent, []
     states.append(fakes.snapshot(agent))
     ends = {("cvae", 3), ("contrastive", 4), ("rl", RL)}
-    for record in trainer.run():
+    for _, record in trainer.run():
         if (record.get("phase"), record["step"]) in ends:
             states.append(fakes.snapshot(agent))
     moved = [fakes.changed(old, new) for old, new in pairwise(states)]

@@ -79,6 +79,12 @@ class Items(FocalEncoder):
         return losses._replace(total=losses.total / losses.total.item())
 
 
+class Homebound(FocalEncoder):
+    def loss(self, agent, batch):
+        losses = super().loss(agent, batch)
+        return losses._replace(total=(losses.total + torch.ones(2)).mean())
+
+
 class Counting(FocalEncoder):
     calls = 0
 
@@ -199,7 +205,8 @@ ENCODERS = {
     Noisy: r"encode in phase 'rl' drew from torch's global generator.*declare a Noise",
     Ordered: r"z depends on the order of the rows of 'context'",
     NumPyNoise: r"the loss of objective 'encoder' drew from NumPy's global generator",
-    Items: r"a population of two raised .*item.*use batched primitives",
+    Items: r"the loss of objective 'encoder' away from the CPU raised .*item.*torch.where",
+    Homebound: r"the loss of objective 'encoder' away from the CPU raised .*make tensors with device=",
     Counting: r"the loss of objective 'encoder' differs when computed twice",
     PerTask: r"total of the loss of objective 'encoder' is \(4,\); expected a scalar",
     Infinite: r"ratio of the loss of objective 'encoder' is inf",

@@ -27,7 +27,7 @@ from selectrl.structs import Batch, Latent, Losses
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Trainer
+from selectrl.trainer.loop import Member, Trainer
 
 TASKS, EPISODES, TIME, PRE, RL = 4, 4, 5, 6, 10
 
@@ -109,11 +109,15 @@ def make_trainer(folder: Path, **parts: str) -> Trainer:
         engine=Engine([agent]),
         phases=phases,
         store=store,
-        sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6, "context": 5}, seed=3),
+        members=[
+            Member(
+                seed=3,
+                sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6, "context": 5}, seed=3),
+                folder=folder,
+                test=lambda step: {"kind": "test", "step": step},
+            )
+        ],
         config=TrainConfig(steps=RL, meta_batch=3, batch=6, context=5, log_every=1, checkpoint_every=4, test_every=5),
-        seed=3,
-        folder=folder,
-        test=lambda step: {"kind": "test", "step": step},
     )
 
 
@@ -125,7 +129,7 @@ def test_phases_run_in_turn_and_each_moves_its_own(tmp_path: Path) -> None:
     agent = trainer.engine.agent
     states = [fakes.snapshot(agent)]
     seen = []
-    for record in trainer.run():
+    for _, record in trainer.run():
         seen.append((record["kind"], record.get("phase"), record["step"]))
         if record["kind"] == "train" and (record["phase"], record["step"]) in (("pre", PRE), ("rl", RL)):
             states.append(fakes.snapshot(agent))

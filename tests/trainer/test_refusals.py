@@ -90,7 +90,7 @@ def test_two_objectives_that_move_one_prefix_late_are_refused() -> None:
 def test_a_checkpoint_of_another_composition_is_refused() -> None:
     engine, other = Engine([fakes.method("csro")[0]]), Engine([fakes.method("focal")[0]])
     with pytest.raises(CompositionError) as error:
-        engine.load(other.state())
+        engine.load([other.state()])
     one_sentence(error, "encoder.club")
 
 
@@ -101,5 +101,5 @@ def test_a_checkpoint_of_other_sizes_is_refused(odd: str) -> None:
     name = "agent/encoder.net.biases.0"  # (1, hidden)
     state[name] = torch.zeros(1, 100) if odd == "wider" else torch.zeros(1, 1)
     with pytest.raises(CompositionError) as error:
-        engine.load(state)
+        engine.load([state])
     one_sentence(error, "encoder.net.biases.0")

@@ -1,4 +1,4 @@
-"""How many threads torch may use."""
+"""Settings of torch that hold for a whole process, changed for a block alone."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def tensor_cores(wanted: bool) -> Iterator[None]:
+    """Let CUDA's float32 products run on tensor cores (TF32) inside the block, if wanted."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = wanted
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

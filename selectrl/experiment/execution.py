@@ -1,0 +1,43 @@
+"""How a run is carried out: what does not belong to its identity. Free of torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from selectrl.fields import choice, flag, integer
+
+
+@attrs.frozen(kw_only=True)
+class Execution:
+    """How a run is carried out.
+
+    Attributes:
+        data: folder of datasets.
+        threads: threads that torch may use; recorded, because bits depend on it.
+        device: where it trains; meta-tests run on the CPU.
+        engine: ``eager``, or ``compiled``: each loss compiled, and on CUDA whole steps recorded as graphs.
+        population: seeds that train side by side on CUDA, at most; on the CPU each trains alone, because the products
+            of one seed fill its cores already.
+        tensorboard: also write TensorBoard event files.
+        gin: the experiment as gin bindings, written beside its record for people to read and change.
+    """
+
+    data: Path = Path("data")
+    threads: int = attrs.field(default=1, validator=integer(1))
+    device: str = attrs.field(default="cpu", validator=choice("cpu", "cuda"))
+    engine: str = attrs.field(default="eager", validator=choice("eager", "compiled"))
+    population: int = attrs.field(default=64, validator=integer(1))
+    tensorboard: bool = attrs.field(default=False, validator=flag())
+    gin: str = ""
+
+    @property
+    def together(self) -> int:
+        """How many seeds one process trains at the same time, at most."""
+        return self.population if self.device == "cuda" else 1
+
+    @property
+    def processes(self) -> int | None:
+        """How many processes to run side by side if nobody says: one a GPU, and on the CPU as many as it has cores."""
+        return 1 if self.device == "cuda" else None

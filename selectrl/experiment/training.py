@@ -1,0 +1,140 @@
+"""Training fills run directories: one run, or several seeds of an experiment side by side as one population."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TypeAlias
+
+import torch
+
+from selectrl.errors import InputError
+from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.config import Experiment
+from selectrl.experiment.drift import warn_of_drift
+from selectrl.experiment.records import curve_point
+from selectrl.experiment.run import Run
+from selectrl.experiment.torch_settings import tensor_cores, torch_threads
+from selectrl.files import locked
+from selectrl.trainer import checkpoint
+from selectrl.trainer.agent import Agent
+from selectrl.trainer.engine import Engine
+from selectrl.trainer.loop import Member, Trainer, needs
+from selectrl.trainer.metrics import Record
+
+Progress: TypeAlias = Callable[[Run, Record], None]
+COMPILER = {"cpu": "aot_eager", "cuda": "inductor"}  # on the CPU to test what CUDA runs; it is no faster than eager
+
+
+def train(runs: Sequence[Run], progress: Progress = lambda run, record: None) -> list[bool]:
+    """Train runs that differ in seed and folder alone, or go on where an earlier call stopped.
+
+    On CUDA they are trained side by side, as one population for each step that their checkpoints stand at; on the CPU
+    in turn, for matrix products of one seed fill its cores already. Either way each seed draws what it draws alone.
+
+    Args:
+        runs: what is trained.
+        progress: called with every record and the run that it is of.
+
+    Returns:
+        For each run, whether there was anything left to do.
+
+    Raises:
+        InputError: a directory holds another experiment or cannot be written to; the dataset is not there, damaged, or
+            not the one that the run began with; or the device is not there.
+        RunError: a loss is no longer finite.
+    """
+    device = runs[0].execution.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda was asked for, but torch finds no CUDA device; leave --device out to use the CPU")
+    warn_of_drift(runs[0].data_folder)
+    trained: dict[int, bool] = {}
+    for group in [list(runs)] if device == "cuda" else [[run] for run in runs]:
+        by_step: dict[int, list[Run]] = {}
+        for run in group:
+            by_step.setdefault(checkpoint.reached(run.folder), []).append(run)
+        for together in by_step.values():
+            done = side_by_side(together, progress)
+            trained |= {id(run): done for run in together}
+    return [trained[id(run)] for run in runs]
+
+
+def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
+    """Train runs whose newest checkpoints are of one step, as one agent or one population.
+
+    Returns:
+        Whether there was anything left to do.
+    """
+    first, execution = runs[0], runs[0].execution
+    experiment, tasks = first.experiment, first.family.train_tasks
+    begun = [run.begun() or experiment for run in runs]  # curves keep the collector and test of their first call
+    agents = [build_agent(experiment, run.family.spec, run.seed) for run in runs]
+    phases = build_phases(experiment, agents[0])
+    engine = Engine(
+        agents,
+        precision=experiment.train.precision,
+        device=execution.device,
+        compiler=COMPILER[execution.device] if execution.engine == "compiled" else None,
+    )
+    for phase in phases:
+        engine.enter(phase)  # refuses what cannot work before anything is written
+    store = first.store(tasks)
+    resident = store if execution.device == "cpu" else first.store(tasks, execution.device)
+    trainer = Trainer(
+        engine=engine,
+        phases=phases,
+        store=store,
+        members=[
+            Member(seed=run.seed, sampler=run.sampler(resident), folder=run.folder, test=curve(run, agent, its))
+            for run, agent, its in zip(runs, agents, begun, strict=True)
+        ],
+        config=experiment.train,
+    )
+    for phase in phases:  # a draw that the data cannot give is refused before anything is written, too
+        trainer.members[0].sampler.batch(phase.name, 1, *needs(phase), 0)
+    with ExitStack() as held:
+        for run in runs:
+            held.enter_context(locked(run.folder))
+        if checkpoint.reached(first.folder) == trainer.total:
+            return False
+        for run in runs:
+            run.claim()
+            run.record_execution(phases, len(runs))
+        started = time.perf_counter()
+        held.enter_context(torch_threads(execution.threads))
+        held.enter_context(tensor_cores(experiment.train.precision == "tf32"))
+        writes = [held.enter_context(sink(run)) for run in runs]
+        for place, record in trainer.run():
+            writes[place](record)
+            progress(runs[place], record)
+        share = (time.perf_counter() - started) / len(runs)
+        for run in runs:
+            run.record_execution(phases, len(runs), wall_seconds=share)
+    return True
+
+
+def curve(run: Run, agent: Agent, begun: Experiment) -> Callable[[int], Record]:
+    """Return what makes a point of a run's learning curve: (rl step) -> the record of a meta-test."""
+    made = run.made_test(agent, begun.collector, begun.test)
+    return lambda step: curve_point(made.run(run.prior(agent, begun.test)), step, begun)
+
+
+@contextmanager
+def sink(run: Run) -> Iterator[Callable[[Record], None]]:
+    """Give a function that passes records on to TensorBoard, if wanted."""
+    if not run.execution.tensorboard:
+        yield lambda record: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("TensorBoard is not installed; pip install 'selectrl[tensorboard]'") from error
+    with SummaryWriter(run.folder / "tensorboard") as writer:
+
+        def write(record: Record) -> None:
+            values = record["values"] if record["kind"] == "train" else {"test/return": record["return"]}
+            for name, value in values.items():
+                writer.add_scalar(name, value, record["step"])
+
+        yield write

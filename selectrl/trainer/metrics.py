@@ -1,0 +1,69 @@
+"""What a training tells of itself: numbers fetched from tensors, checked, and appended to a file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from selectrl.errors import InputError, RunError
+from selectrl.protocols import Phase
+
+Record: TypeAlias = dict[str, Any]
+
+
+def fetched(values: Mapping[str, Tensor], members: int) -> list[dict[str, float]]:
+    """Return logged terms as numbers, for each member; tensors of a device come to the host in one transfer."""
+    table = torch.stack([value.float() for value in values.values()]).reshape(-1, members).T.tolist()
+    return [dict(zip(values, row, strict=True)) for row in table]
+
+
+def finite(values: Mapping[str, float], phase: Phase, step: int) -> dict[str, float]:
+    """Return the values if all are finite.
+
+    Raises:
+        RunError: one is not; the sentence names it and the step.
+    """
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise RunError(
+                f"{name} is {value} at step {step} of phase {phase.name}; the last checkpoint is sound, "
+                "lower the learning rate or look at the data before it"
+            )
+    return dict(values)
+
+
+class Metrics:
+    """Appends records to a JSON-lines file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, record: Record) -> Record:
+        """Append a record and return it."""
+        with self.path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(record, allow_nan=False) + "\n")
+        return record
+
+    def size(self) -> int:
+        """Return the file's size in bytes."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def cut(self, size: int, step: int) -> None:
+        """Drop what was written after the checkpoint of a step, when the file had so many bytes.
+
+        Raises:
+            InputError: it has fewer now.
+        """
+        if self.size() < size:
+            raise InputError(
+                f"{self.path} holds less than the run's checkpoint at step {step} says; restore it, or delete the "
+                "folder's checkpoints to begin again"
+            )
+        with self.path.open("ab") as handle:
+            handle.truncate(size)
