@@ -73,5 +73,5 @@ def _handled(handler: Handler) -> Iterator[None]:
                     before[number] = signal.signal(number, handler)
         yield
     finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+        for one, earlier in before.items():
+            signal.signal(one, earlier)

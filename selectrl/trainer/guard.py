@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -22,18 +22,18 @@ class Guard:
 
     Attributes:
         phase: name of the phase.
-        batch: (step) -> the batch of that step, drawn again.
-        folder: the run's folder, whose last checkpoint is named.
+        batch: (member's place, step) -> the batch of that step, drawn again.
+        folders: each member's, whose last checkpoint is named.
     """
 
     phase: str
-    batch: Callable[[int], Batch]
-    folder: Path
-    _seen: list[tuple[int, Mapping[str, Tensor]]] = attrs.field(factory=list, init=False)
+    batch: Callable[[int, int], Batch]
+    folders: Sequence[Path]
+    _kept: list[tuple[int, Mapping[str, Tensor]]] = attrs.field(factory=list, init=False)
 
     def watch(self, step: int, values: Mapping[str, Tensor]) -> None:
-        """Keep the losses of a step, 0-based, by name."""
-        self._seen.append((step, values))
+        """Keep the losses of a step, 0-based, by name; in a population each has a seed axis."""
+        self._kept.append((step, values))
 
     def check_losses(self) -> None:
         """Look at the losses that were kept, and forget them.
@@ -41,56 +41,46 @@ class Guard:
         Raises:
             RunError: one is not finite; the sentence names the first.
         """
-        named = [(step, name, value) for step, values in self._seen for name, value in values.items()]
-        self._seen.clear()
-        if named:
-            finite = torch.stack([value.isfinite().all() for _, _, value in named]).tolist()
-            for (step, name, value), sound in zip(named, finite, strict=True):
-                if not sound:
-                    raise RunError(self._sentence(f"{name} is {unsound(value)}", step))
+        named = [(step, name, value) for step, values in self._kept for name, value in values.items()]
+        self._kept.clear()
+        table = torch.stack([value.float() for *_, value in named]).reshape(len(named), -1)
+        for at, place in (~table.isfinite()).nonzero().tolist()[:1]:
+            step, name, _ = named[at]
+            raise RunError(self._sentence(f"{name} is {table[at, place].item()}", step, place))
 
-    def check_state(self, step: int, state: Mapping[str, Tensor]) -> None:
-        """Look at parameters, buffers and optimiser states after a step.
+    def check_state(self, step: int, place: int, state: Mapping[str, Tensor]) -> None:
+        """Look at a member's parameters, buffers and optimiser states after a step, 0-based.
 
         Raises:
             RunError: one is not finite; the sentence names it.
         """
         bad = next((name for name, value in state.items() if not value.isfinite().all()), None)
         if bad is not None:
-            raise RunError(self._sentence(f"{bad} holds {unsound(state[bad])}", step))
+            value = state[bad][~state[bad].isfinite()][0].item()
+            raise RunError(self._sentence(f"{bad} holds {value}", step, place))
 
-    def _sentence(self, what: str, step: int) -> str:
-        saved = checkpoint.newest(self.folder)
-        last = f"the last checkpoint, of step {saved[1]['step']}, is sound" if saved else "there is no checkpoint yet"
+    def _sentence(self, what: str, step: int, place: int) -> str:
+        steps = checkpoint.reached(self.folders[place])
+        last = f"the last checkpoint, of step {steps}, is sound" if steps else "there is no checkpoint yet"
         return (
-            f"{what} at step {step} of phase {self.phase}, {suspects(self.batch(step))}; {last}, "
-            "lower the learning rate or look at the data"
+            f"{what} after {step + 1} steps of phase {self.phase}, {suspects(self.batch(place, step))}; {last}, lower "
+            "the learning rate or look at the data before it"
         )
 
 
-def unsound(value: Tensor) -> float:
-    """Return the first number of a tensor that is not finite."""
-    return float(value[~value.isfinite()].flatten()[0])
-
-
 def suspects(batch: Batch) -> str:
-    """Say which tasks a batch is of, and which of its rows hold what is not finite or else what is largest.
-
-    A batch of a population, which has a seed axis in front, is looked at as a whole.
-    """
-    tasks = sorted(set(batch.tasks.flatten().tolist()))
-    worst: tuple[float, str] = (-1.0, "")
+    """Say which tasks a batch is of, and which of its rows holds what is not finite, or else what is largest."""
+    worst, where = -1.0, "no rows"
     for draw, rows in batch.draws.items():
-        owners = batch.tasks[..., None].expand_as(rows.row)
         for field in FIELDS:
             value = getattr(rows, field)
-            if not value.numel():
-                continue
-            size = torch.nan_to_num(value.abs(), nan=torch.inf).reshape(*rows.row.shape, -1).amax(-1).flatten()
-            place = int(size.argmax())
-            if float(size[place]) > worst[0]:
-                number = float(value.reshape(size.numel(), -1)[place].abs().max())
-                where = f"row {int(rows.row.flatten()[place])} of task {int(owners.flatten()[place])}"
-                worst = float(size[place]), f"|{field}| = {number:.4g} in {where} (draw {draw!r})"
-    most = f", where the largest input is {worst[1]}" if worst[1] else ""
-    return f"on tasks {', '.join(map(str, tasks))}{most}"
+            if value.numel():
+                size = value.abs().nan_to_num(nan=torch.inf, posinf=torch.inf).reshape(*rows.row.shape, -1).amax(-1)
+                task, at = divmod(int(size.argmax()), size.shape[1])
+                if size[task, at] > worst:
+                    worst = float(size[task, at])
+                    number = float(value[task, at].abs().max())
+                    where = f"|{field}| {number:.4g} in row {int(rows.row[task, at])} of task {int(batch.tasks[task])}"
+                    where += f" (draw {draw})"
+    tasks = ", ".join(map(str, sorted(set(batch.tasks.tolist()))))
+    return f"on a batch of tasks {tasks}, where the largest input is {where}"

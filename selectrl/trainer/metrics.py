@@ -1,9 +1,8 @@
-"""What a training tells of itself: numbers fetched from tensors, checked, and appended to a file."""
+"""What a training tells of itself: numbers fetched from tensors and appended to a file."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,8 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from selectrl.errors import InputError, RunError
-from selectrl.protocols import Phase
+from selectrl.errors import InputError
 
 Record: TypeAlias = dict[str, Any]
 
@@ -21,21 +19,6 @@ def fetched(values: Mapping[str, Tensor], members: int) -> list[dict[str, float]
     """Return logged terms as numbers, for each member; tensors of a device come to the host in one transfer."""
     table = torch.stack([value.float() for value in values.values()]).reshape(-1, members).T.tolist()
     return [dict(zip(values, row, strict=True)) for row in table]
-
-
-def finite(values: Mapping[str, float], phase: Phase, step: int) -> dict[str, float]:
-    """Return the values if all are finite.
-
-    Raises:
-        RunError: one is not; the sentence names it and the step.
-    """
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise RunError(
-                f"{name} is {value} at step {step} of phase {phase.name}; the last checkpoint is sound, "
-                "lower the learning rate or look at the data before it"
-            )
-    return dict(values)
 
 
 class Metrics:

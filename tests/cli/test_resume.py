@@ -248,9 +248,12 @@ class TestDamage:
     def test_of_the_newest_checkpoint_falls_back_to_the_one_before(
         self, kind: str, call: Call, words: list[str], whole: Path, own_half: Path
     ) -> None:
-        DAMAGE[kind](max(own_half.glob("checkpoint-*")))
+        newest = max(own_half.glob("checkpoint-*"))
+        DAMAGE[kind](newest)
         done = call("train", *words, "--out", out_of(own_half))
         assert done.code == 0, done
+        told = f"selectrl: warning: {newest} is damaged and left out; the one before it counts, or the run begins again"
+        assert [line for line in done.err.splitlines() if line.startswith("selectrl: ")] == [told]
         check_same(own_half, whole)
 
     def test_of_both_checkpoints_begins_again(self, call: Call, words: list[str], whole: Path, own_half: Path) -> None:
