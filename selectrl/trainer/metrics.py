@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from selectrl.errors import InputError
+from selectrl.files import unwritable
 
 Record: TypeAlias = dict[str, Any]
 
@@ -28,9 +29,16 @@ class Metrics:
         self.path = path
 
     def write(self, record: Record) -> Record:
-        """Append a record and return it."""
-        with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(record, allow_nan=False) + "\n")
+        """Append a record and return it.
+
+        Raises:
+            InputError: the file cannot be written to, or the disk is full.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps(record, allow_nan=False) + "\n")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
         return record
 
     def size(self) -> int:

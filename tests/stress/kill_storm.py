@@ -94,12 +94,12 @@ def scenarios(base: Path) -> Iterator[Scenario]:
     """Go through all scenarios; what they read lies in ``base``."""
     env = ["--env", "point_robot", "--threads", 1, "--data", base / "data"]
 
-    def train(method: str) -> Callable[[Path], int]:
+    def training_of(method: str) -> Callable[[Path], int]:
         words = ["train", "--method", method, *env, *sets(training(method)), "--name", method]
         return lambda out: command(*words, "--out", out)
 
     for method in METHODS:
-        yield Scenario(f"train {method}", train(method))
+        yield Scenario(f"train {method}", training_of(method))
     seeds = [
         "train",
         "--method",
@@ -119,18 +119,19 @@ def scenarios(base: Path) -> Iterator[Scenario]:
     both = ["compare", "--methods", "select,focal", *env, *sets(training("select"))]
     for launcher in ("inline", "local"):
         yield Scenario(f"compare {launcher}", lambda out, how=launcher: command(*both, "--launcher", how, "--out", out))
-    yield Scenario("report", lambda out: command("report", base / "runs", "--out", out / "report"))
+    yield Scenario("report", lambda out: command("report", base / "runs" / "point_robot", "--out", out / "report"))
 
 
-def prepare(base: Path) -> int:
-    """Make the data that trainings read, and the runs that a report reads."""
-    code = command(
-        "collect", "--env", "point_robot", "--name", "toy", "--threads", 1, *sets(COLLECT), "--data", base / "data"
-    )
-    for method in ("select", "focal"):
-        words = ["--method", method, "--env", "point_robot", "--threads", 1, "--data", base / "data", "--name", method]
-        code = code or command("train", *words, *sets(training(method)), "--out", base / "runs")
-    return code
+def collect(base: Path) -> int:
+    """Make the data that trainings read."""
+    words = ["--env", "point_robot", "--name", "toy", "--threads", 1, *sets(COLLECT)]
+    return command("collect", *words, "--data", base / "data")
+
+
+def train(base: Path) -> int:
+    """Make the runs that a report reads."""
+    words = ["compare", "--methods", "select,focal", "--env", "point_robot", "--launcher", "inline", "--threads", 1]
+    return command(*words, *sets(training("select")), "--data", base / "data", "--out", base / "runs")
 
 
 def start(work: Callable[[Path], int], out: Path, log: Path) -> int:
@@ -187,10 +188,10 @@ def print_of(folder: Path) -> dict[str, str]:
         elif path.suffix in (".json", ".jsonl"):
             lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
             content = json.dumps([timeless(json.loads(line)) for line in lines]).encode()
-        elif path.suffix in (".csv", ".gin", ".tex", ".md"):
+        elif path.suffix in (".csv", ".gin", ".tex", ".md") and not path.stem.endswith("_cost"):
             content = path.read_bytes().replace(str(folder).encode(), b"")
         else:
-            content = b""  # its presence: figures and pages hold dates
+            content = b""  # its presence: figures and pages hold dates, tables of cost seconds
         found[name] = hashlib.sha256(content).hexdigest()
     return found
 
@@ -239,11 +240,13 @@ def storm(kills: int, only: str, seed: int, base: Path, each: int = 4) -> dict[s
     """Kill until so many kills have hit, in turn over the scenarios whose name holds a word; returns counts by name."""
     import selectrl.experiment.training  # noqa: F401  loads torch
 
-    undisturbed(prepare, base, base)
+    undisturbed(collect, base, base)
     rng = random.Random(seed)
     todo, counts, wholes, spans = [], {}, {}, {}
     for scenario in scenarios(base):
         if only in scenario.name:
+            if scenario.name == "report":
+                undisturbed(train, base, base)
             todo.append(scenario)
             out = base / f"whole-{scenario.name.replace(' ', '_')}"
             spans[scenario.name] = undisturbed(scenario.work, out, base)
@@ -256,6 +259,7 @@ def storm(kills: int, only: str, seed: int, base: Path, each: int = 4) -> dict[s
             name = scenario.name
             got = disturb(scenario, wholes[name], spans[name], rng, min(each, left), base)
             counts[name] = Count(*(a + b for a, b in zip(counts[name], got, strict=True)))
+            print(f"{name}: {counts[name]}", file=sys.stderr, flush=True)
     return counts
 
 
