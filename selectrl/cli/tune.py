@@ -13,7 +13,7 @@ from selectrl.compare.tune import Bindings, TuneConfig
 from selectrl.compare.tune import tune as search
 from selectrl.experiment.config import Experiment
 from selectrl.files import write_atomically
-from selectrl.gin_edge import build_experiment, build_part, experiment_layers, shipped_layer, user_layers
+from selectrl.gin_edge import as_layer, build_experiment, build_part, experiment_layers, shipped_layer, user_layers
 
 
 def tune(
@@ -41,12 +41,15 @@ def tune(
     knobs = cast(TuneConfig, build_part("tune", above))
 
     def build(values: Bindings) -> Experiment:
-        found = [f"{path}={value!r}" for path, value in values.items()]
+        found = [f"{path}={value}" for path, value in values.items()]
         layers = experiment_layers(method=method, env=env, profile=profile, settings=(*set_, *found))
         return build_experiment(layers, f"{method}-tuned")
 
-    build({path: low for path, low, _ in knobs.knobs})  # a knob that the method lacks is refused before anything
-    folder, total = out / env / method, build({}).train.steps
+    own = build({})
+    if space is None:  # an environment may replace a part that the method's file has knobs of
+        knobs = knobs.of({line.partition(" = ")[0] for line in as_layer(own).text.splitlines()})
+    build(knobs.ends())  # one that the method lacks is refused before anything
+    folder, total = out / env / method, own.train.steps
     with bars() as shown:
 
         def tell(trial: int, record: dict[str, Any]) -> None:
@@ -56,7 +59,7 @@ def tune(
 
         found = search(knobs, build, trials, folder, data, threads or 1, tell)
     file = out / env / f"{method}.gin"
-    text = "".join(f"{path} = {value!r}\n" for path, value in found["bindings"].items())
+    text = "".join(f"{path} = {value}\n" for path, value in found["bindings"].items())
     head = f"# Best of {trials} trials of {found['steps']} steps, {found['return']:.2f} on held-out training tasks.\n"
     write_atomically(file, lambda temporary: temporary.write_text(head + text, encoding="utf-8"))
     if json:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from torch import Tensor
+
+from selectrl.data.rows import RowStore
+from selectrl.errors import RunError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import torch_threads
+from selectrl.protocols import Phase
 from selectrl.streams import stream
+from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import needs
 
 WARM, TIMED = 2, 5
+
+
+def prepared(phase: Phase, agent: Agent, store: RowStore) -> dict[str, Tensor]:
+    """Return what a phase prepares; nothing where it refuses what so few steps trained, and earlier buffers stay."""
+    try:
+        return phase.prepare(agent, store, stream(0, phase.name, "prepare")) if phase.prepare else {}
+    except RunError:
+        return {}
 
 
 def training_seconds(run: Run) -> float:
@@ -27,8 +41,7 @@ def training_seconds(run: Run) -> float:
     sampler = run.sampler(store)
     with torch_threads(run.execution.threads):
         for phase in build_phases(run.experiment, agent):
-            prepare = phase.prepare
-            engine.enter(phase, prepare(agent, store, stream(run.seed, phase.name, "prepare")) if prepare else {})
+            engine.enter(phase, prepared(phase, agent, store))
             times = []
             for step in range(min(WARM + TIMED, phase.steps)):
                 begin = perf_counter()

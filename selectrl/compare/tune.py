@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
@@ -20,15 +20,28 @@ from selectrl.protocols import TaskFamily
 if TYPE_CHECKING:
     import optuna
 
-Bindings = Mapping[str, float]
+Value: TypeAlias = float | str  # a string is the text of a binding, such as ``@values.min_target_q()``
+Bindings: TypeAlias = Mapping[str, Value]
+
+
+def _knob(value: object) -> bool:
+    match value:
+        case (str(), float() | int() as low, float() | int() as high):
+            return 0 < low < high
+        case (str(), (_, _, *_) as choices):
+            return all(isinstance(one, int | float | str) for one in choices)
+    return False
 
 
 def _knobs(instance: object, attribute: Any, value: object) -> None:
-    good = isinstance(value, tuple) and value and all(isinstance(k, tuple) and len(k) == 3 for k in value)
-    if not good or any(not isinstance(path, str) or not 0 < low < high for path, low, high in value):  # type: ignore[attr-defined]
-        raise FieldError(
-            type(instance), attribute.name, f"expected (path, low, high) with 0 < low < high, got {value!r}"
-        )
+    if not (isinstance(value, tuple) and value and all(map(_knob, value))):
+        expected = "(path, low, high) with 0 < low < high, or (path, (choice, choice, ...))"
+        raise FieldError(type(instance), attribute.name, f"expected {expected}, got {value!r}")
+
+
+def choices(values: Sequence[Any]) -> Sequence[Value]:
+    """Return what a knob lists behind its path: its choices, or the ends of its range."""
+    return values[0] if len(values) == 1 else values
 
 
 @attrs.frozen(kw_only=True)
@@ -36,10 +49,26 @@ class TuneConfig:
     """What is tuned of a method.
 
     Attributes:
-        knobs: (path of a binding, lowest value, highest value), searched on a logarithmic scale.
+        knobs: (path of a binding, lowest value, highest value), searched on a logarithmic scale, or (path, choices);
+            a choice that is a string is the text of a binding.
     """
 
-    knobs: tuple[tuple[str, float, float], ...] = attrs.field(converter=as_tuple, validator=_knobs)
+    knobs: tuple[tuple[Any, ...], ...] = attrs.field(converter=as_tuple, validator=_knobs)
+
+    def ends(self, last: bool = False) -> Bindings:
+        """Return the first value of every knob, or the last."""
+        return {path: choices(values)[-1 if last else 0] for path, *values in self.knobs}
+
+    def of(self, bound: Collection[str]) -> TuneConfig:
+        """Return the knobs that turn one of these bindings.
+
+        Raises:
+            InputError: none does.
+        """
+        kept = [knob for knob in self.knobs if knob[0] in bound]
+        if not kept:
+            raise InputError(f"tune.knobs: no knob is in use here, the first is {self.knobs[0][0]!r}; name others")
+        return TuneConfig(knobs=kept)
 
 
 def held_out(family: TaskFamily) -> TaskFamily:
@@ -132,8 +161,13 @@ def _ended(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=[_state("COMPLETE"), _state("PRUNED")]))
 
 
-def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, float]:
-    return {path: trial.suggest_float(path, low, high, log=True) for path, low, high in knobs.knobs}
+def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, Value]:
+    return {
+        path: trial.suggest_categorical(path, values[0])
+        if len(values) == 1
+        else trial.suggest_float(path, *values, log=True)
+        for path, *values in knobs.knobs
+    }
 
 
 def _study(folder: Path) -> optuna.Study:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,9 +102,15 @@ class RowStore:
         self.reward_of = reward_of
         self.episode_counts: NDArray[np.int64] = (length > 0).sum(1).numpy()
         self.counts: NDArray[np.int64] = length.sum(1).numpy()
+        self._uneven = bool(((length > 0) & (length < self.time)).any())
         self._valid = _valid_rows(length, self.time, self.counts)
         if self._valid is not None:
             self._valid = self._valid.to(self.device)
+
+    def put(self, values: NDArray[Any]) -> Tensor:
+        """Return an array as a tensor where the rows live; the host does not wait for the copy."""
+        tensor = torch.from_numpy(np.require(values, requirements="C"))
+        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
     def rows(self, local: Tensor, rank: Tensor) -> Tensor:
         """Return row numbers (task, batch) of the ranks (task, batch) in the tasks with local indices (task,).
@@ -152,9 +159,9 @@ class RowStore:
         time = torch.arange(self.time, device=self.device)
         row = (episode[..., None] * self.time + time).flatten(1)
         rows = self._gather(local.repeat_interleave(self.time, dim=1), row, fields)
-        live = (time < self.length[local, episode][..., None]).flatten(1)
-        if bool(live.all()):
+        if not self._uneven:
             return rows
+        live = (time < self.length[local, episode][..., None]).flatten(1)
         values = (rows.obs, rows.action, rows.reward, rows.next_obs, rows.terminal)
         obs, action, reward, next_obs, terminal = (
             torch.where(live[..., None] if value.ndim > 2 else live, value, 0) if value.numel() else value

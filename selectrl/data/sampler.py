@@ -35,7 +35,7 @@ def uniform_rows(
 ) -> Rows:
     """Draw independent rows of each task, (task, size, …)."""
     ranks = uniform_ranks(rng, store.counts[local], size)
-    return store.gather(_tensor(local, store), _tensor(ranks, store), fields)
+    return store.gather(store.put(local), store.put(ranks), fields)
 
 
 def whole_episodes(
@@ -44,7 +44,7 @@ def whole_episodes(
     """Draw whole episodes of each task, one after the other, (task, size * time, …)."""
     episodes = uniform_ranks(rng, store.episode_counts[local], size)
     owners = np.repeat(local[:, None], size, axis=1)  # a view that cannot be written to would make torch warn
-    return store.whole(_tensor(owners, store), _tensor(episodes, store), fields)
+    return store.whole(store.put(owners), store.put(episodes), fields)
 
 
 def relabelled_episodes(
@@ -54,12 +54,8 @@ def relabelled_episodes(
     others = len(store.counts) - 1
     owners = (local[:, None] + 1 + (rng.random((len(local), size)) * max(others, 1)).astype(np.int64)) % (others + 1)
     episodes = (rng.random(owners.shape) * store.episode_counts[owners]).astype(np.int64)
-    rows = store.whole(_tensor(owners, store), _tensor(episodes, store), ROW_FIELDS)
-    return store.relabel(_tensor(local, store), rows)
-
-
-def _tensor(values: NDArray[np.int64], store: RowStore) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values)).to(store.device)
+    rows = store.whole(store.put(owners), store.put(episodes), ROW_FIELDS)
+    return store.relabel(store.put(local), rows)
 
 
 Kind = Callable[[np.random.Generator, RowStore, NDArray[np.int64], int, Sequence[str]], Rows]
@@ -175,17 +171,16 @@ class Sampler:
         if not 0 <= step < steps:
             raise InputError(f"step: expected from 0 to {steps - 1} in the phase {phase!r}, got {step}")
         store, merged = self._store, merge_draws(draws)
-        device = store.device
         tasks = self._draw_tasks(phase, step)
-        local = torch.from_numpy(tasks).to(device)
+        local = store.put(tasks)
         rows = {draw.name: self._rows(draw, phase, step, tasks) for draw in merged.values()}
         axes = {"task": self._meta_batch} | {name: drawn.row.shape[1] for name, drawn in rows.items()}
-        empty = torch.zeros(self._meta_batch, 1, 0, device=device)
+        empty = torch.zeros(self._meta_batch, 1, 0, device=store.device)
         return Batch(
             tasks=store.tasks[local],
             draws=rows,
             noise={one.name: self._noise(one, phase, step, axes) for one in merge_noise(noise).values()},
-            progress=torch.tensor(step / steps, dtype=torch.float32, device=device),
+            progress=store.put(np.array(step / steps, np.float32)),
             latent=Latent(empty, empty, {}),
         )
 
@@ -208,8 +203,7 @@ class Sampler:
                 got = f"noise {noise.name!r} is as wide as the draw {size!r}, which no loss of this step asks for"
                 raise CompositionError(f"{got}; {suggest(size, axes)}")
         shape = tuple(axes[size] if isinstance(size, str) else size for size in noise.shape)
-        value = LAWS[noise.law](stream(self._seed, phase, "noise", noise.name, step), shape)
-        return torch.from_numpy(value).to(self._store.device)
+        return self._store.put(LAWS[noise.law](stream(self._seed, phase, "noise", noise.name, step), shape))
 
     def _size(self, draw: Draw) -> int:
         """Return the size of a draw: its own, or its kind's."""

@@ -81,13 +81,19 @@ class MLP(nn.Module):
         if z is not None:
             lead = flat.shape[:-2]
             of_z = z.reshape(-1, z.shape[-1]) @ weights[0][..., self.rows :, :]
-            flat = flat.reshape(*lead, *axes, flat.shape[-1]) + of_z.reshape(*lead, *z.shape[:-1], flat.shape[-1])
-            axes = flat.shape[len(lead) : -1]
-            flat = flat.reshape(*lead, -1, flat.shape[-1])
-        for weight, bias in zip(weights[1:], biases[1:], strict=True):
-            flat = affine(bias, flat.relu_(), weight)  # in place: what made `flat` does not need its value backwards
+            wide = flat.reshape(*lead, *axes, flat.shape[-1]) + of_z.reshape(*lead, *z.shape[:-1], flat.shape[-1])
+            axes = wide.shape[len(lead) : -1]
+            flat = self._relu(wide, 0).reshape(*lead, -1, flat.shape[-1])
+        else:
+            flat = self._relu(flat, 0)
+        for layer, (weight, bias) in enumerate(zip(weights[1:], biases[1:], strict=True), 1):
+            flat = self._relu(affine(bias, flat, weight), layer)
         out = flat.reshape(*flat.shape[:-2], *axes, flat.shape[-1]).to(x.dtype)
         return out.squeeze(-1) if self.scalar else out
+
+    def _relu(self, flat: Tensor, layer: int) -> Tensor:
+        """Bend a hidden layer's output, in place: what made it does not need its value backwards, and it is no view."""
+        return flat.relu_() if layer + 1 < len(self.weights) else flat
 
     def __call__(self, x: Tensor, z: Tensor | None = None, members: int | None = None) -> Tensor:
         """Apply the network(s), see :meth:`forward`."""

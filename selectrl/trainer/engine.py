@@ -160,7 +160,8 @@ class Engine:
 
         run: Forward = vmap(call) if self.population else call
         if self.compiler:
-            run = torch.compile(run, fullgraph=True, dynamic=False, backend=self.compiler)
+            settings = {"fullgraph": True, "dynamic": False, "backend": self.compiler, "isolate_recompiles": True}
+            run = cast(Any, torch.compile)(run, **settings)  # whose types do not know the last one
         return run
 
     def _products(self) -> AbstractContextManager[Any]:

@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import fakes
 import pytest
 
+from selectrl.compare.calibrate import training_seconds
 from selectrl.data.rows import RowStore
+from selectrl.experiment.execution import Execution
+from selectrl.experiment.run import Run
 
 Call = Callable[..., Any]
 TOY = {
@@ -158,6 +162,15 @@ def test_what_was_never_timed_is_timed_before_it_starts(call: Call, data: Path, 
     assert "Timed here" not in again.out
 
 
+@pytest.mark.parametrize("method", ["select", "corro", "borel"])
+def test_a_method_is_timed_through_all_its_phases(method: str, data: Path, tmp_path: Path) -> None:
+    """CORRO's second phase refuses a generator of negatives that a few steps have trained; it is timed all the same."""
+    sizes = ("DATASET='tiny'", "envs.point_robot.tasks=8", "BELIEF_EPISODES=2", "PRETRAIN_STEPS=100")
+    run = Run(tmp_path / "run", fakes.experiment(method, *sizes), 0, Execution(data=data))
+    assert training_seconds(run) > 0
+    assert not (tmp_path / "run").exists()
+
+
 class TestSharing:
     def test_collectors_share_one_trained_policy(self, call: Call, data: Path, tmp_path: Path) -> None:
         words = ["ablate", "--method", "select", "--vary", "collector=proximal,non_prior", "--launcher", "inline"]
@@ -289,6 +302,23 @@ class TestTune:
         assert len(runs) == 3
         assert all(json.loads(path.read_text())["tasks"] == [3] for path in runs)
 
+    def test_chooses_among_parts_and_passes_over_knobs_of_parts_that_are_not_there(
+        self, call: Call, data: Path, tmp_path: Path
+    ) -> None:
+        """CSRO's own file has knobs of BRAC, which its Point-Robot goes without."""
+        space = tmp_path / "space.gin"
+        space.write_text('tune.knobs = (("critics.twin_q_v.discount", (0.5, 0.6)), ("train.order", ("()","( )")))\n')
+        words = ["--method", "csro", "--json", *toy(data, tmp_path / "tuned", train__steps=4)]
+        done = call("tune", space, *words, "--trials", 4)
+        assert done.code == 0, done
+        trials = {path.read_text() for path in (tmp_path / "tuned").rglob("experiment.json")}
+        assert {json.loads(text)["experiment"]["critic"]["discount"] for text in trials} == {0.9, 0.5, 0.6}
+        assert call("tune", *words, "--trials", 1).code == 0
+        space.write_text('tune.knobs = (("actors.brac.dual_lr", 0.1, 0.2),)\n')
+        assert "actors.brac.dual_lr is bound but nothing uses it" in call("tune", space, *words).sentence(2)
+        space.write_text('tune.knobs = (("actors.brac.dual_lr", 0.2, 0.1),)\n')
+        assert "expected (path, low, high) with 0 < low < high, or (path, (" in call("tune", space, *words).sentence(2)
+
     @pytest.mark.parametrize("method", ["select", "csro", "focal", "corro", "offpearl", "borel"])
     def test_every_shipped_search_fits_its_method(self, method: str) -> None:
         from selectrl import compose
@@ -297,8 +327,9 @@ class TestTune:
 
         knobs = build_part("tune", [shipped_layer("tuning", method)])
         assert isinstance(knobs, TuneConfig)
-        for end in (1, 2):
-            compose(method, "point_robot", settings=[f"{knob[0]}={knob[end]}" for knob in knobs.knobs])
+        for last in (False, True):  # on a robot, where no part of the method is left out
+            sets = [f"{path}={value}" for path, value in knobs.ends(last).items()]
+            compose(method, "half_cheetah_vel", settings=sets)
 
     def test_a_row_that_alone_was_tuned_is_refused(self, call: Call, data: Path, tmp_path: Path) -> None:
         folder = tmp_path / "tuned" / "point_robot"

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import fakes
 import pytest
 
-from selectrl.cli.comparing import settings_of
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.experiment.training import side_by_side
-from selectrl.gin_edge import build_experiment, experiment_layers
+from selectrl.trainer import checkpoint
 
 SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "gin" / "methods").glob("*.gin"))
 SEEDS = (0, 1, 2, 3, 4)
+VARIANTS = ("borel_oracle_reward", "borel_reference", "corro_reference")  # of methods that are tested anyway
 SIZES = (
-    *("LATENT_DIM=3", "ENCODER_HIDDEN=(9, 8)", "HIDDEN=(9, 8)", "META_BATCH=4", "BATCH=6", "CONTEXT=5"),
-    *("PRETRAIN_STEPS=10", "BELIEF_EPISODES=2", "DATASET='tiny'", "BUDGET=20", "REPEATS=1", "envs.point_robot.tasks=8"),
-    "negatives.cvae.min_kl=0.0",
+    *("STEPS=100", "PRETRAIN_STEPS=10", "BELIEF_EPISODES=2", "negatives.cvae.min_kl=0.0", "train.log_every=10"),
+    *("TEST_EVERY=100", "BUDGET=20", "REPEATS=1", "DATASET='tiny'", "envs.point_robot.tasks=8"),
 )
 
 
-def experiment(method: str, steps: int, **train: int) -> Experiment:
-    settings = [*SIZES, f"STEPS={steps}", *(f"train.{name}={value}" for name, value in train.items())]
-    return build_experiment([*experiment_layers(method=method, env="point_robot"), *settings_of(settings)], method)
-
-
-def runs(folder: Path, data: Path, what: Experiment, seeds: tuple[int, ...] = SEEDS) -> list[Run]:
+def runs(folder: Path, data: Path, what: Experiment, seeds: tuple[int, ...]) -> list[Run]:
     return [Run(folder / f"seed{seed}", what, seed, Execution(data=data)) for seed in seeds]
 
 
@@ -38,9 +34,9 @@ def records(run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("method", SHIPPED)
-def test_five_seeds_train_side_by_side_as_they_do_alone(method: str, data: Path, tmp_path: Path) -> None:
-    what = experiment(method, 100, log_every=10, test_every=100)
-    together, alone = runs(tmp_path / "together", data, what), runs(tmp_path / "alone", data, what)
+def test_seeds_train_side_by_side_as_they_do_alone(method: str, data: Path, tmp_path: Path) -> None:
+    what, seeds = fakes.experiment(method, *SIZES), SEEDS[:2] if method in VARIANTS else SEEDS
+    together, alone = runs(tmp_path / "together", data, what, seeds), runs(tmp_path / "alone", data, what, seeds)
     assert side_by_side(together, lambda run, record: None)
     for ours, theirs in zip(together, alone, strict=True):
         side_by_side([theirs], lambda run, record: None)
@@ -51,3 +47,31 @@ def test_five_seeds_train_side_by_side_as_they_do_alone(method: str, data: Path,
                 assert one["values"] == pytest.approx(other["values"], rel=1e-4, abs=1e-5), (one["phase"], one["step"])
             else:
                 assert one["curve"] == pytest.approx(other["curve"], rel=1e-3)
+
+
+def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(data: Path, tmp_path: Path) -> None:
+    what = fakes.experiment("select", *SIZES, "STEPS=60", "train.checkpoint_every=20")
+    whole, cut = runs(tmp_path / "whole", data, what, (0, 1)), runs(tmp_path / "cut", data, what, (0, 1))
+    side_by_side(whole, lambda run, record: None)
+
+    class Stop(Exception):
+        pass
+
+    def stop(run: Run, record: dict[str, Any]) -> None:
+        if record["step"] == 50:
+            raise Stop
+
+    with pytest.raises(Stop):
+        side_by_side(cut, stop)
+    shutil.copytree(tmp_path / "cut" / "seed1", tmp_path / "alone" / "seed1")
+    assert side_by_side(cut, lambda run, record: None)
+    assert not side_by_side(cut, lambda run, record: None)  # nothing is left to do
+    for ours, theirs in zip(cut, whole, strict=True):
+        (got, about), (expected, _) = (checkpoint.newest(run.folder) or ({}, {}) for run in (ours, theirs))
+        assert about["step"] == 60
+        assert not fakes.changed(expected, got)
+        assert [one.get("values") for one in records(ours)] == [one.get("values") for one in records(theirs)]
+    (alone,) = runs(tmp_path / "alone", data, what, (1,))
+    side_by_side([alone], lambda run, record: None)
+    for one, other in zip(records(alone), records(whole[1]), strict=True):
+        assert one.get("values", {}) == pytest.approx(other.get("values", {}), rel=1e-4, abs=1e-5)

@@ -143,7 +143,7 @@ def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(tmp_path: Path, rec
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
     straight, first = make_trainer(tmp_path / "a"), make_trainer(tmp_path / "b")
-    seen = list(straight.run())
+    seen = [record for _, record in straight.run()]
     assert [r["phase"] for r in seen if r["kind"] == "train"] == 6 * ["vae"] + 8 * ["rl"]
     running = first.run()
     for _ in range(records):
