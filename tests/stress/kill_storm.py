@@ -215,14 +215,14 @@ def undisturbed(work: Callable[[Path], int], out: Path, base: Path) -> float:
 def disturb(
     scenario: Scenario, whole: dict[str, str], span: float, rng: random.Random, kills: int, base: Path
 ) -> Count:
-    """Live one life: kill it up to so many times, let it end, and compare."""
+    """Live one life: kill it up to so many times, let it end, and compare; ``span`` is how long undisturbed work takes."""
     out, log = base / "storm", base / "log.txt"
     shutil.rmtree(out, ignore_errors=True)
     log.unlink(missing_ok=True)
     hit, code = 0, None
     while code is None and hit <= kills:
         child = start(scenario.work, out, log)
-        code = ended(child, rng.uniform(0.0, span) if hit < kills else PATIENCE)
+        code = ended(child, rng.uniform(0.0, span / 2) if hit < kills else PATIENCE)
         if code is None:
             kill(child)
             hit += 1
