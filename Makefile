@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench bench-ratio bench-report docs grid readme clean
+.PHONY: setup demo test check bench bench-ratio bench-report docs grid readme storm clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
@@ -63,6 +63,9 @@ grid: setup  ## Train every encoder x critic x actor for a moment, test every co
 
 readme: setup  ## Write the README's generated tables anew.
 	$(BIN)/python docs/readme.py
+
+storm: setup  ## Kill commands at 200 random moments and compare their ends with undisturbed ones, bit by bit.
+	$(BIN)/python tests/stress/kill_storm.py --kills 200
 
 clean:  ## Remove what the targets made.
 	rm -rf .venv demo grid site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -48,7 +48,27 @@ class ConformanceError(SelectRLError):
     """A part breaks a rule of its protocol; the sentence names the part, the fault and the remedy."""
 
 
-class DriftWarning(UserWarning):
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to stop; as a ``KeyboardInterrupt`` no ``except Exception`` takes it for a failure.
+
+    Attributes:
+        exit_code: 128 and the signal's number, as schedulers and shells expect.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(f"stopped by signal {number}")
+
+
+class SelectRLWarning(UserWarning):
+    """Root of what this package warns of; the command line prints each as one sentence."""
+
+
+class DamageWarning(SelectRLWarning):
+    """A checkpoint is damaged, and an earlier one takes its place."""
+
+
+class DriftWarning(SelectRLWarning):
     """Data were made with another simulator than the one that tests."""
 
 

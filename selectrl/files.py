@@ -31,11 +31,16 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
         _flush_names(path.parent)
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot write {path}: {reason}; choose another folder or free it") from error
+        raise unwritable(path, error) from error
     finally:
         with suppress(OSError):  # where nothing can be written nothing can be removed
             temporary.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: Exception) -> InputError:
+    """Return the error for a file or folder that cannot be written to."""
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"cannot write {path}: {reason}; free the disk, or choose another folder, and give it again")
 
 
 def _flush_names(folder: Path) -> None:
@@ -74,18 +79,25 @@ def locked(folder: Path) -> Iterator[None]:
     The lock is the operating system's: it ends with the process, however that ends.
 
     Raises:
-        InputError: another process holds the folder, or it cannot be made or written to.
+        InputError: another process holds the folder, its file system knows no locks, or it cannot be made or written
+            to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error
+        raise unwritable(folder, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(handle)
         raise InputError(f"another process works in {folder}; wait for it, or choose another folder") from error
+    except OSError as error:
+        os.close(handle)
+        raise InputError(
+            f"{folder} lies on a file system that gives no locks ({error.strerror or error}), without which two "
+            "commands could spoil each other's work; choose a folder on a local disk"
+        ) from error
     try:
         for leftover in folder.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
@@ -114,7 +126,7 @@ def whole(folder: Path) -> Iterator[Path]:
             yield work
             work.rename(folder)
         except OSError as error:
-            raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error
+            raise unwritable(folder, error) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)  # gone already if all went well
             for parent in above:

@@ -23,6 +23,7 @@ from selectrl.experiment.torch_settings import torch_threads
 from selectrl.files import read_json, write_json
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import FAMILIES
+from selectrl.stopping import deferred
 
 WORK = ".collecting"
 
@@ -74,6 +75,7 @@ def collect(
         InputError: the folder holds data of another configuration or damaged data, the family is not registered, the
             configuration does not fit the family's horizon, or there is no such device.
         RunError: a policy diverged, or what an interrupted collection left is damaged or incomplete.
+        Interrupted: a signal asked to stop; the last step is finished and saved.
     """
     entry = FAMILIES.find(type(family_config))
     if entry is None:
@@ -94,12 +96,15 @@ def collect(
     work = folder / WORK
     if not _complete(folder, record):
         _claim(work, record)
-        with torch_threads(threads):
+        with torch_threads(threads), deferred() as stopping:
             collection = Collection(family, behaviour, range(len(family.parameters)), work, device, threads or 1)
             collection.resume()
-            while collection.step < behaviour.steps:
+            stop = False
+            while collection.step < behaviour.steps and not stop:
                 collection.advance()
-                if collection.step % (save_every or behaviour.period) == 0 or collection.step == behaviour.steps:
+                stop = stopping()
+                due = collection.step % (save_every or behaviour.period) == 0 or collection.step == behaviour.steps
+                if due or stop:
                     collection.save()
                 if progress:
                     progress(

@@ -1,4 +1,7 @@
-"""The command line. Exit codes: 0 done, 1 the work failed, 2 the input was wrong (one sentence, nothing written)."""
+"""The command line. Exit codes: 0 done, 1 the work failed, 2 the input was wrong (one sentence, nothing written).
+
+A signal that stopped the command gives 128 and its number: 130 for Ctrl-C, 143 for SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,20 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
+from selectrl.errors import Interrupted
+from selectrl.stopping import at_once
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Entry point of the console script."""
     try:
-        from selectrl.cli.app import run  # in here, because Ctrl-C may come while it is imported
+        with at_once():
+            from selectrl.cli.app import run  # in here, because Ctrl-C may come while it is imported
 
-        code = run(sys.argv[1:])
-    except KeyboardInterrupt:
+            code = run(sys.argv[1:])
+    except Interrupted as stop:
         sys.stderr.write("selectrl: interrupted; give the same command again to go on\n")
-        code = 130
+        code = stop.exit_code
     sys.exit(code)

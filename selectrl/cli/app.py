@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError
 
 from selectrl import plugins
 from selectrl.cli.screen import say
-from selectrl.errors import DriftWarning
+from selectrl.errors import SelectRLWarning
 from selectrl.version import __version__
 
 app = App(
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("always", DriftWarning)
+            warnings.simplefilter("always", SelectRLWarning)
             warnings.showwarning = show_warning
             app(list(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()  # a closed pipe shows here and not at exit

@@ -116,10 +116,9 @@ class Run:
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
         agent = build_agent(self.experiment, self.family.spec, self.seed)
-        state, about = found
-        agent.load_state_dict({n.removeprefix("agent/"): v for n, v in state.items() if n.startswith("agent/")})
-        before = int(about["total"]) - self.experiment.train.steps
-        return agent, int(about["step"]) - before
+        own = {n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")}
+        agent.load_state_dict(own)
+        return agent, found.step - (found.total - self.experiment.train.steps)
 
     def evaluate(
         self, label: str | None = None, collector: CollectorConfig | None = None, test: TestConfig | None = None
@@ -266,21 +265,25 @@ class Run:
             )
         return experiment_from_record(old["experiment"])
 
-    def claim(self) -> None:
-        """Write the run's record, unless it is there."""
-        path = self.folder / "experiment.json"
-        if path.exists():
-            return
-        record = {
+    @property
+    def record(self) -> Record:
+        """What the run is, as JSON, from which alone it can be built again."""
+        return {
             "schema": SCHEMA,
             "name": self.experiment.name,
             "seed": self.seed,
             "key": self.experiment.key,
             "experiment": to_record(self.experiment),
         }
+
+    def claim(self) -> None:
+        """Write the run's record, unless it is there."""
+        path = self.folder / "experiment.json"
+        if path.exists():
+            return
         if self.execution.gin:
             write_atomically(self.folder / "config.gin", lambda file: file.write_text(self.execution.gin))
-        write_json(path, record)
+        write_json(path, self.record)
 
     def _execution_record(self) -> dict[str, Any]:
         """Return what execution.json says, as far as it can be understood."""

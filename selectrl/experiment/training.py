@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import torch
 
+from selectrl.data.manifest import versions
 from selectrl.errors import InputError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
@@ -82,7 +83,13 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
         phases=phases,
         store=store,
         members=[
-            Member(seed=run.seed, sampler=run.sampler(resident), folder=run.folder, test=curve(run, agent, its))
+            Member(
+                seed=run.seed,
+                sampler=run.sampler(resident),
+                folder=run.folder,
+                test=curve(run, agent, its),
+                record={**run.record, "versions": versions()},
+            )
             for run, agent, its in zip(runs, agents, begun, strict=True)
         ],
         config=experiment.train,

@@ -5,15 +5,22 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import attrs
 
+from selectrl.errors import Interrupted
 from selectrl.launch.job import Event, Job, Launcher, Tell, grouped, run_group
+from selectrl.stopping import at_once, deferred
+
+Workers: TypeAlias = dict[Any, tuple[list[Job], BaseProcess]]  # by the end of the pipe that a worker's events come from
+POLL = 0.2  # seconds between looks at whether a signal came
 
 
 def cores() -> int:
@@ -47,31 +54,53 @@ class Local:
     side_by_side: int
 
     def run(self, jobs: Sequence[Job], tell: Tell) -> None:
-        """Carry out all jobs; workers end with this process."""
-        waiting = grouped(jobs)
-        running: dict[Any, tuple[list[Job], BaseProcess]] = {}
+        """Carry out all jobs; workers end with this process.
+
+        Raises:
+            Interrupted: a signal asked to stop; the workers have saved what they had.
+        """
+        running: Workers = {}
         try:
-            while waiting or running:
-                while waiting and len(running) < self.side_by_side:
-                    group = waiting.pop(0)
-                    inbox, process = _start(group)
-                    running[inbox] = list(group), process
-                for inbox in cast(list[Any], wait(list(running))):
-                    left, process = running[inbox]
-                    try:
-                        event = inbox.recv()
-                    except (EOFError, OSError):
-                        process.join()
-                        del running[inbox]
-                        for job in left:
-                            tell(Event(job, "lost", (ended(job, process.exitcode), 1)))
-                        continue
-                    tell(event)
-                    if event.kind in ("done", "failed"):
-                        left.remove(event.job)
+            with deferred() as stopping:
+                self._carry_out(grouped(jobs), running, tell, stopping)
         finally:
             for _, process in running.values():
-                process.terminate()
+                process.kill()
+
+    def _carry_out(
+        self, waiting: list[tuple[Job, ...]], running: Workers, tell: Tell, stopping: Callable[[], bool]
+    ) -> None:
+        asked = False
+        while running or (waiting and not asked):
+            while waiting and not asked and len(running) < self.side_by_side:
+                group = waiting.pop(0)
+                inbox, process = _start(group)
+                running[inbox] = list(group), process
+            for inbox in wait(list(running), POLL):
+                _hear(running, inbox, tell, stopping)
+            if stopping() and not asked:
+                asked = True
+                for _, process in running.values():
+                    process.terminate()  # it saves first
+
+
+def _hear(running: Workers, inbox: Any, tell: Tell, stopping: Callable[[], bool]) -> None:
+    """Pass on what a worker tells, or that it has ended without a word."""
+    left, process = running[inbox]
+    try:
+        event = inbox.recv()
+    except (EOFError, OSError):
+        process.join()
+        del running[inbox]
+        for job in left if not stopping() else ():
+            tell(Event(job, "lost", (ended(job, process.exitcode), 1)))
+        return
+    if isinstance(event, Warning):
+        warnings.warn(event, stacklevel=1)
+        return
+    tell(event)
+    if event.kind in ("done", "failed"):
+        left.remove(event.job)
 
 
 def ended(job: Job, code: int | None) -> str:
@@ -86,8 +115,12 @@ def ended(job: Job, code: int | None) -> str:
 
 def _work(group: tuple[Job, ...], outbox: Any) -> None:
     """Carry out a group in a worker process; a worker whose parent is gone stops at its next record."""
-    with suppress(BrokenPipeError):
-        run_group(group, outbox.send)
+    warnings.showwarning = lambda message, *_, **__: outbox.send(message)
+    try:
+        with suppress(BrokenPipeError), at_once():
+            run_group(group, outbox.send)
+    except Interrupted as stop:
+        sys.exit(stop.exit_code)
 
 
 def _start(group: tuple[Job, ...]) -> tuple[Any, BaseProcess]:

@@ -1,8 +1,9 @@
 """Runs as tasks of a Slurm cluster, through submitit: one array, one task a run.
 
 The state of a task is read from files that the task writes, not from the scheduler's accounting, which many clusters
-(and the smallest ones) do without. A task that is pre-empted or runs out of time is put back into the queue by its own
-signal handler and goes on from its last checkpoint; a task that ends without a word is found missing in ``squeue``.
+(and the smallest ones) do without. A task that is pre-empted or runs out of time saves the step it is at, is put back
+into the queue by submitit's signal handler and goes on there; a task that ends without a word is found missing in
+``squeue``.
 """
 
 from __future__ import annotations

@@ -1,47 +1,69 @@
-"""Checkpoints: one safetensors file that is the whole state of a run, written so that a kill cannot hurt it."""
+"""Checkpoints: one safetensors file that is the whole state of a run, written so that a kill cannot hurt it.
+
+Draws are functions of the step, so parameters, targets and optimisers are all the tensors there are; beside them lies
+the record of what they belong to: the step, the experiment and the versions of what made them.
+"""
 
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from selectrl.errors import RunError
+from selectrl.errors import DamageWarning
 from selectrl.files import write_atomically
 
 KEPT = 2  # the newest and the one before it, in case the newest is damaged
 
 
-def save(folder: Path, step: int, state: dict[str, Tensor], about: dict[str, Any]) -> Path:
+class Checkpoint(NamedTuple):
+    """The state of a run after a step.
+
+    Attributes:
+        state: parameters, persistent buffers and optimiser states by name.
+        step: steps done, all phases together.
+        total: steps of all phases.
+        metrics: bytes of the run's metrics at that step.
+        phase: name of the phase that the step is of.
+        record: what the state belongs to: key and JSON of the experiment, seed, versions.
+    """
+
+    state: Mapping[str, Tensor]
+    step: int
+    total: int
+    metrics: int
+    phase: str = ""
+    record: dict[str, Any] = {}  # noqa: RUF012  read alone
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Everything but the tensors."""
+        return {name: value for name, value in self._asdict().items() if name != "state"}
+
+
+def save(folder: Path, made: Checkpoint) -> Path:
     """Write a checkpoint and drop all but the last two.
 
     Args:
         folder: the run's folder.
-        step: overall step, which names the file.
-        state: tensors by name.
-        about: what else resuming needs, as JSON.
+        made: what is written; its step names the file.
 
     Returns:
         The file.
 
     Raises:
         InputError: the folder cannot be written to.
-        RunError: a value is not finite; nothing is written, so that the last checkpoint stays a sound one.
     """
-    bad = next((name for name, value in state.items() if not value.isfinite().all()), None)
-    if bad is not None:
-        raise RunError(
-            f"{bad} holds NaN or infinity after step {step}, expected finite values; the last checkpoint is sound, "
-            "lower the learning rate or look at the data before it"
-        )
-    path = folder / f"checkpoint-{step:09d}.safetensors"
-    tensors = {name: value.detach().contiguous() for name, value in state.items()}
-    text = json.dumps(about)
+    path = folder / f"checkpoint-{made.step:09d}.safetensors"
+    tensors = {name: value.detach().contiguous() for name, value in made.state.items()}
+    text = json.dumps(made.about)
     metadata = {"about": text, "digest": digest(tensors, text)}
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
     for old in sorted(folder.glob("checkpoint-*.safetensors"))[:-KEPT]:
@@ -49,7 +71,7 @@ def save(folder: Path, step: int, state: dict[str, Tensor], about: dict[str, Any
     return path
 
 
-def digest(state: dict[str, Tensor], about: str) -> str:
+def digest(state: Mapping[str, Tensor], about: str) -> str:
     """Return a checksum of names, shapes and values, which tells a damaged file from a sound one."""
     found = blake2b(about.encode(), digest_size=16)
     for name in sorted(state):
@@ -58,30 +80,39 @@ def digest(state: dict[str, Tensor], about: str) -> str:
     return found.hexdigest()
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read a checkpoint; None if it is damaged."""
+def load(path: Path) -> Checkpoint | None:
+    """Read a checkpoint; None if it is damaged or was not written by :func:`save`."""
     try:
         with safe_open(path, framework="pt") as handle:
             metadata = handle.metadata() or {}
             state = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118  not a dict
         if metadata["digest"] != digest(state, metadata["about"]):
             return None
-        about = json.loads(metadata["about"])
+        found = Checkpoint(state=state, **json.loads(metadata["about"]))
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         return None
-    return (state, about) if isinstance(about, dict) else None
+    counts = (found.step, found.total, found.metrics)
+    sound = all(type(count) is int and count >= 0 for count in counts) and isinstance(found.phase, str)
+    return found if sound and isinstance(found.record, dict) else None
 
 
-def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read the newest sound checkpoint of a run, or None if there is none."""
+def newest(folder: Path) -> Checkpoint | None:
+    """Read the newest sound checkpoint of a run, or None if there is none.
+
+    Warns:
+        DamageWarning: a newer one is damaged.
+    """
     for path in sorted(folder.glob("checkpoint-*.safetensors"), reverse=True):
         found = load(path)
         if found is not None:
             return found
+        warnings.warn(
+            f"{path} is damaged and left out; the one before it counts, or the run begins again", DamageWarning, 2
+        )
     return None
 
 
 def reached(folder: Path) -> int:
     """Return the overall step of a run's newest sound checkpoint, 0 without one."""
     found = newest(folder)
-    return int(found[1]["step"]) if found else 0
+    return found.step if found else 0

@@ -10,12 +10,16 @@ import attrs
 
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
+from selectrl.errors import InputError
 from selectrl.protocols import Draw, Noise, Phase
+from selectrl.stopping import deferred
 from selectrl.streams import stream
+from selectrl.structs import Batch
 from selectrl.trainer import checkpoint
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine, stacked
-from selectrl.trainer.metrics import Metrics, Record, fetched, finite
+from selectrl.trainer.guard import Guard
+from selectrl.trainer.metrics import Metrics, Record, fetched
 
 
 @attrs.frozen(kw_only=True)
@@ -27,12 +31,14 @@ class Member:
         sampler: draws its batches.
         folder: its run's folder, for metrics and checkpoints.
         test: (rl step) -> record of a meta-test of its agent, which holds what was trained so far.
+        record: JSON that its checkpoints carry, and of which ``key`` and ``seed`` must be those of one it goes on from.
     """
 
     seed: int
     sampler: Sampler
     folder: Path
     test: Callable[[int], Record]
+    record: Record = attrs.field(factory=dict)
 
     @property
     def metrics(self) -> Metrics:
@@ -74,16 +80,18 @@ class Trainer:
             and meta-tests (``test``).
 
         Raises:
-            RunError: a loss is no longer finite.
+            RunError: a loss, a parameter or a return is no longer finite.
             InputError: a run's folder cannot be written to.
+            Interrupted: a signal asked to stop; the last step is finished and saved.
         """
         done, before = self._restore(), 0
-        for phase in self.phases:
-            if done <= before + phase.steps:
-                self._enter(phase)
-                for place, record in self._run_phase(phase, before, max(done - before, 0)):
-                    yield place, self.members[place].metrics.write(record)
-            before += phase.steps
+        with deferred() as stopping:
+            for phase in self.phases:
+                if done <= before + phase.steps and not stopping():
+                    self._enter(phase)
+                    for place, record in self._run_phase(phase, before, max(done - before, 0), stopping):
+                        yield place, self.members[place].metrics.write(record)
+                before += phase.steps
 
     def _enter(self, phase: Phase) -> None:
         if phase.prepare is None:
@@ -94,57 +102,78 @@ class Trainer:
         made = [phase.prepare(agent, self.store, stream(one.seed, phase.name, "prepare")) for agent, one in pairs]
         self.engine.enter(phase, stacked(made))
 
-    def _run_phase(self, phase: Phase, before: int, start: int) -> Iterator[tuple[int, Record]]:
+    def _run_phase(
+        self, phase: Phase, before: int, start: int, stopping: Callable[[], bool]
+    ) -> Iterator[tuple[int, Record]]:
         config, last = self.config, phase is self.phases[-1]
         draws, noise = needs(phase)
+
+        def batch(place: int, step: int) -> Batch:
+            return self.members[place].sampler.batch(phase.name, phase.steps, draws, noise, step)
+
+        guard = Guard(phase=phase.name, batch=batch, folders=[one.folder for one in self.members])
         if last and start == 0:
             yield from self._tested(0)
         clock, counted = time.perf_counter(), start
         for step in range(start, phase.steps):
-            drawn = [one.sampler.batch(phase.name, phase.steps, draws, noise, step) for one in self.members]
-            values = self.engine.step(stacked(drawn), step)
-            now, end = step + 1, step + 1 == phase.steps
-            log, save = (now % every == 0 or end for every in (config.log_every, config.checkpoint_every))
-            if log or save:
-                scalars = [finite(one, phase, step) for one in fetched(values, len(self.members))]
+            values = self.engine.step(stacked([batch(place, step) for place in range(len(self.members))]), step)
+            guard.watch(step, values)
+            now, end, stop = step + 1, step + 1 == phase.steps, stopping()
+            every = (config.log_every, config.test_every, config.checkpoint_every)
+            log, test, save = (now % one == 0 or end for one in every)
+            if log or test or save or stop:
+                guard.check_losses()
+            if test or save or stop:
+                for place in range(len(self.members)):
+                    guard.check_state(step, place, self.engine.state(place))
             if log:
                 rate = (now - counted) / (time.perf_counter() - clock)
                 about = {"kind": "train", "phase": phase.name, "step": now, "phase_steps": phase.steps}
-                for place, found in enumerate(scalars):
+                for place, found in enumerate(fetched(values, len(self.members))):
                     yield place, {**about, "steps_per_second": round(rate, 2), "values": found}
                 clock, counted = time.perf_counter(), now
-            if last and (now % config.test_every == 0 or end):
+            if last and test:
                 yield from self._tested(now)
                 clock, counted = time.perf_counter(), now
-            if save:
-                self._save(before + now)
+            if save or stop:
+                self._save(before + now, phase.name)
+            if stop:
+                return
 
     def _tested(self, step: int) -> Iterator[tuple[int, Record]]:
         self.engine.sync()
         for place, one in enumerate(self.members):
             yield place, one.test(step)
 
-    def _save(self, step: int) -> None:
+    def _save(self, step: int, phase: str) -> None:
         for place, one in enumerate(self.members):
-            about = {"step": step, "metrics": one.metrics.size(), "total": self.total}
-            checkpoint.save(one.folder, step, self.engine.state(place), about)
+            made = checkpoint.Checkpoint(
+                self.engine.state(place), step, self.total, one.metrics.size(), phase, one.record
+            )
+            checkpoint.save(one.folder, made)
 
     def _restore(self) -> int:
         """Load the newest checkpoints, drop metrics that are newer, and return how many steps are done."""
         found = [(one, checkpoint.newest(one.folder)) for one in self.members]
-        sound = [(one, *pair) for one, pair in found if pair is not None]
+        sound = [(one, saved) for one, saved in found if saved is not None]
         if not sound:
             for one in self.members:
                 one.metrics.path.unlink(missing_ok=True)
             return 0
-        done, before = int(sound[0][2]["step"]), 0
+        for one, saved in sound:
+            if any(saved.record.get(name, one.record.get(name)) != one.record.get(name) for name in ("key", "seed")):
+                raise InputError(
+                    f"the newest checkpoint in {one.folder} is of another experiment or seed; delete it, or choose "
+                    "another folder"
+                )
+        done, before = sound[0][1].step, 0
         for phase in self.phases:
             if before < done:  # its optimisers are part of the checkpoint
                 self.engine.enter(phase)
             before += phase.steps
-        self.engine.load([state for _, state, _ in sound])
-        for one, _, about in sound:
-            one.metrics.cut(int(about["metrics"]), done)
+        self.engine.load([saved.state for _, saved in sound])
+        for one, saved in sound:
+            one.metrics.cut(saved.metrics, done)
         return done
 
 

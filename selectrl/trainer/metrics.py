@@ -1,9 +1,8 @@
-"""What a training tells of itself: numbers fetched from tensors, checked, and appended to a file."""
+"""What a training tells of itself: numbers fetched from tensors and appended to a file."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,8 +10,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from selectrl.errors import InputError, RunError
-from selectrl.protocols import Phase
+from selectrl.errors import InputError
+from selectrl.files import unwritable
 
 Record: TypeAlias = dict[str, Any]
 
@@ -23,21 +22,6 @@ def fetched(values: Mapping[str, Tensor], members: int) -> list[dict[str, float]
     return [dict(zip(values, row, strict=True)) for row in table]
 
 
-def finite(values: Mapping[str, float], phase: Phase, step: int) -> dict[str, float]:
-    """Return the values if all are finite.
-
-    Raises:
-        RunError: one is not; the sentence names it and the step.
-    """
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise RunError(
-                f"{name} is {value} at step {step} of phase {phase.name}; the last checkpoint is sound, "
-                "lower the learning rate or look at the data before it"
-            )
-    return dict(values)
-
-
 class Metrics:
     """Appends records to a JSON-lines file."""
 
@@ -45,9 +29,16 @@ class Metrics:
         self.path = path
 
     def write(self, record: Record) -> Record:
-        """Append a record and return it."""
-        with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(record, allow_nan=False) + "\n")
+        """Append a record and return it.
+
+        Raises:
+            InputError: the file cannot be written to, or the disk is full.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps(record, allow_nan=False) + "\n")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
         return record
 
     def size(self) -> int:

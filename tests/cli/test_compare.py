@@ -118,7 +118,7 @@ class TestCompare:
         words = ["ablate", "--method", "select", "--vary", f"lr={bad},weight_exp", "--launcher", "inline"]
         done = call(*words, *toy(data, tmp_path / "runs"))
         assert done.code == 1, done
-        assert "; the last checkpoint is sound, lower the learning rate" in done.err
+        assert ", lower the learning rate or look at the data before it" in done.err
         assert len(list((tmp_path / "runs").rglob("proximal.json"))) == 1
         again = call(*words, *toy(data, tmp_path / "runs"))
         assert again.code == 1

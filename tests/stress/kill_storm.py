@@ -1,0 +1,289 @@
+"""Kills commands at random moments, gives them again until they end, and compares with commands that nothing disturbed.
+
+Each life of a command is killed a few times with signal 9, workers and all, and then left to end. Lost is a life that
+does not end with exit code 0; wrong is one whose results differ by a bit from the undisturbed one's. Commands run in
+forks of this process, so that kills hit the work and not the start-up; it has torch loaded, but never runs it, for
+torch's threads do not survive a fork.
+
+    python tests/stress/kill_storm.py --kills 200
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "gin" / "methods").glob("*.gin"))
+METHODS = [name for name in SHIPPED if not name.endswith("_reference")]  # those differ in sizes alone
+PATIENCE = 90.0  # seconds that a life may take before it counts as lost
+CLOCKS = ("steps_per_second", "wall_seconds", "peak_rss_mib", "run", "command", "folder", "created")  # never the same
+
+COLLECT = {
+    **{"envs.point_robot.tasks": 8, "behaviour.sac.steps": 200, "behaviour.sac.warmup": 40, "behaviour.sac.period": 60},
+    **{"behaviour.sac.first_label": 60, "behaviour.sac.last_label": 180, "behaviour.sac.keep_warmup": 2},
+    **{"behaviour.sac.hidden": (8, 8), "behaviour.sac.batch": 8, "behaviour.sac.episodes": 3},
+}
+TRAIN = {
+    **{"envs.point_robot.tasks": 8, "STEPS": 40, "train.checkpoint_every": 5, "train.log_every": 5},
+    **{
+        "train.test_every": 20,
+        "META_BATCH": 4,
+        "BATCH": 6,
+        "CONTEXT": 5,
+        "DATASET": "'toy'",
+        "BUDGET": 20,
+        "REPEATS": 2,
+    },
+}
+OWN = {
+    "corro": {"PRETRAIN_STEPS": 10, "negatives.cvae.min_kl": 0.0},
+    "borel": {"PRETRAIN_STEPS": 10, "BELIEF_EPISODES": 2},
+}
+
+
+def training(method: str) -> dict[str, Any]:
+    """Return the bindings of a method's training."""
+    return TRAIN | OWN.get(method.partition("_")[0], {"LATENT_DIM": 3, "ENCODER_HIDDEN": (9, 8)})
+
+
+class Scenario(NamedTuple):
+    """Work that a kill may hit.
+
+    Attributes:
+        name: what the table calls it.
+        work: (folder of its results) -> exit code.
+    """
+
+    name: str
+    work: Callable[[Path], int]
+
+
+class Count(NamedTuple):
+    """What came of a scenario."""
+
+    lives: int = 0
+    kills: int = 0
+    lost: int = 0
+    wrong: int = 0
+
+
+def command(*words: object) -> int:
+    """Run one command line of selectrl in this process."""
+    from selectrl.cli.app import run
+
+    return run([str(word) for word in words])
+
+
+def sets(values: dict[str, Any]) -> list[str]:
+    """Return bindings as words of a command line."""
+    return [word for path, value in values.items() for word in ("--set", f"{path}={value}")]
+
+
+def scenarios(base: Path) -> Iterator[Scenario]:
+    """Go through all scenarios; what they read lies in ``base``."""
+    env = ["--env", "point_robot", "--threads", 1, "--data", base / "data"]
+
+    def training_of(method: str) -> Callable[[Path], int]:
+        words = ["train", "--method", method, *env, *sets(training(method)), "--name", method]
+        return lambda out: command(*words, "--out", out)
+
+    for method in METHODS:
+        yield Scenario(f"train {method}", training_of(method))
+    seeds = [
+        "train",
+        "--method",
+        "select",
+        *env,
+        *sets(training("select")),
+        "--seeds",
+        2,
+        "--jobs",
+        2,
+        "--name",
+        "select",
+    ]
+    yield Scenario("train side by side", lambda out: command(*seeds, "--out", out))
+    words = ["collect", "--env", "point_robot", "--preset", "laptop", "--name", "toy", "--threads", 1, *sets(COLLECT)]
+    yield Scenario("collect", lambda out: command(*words, "--data", out))
+    both = ["compare", "--methods", "select,focal", *env, *sets(training("select"))]
+    for launcher in ("inline", "local"):
+        yield Scenario(f"compare {launcher}", lambda out, how=launcher: command(*both, "--launcher", how, "--out", out))
+    yield Scenario("report", lambda out: command("report", base / "runs" / "point_robot", "--out", out / "report"))
+
+
+def collect(base: Path) -> int:
+    """Make the data that trainings read."""
+    words = ["--env", "point_robot", "--name", "toy", "--threads", 1, *sets(COLLECT)]
+    return command("collect", *words, "--data", base / "data")
+
+
+def train(base: Path) -> int:
+    """Make the runs that a report reads."""
+    words = ["compare", "--methods", "select,focal", "--env", "point_robot", "--launcher", "inline", "--threads", 1]
+    return command(*words, *sets(training("select")), "--data", base / "data", "--out", base / "runs")
+
+
+def start(work: Callable[[Path], int], out: Path, log: Path) -> int:
+    """Do a scenario's work in a fork, the leader of a process group of its own; returns the fork's id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        os.setsid()
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        code = work(out)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def ended(child: int, seconds: float) -> int | None:
+    """Wait for a fork at most so long; returns its exit code (negative: the signal), or None if it is still at work."""
+    end = time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.002)
+
+
+def kill(child: int) -> None:
+    """Kill a fork and all that it started."""
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def print_of(folder: Path) -> dict[str, str]:
+    """Return a digest of every result below a folder, with what clocks and paths make left out.
+
+    Of checkpoints the newest counts, and of it the tensors: an undisturbed run and one that was killed may keep
+    different ones before it. A binary file counts with its tensors, text line by line.
+    """
+    from safetensors.numpy import load_file
+
+    found: dict[str, str] = {}
+    for path in sorted(one for one in folder.rglob("*") if one.is_file() and one.name[0] != "."):
+        name = str(path.relative_to(folder))
+        if path.suffix == ".safetensors":
+            if path.name.startswith("checkpoint-") and path != max(path.parent.glob("checkpoint-*")):
+                continue
+            tensors = load_file(path)
+            content = b"".join(key.encode() + tensors[key].tobytes() for key in sorted(tensors))
+        elif path.suffix in (".json", ".jsonl"):
+            lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
+            content = json.dumps([timeless(json.loads(line)) for line in lines]).encode()
+        elif path.suffix in (".csv", ".gin", ".tex", ".md") and not path.stem.endswith("_cost"):
+            content = path.read_bytes().replace(str(folder).encode(), b"")
+        else:
+            content = b""  # its presence: figures and pages hold dates, tables of cost seconds
+        found[name] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def timeless(value: Any) -> Any:
+    """Return JSON without what no two executions share."""
+    if isinstance(value, dict):
+        return {key: timeless(one) for key, one in value.items() if key not in CLOCKS}
+    return [timeless(one) for one in value] if isinstance(value, list) else value
+
+
+def undisturbed(work: Callable[[Path], int], out: Path, base: Path) -> float:
+    """Do work to its end, and return the seconds that it takes."""
+    began, log = time.monotonic(), base / "undisturbed.txt"
+    code = ended(start(work, out, log), PATIENCE)
+    if code != 0:
+        sys.exit(f"undisturbed work ended with {code}: {log.read_text()}")
+    return time.monotonic() - began
+
+
+def disturb(
+    scenario: Scenario, whole: dict[str, str], span: float, rng: random.Random, kills: int, base: Path
+) -> Count:
+    """Live one life: kill it up to so many times, let it end, and compare; ``span`` is how long undisturbed work takes."""
+    out, log = base / "storm", base / "log.txt"
+    shutil.rmtree(out, ignore_errors=True)
+    log.unlink(missing_ok=True)
+    hit, code = 0, None
+    while code is None and hit <= kills:
+        child = start(scenario.work, out, log)
+        code = ended(child, rng.uniform(0.0, span / 2) if hit < kills else PATIENCE)
+        if code is None:
+            kill(child)
+            hit += 1
+    lost = code != 0 or "Traceback" in log.read_text()
+    wrong = not lost and print_of(out) != whole
+    if lost or wrong:
+        keep = base / f"{'lost' if lost else 'wrong'}-{scenario.name.replace(' ', '_')}"
+        shutil.rmtree(keep, ignore_errors=True)
+        shutil.copytree(out, keep)
+        shutil.copy(log, keep / "log.txt")
+    return Count(lives=1, kills=min(hit, kills), lost=int(lost), wrong=int(wrong))
+
+
+def storm(kills: int, only: str, seed: int, base: Path, each: int = 4) -> dict[str, Count]:
+    """Kill until so many kills have hit, in turn over the scenarios whose name holds a word; returns counts by name."""
+    import selectrl.experiment.training  # noqa: F401  loads torch
+
+    undisturbed(collect, base, base)
+    rng = random.Random(seed)
+    todo, counts, wholes, spans = [], {}, {}, {}
+    for scenario in scenarios(base):
+        if only in scenario.name:
+            if scenario.name == "report":
+                undisturbed(train, base, base)
+            todo.append(scenario)
+            out = base / f"whole-{scenario.name.replace(' ', '_')}"
+            spans[scenario.name] = undisturbed(scenario.work, out, base)
+            wholes[scenario.name], counts[scenario.name] = print_of(out), Count()
+    while sum(one.kills for one in counts.values()) < kills:
+        for scenario in todo:
+            left = kills - sum(one.kills for one in counts.values())
+            if left <= 0:
+                break
+            name = scenario.name
+            got = disturb(scenario, wholes[name], spans[name], rng, min(each, left), base)
+            counts[name] = Count(*(a + b for a, b in zip(counts[name], got, strict=True)))
+            print(f"{name}: {counts[name]}", file=sys.stderr, flush=True)
+    return counts
+
+
+def main() -> int:
+    """Print a table of counts; the exit code is 1 where anything was lost or wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200, help="how many that hit, in all")
+    parser.add_argument("--only", default="", help="scenarios whose name holds this")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--folder", type=Path, help="where to work; what was lost or wrong stays there")
+    options = parser.parse_args()
+    base = options.folder or Path(tempfile.mkdtemp(prefix="storm-"))
+    base.mkdir(parents=True, exist_ok=True)
+    counts = storm(options.kills, options.only, options.seed, base)
+    total = Count(*(sum(column) for column in zip(*counts.values(), strict=True)))
+    print(f"{'':28}{'lives':>8}{'kills':>8}{'lost':>8}{'wrong':>8}")
+    for name, one in [*counts.items(), ("all", total)]:
+        print(f"{name:28}" + "".join(f"{value:8}" for value in one))
+    if total.lost or total.wrong:
+        print(f"what was lost or wrong lies in {base}")
+        return 1
+    shutil.rmtree(base)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
