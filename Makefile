@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench bench-ratio bench-report docs grid readme clean
+.PHONY: setup demo test check bench bench-ratio bench-report fuzz docs grid readme clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
@@ -52,6 +52,9 @@ bench-ratio: setup  ## Print a step's time and memory beside the naive reference
 bench-report: setup  ## Measure steps and start-up into results/performance/ and fill docs/performance.md, in minutes.
 	$(BIN)/python bench/measure.py results/performance/cpu.json
 	$(BIN)/python bench/page.py results/performance/cpu.json
+
+fuzz: setup  ## Read some 50,000 damaged files of every kind, watched; CASES= and KINDS= make it shorter.
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(if $(CASES),--cases $(CASES)) $(KINDS)
 
 docs: setup  ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet

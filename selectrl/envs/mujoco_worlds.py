@@ -16,7 +16,7 @@ from selectrl.envs.camera import Camera
 from selectrl.envs.robots import CAPSULES, CONTACT_FORCES, compiled
 from selectrl.envs.split import interleaved
 from selectrl.envs.worlds import Worlds, checked
-from selectrl.fields import choice, integer
+from selectrl.fields import MOST_TASKS, choice, integer
 from selectrl.protocols import Reward
 from selectrl.structs import Spec
 
@@ -35,7 +35,7 @@ class MujocoConfig:
         capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
     """
 
-    tasks: int = attrs.field(default=40, validator=integer(3))
+    tasks: int = attrs.field(default=40, validator=integer(3, MOST_TASKS))
     horizon: int = attrs.field(default=200, validator=integer(1))
     capsules: str = attrs.field(default="legacy", validator=choice(*CAPSULES))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from selectrl.envs.drawing import draw
 from selectrl.envs.split import interleaved
 from selectrl.envs.worlds import SingleWorld, Worlds, checked, vectorised
-from selectrl.fields import integer, number
+from selectrl.fields import MOST_TASKS, integer, number
 from selectrl.structs import Spec
 
 Array: TypeAlias = NDArray[Any]
@@ -43,7 +43,7 @@ class PointRobotConfig:
         step_size: length in each axis that an action of 1 moves the robot.
     """
 
-    tasks: int = attrs.field(default=40, validator=integer(3))
+    tasks: int = attrs.field(default=40, validator=integer(3, MOST_TASKS))
     horizon: int = attrs.field(default=20, validator=integer(1))
     step_size: float = attrs.field(default=0.1, validator=number(0, above=True))
 

@@ -177,14 +177,19 @@ class Run:
         """Return the trained agent and the rl step of its checkpoint.
 
         Raises:
-            InputError: there is no sound checkpoint.
+            InputError: there is no sound checkpoint, or it is of another experiment.
         """
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         state, about = found
-        agent.load_state_dict({n.removeprefix("agent/"): v for n, v in state.items() if n.startswith("agent/")})
+        try:
+            agent.load_state_dict({n.removeprefix("agent/"): v for n, v in state.items() if n.startswith("agent/")})
+        except RuntimeError as error:  # other names or shapes
+            raise InputError(
+                f"{self.folder}: the checkpoint is not of the experiment in experiment.json; restore one of the two"
+            ) from error
         before = int(about["total"]) - self.experiment.train.steps
         return agent, int(about["step"]) - before
 

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from selectrl.errors import RunError
 from selectrl.files import write_atomically
+from selectrl.json_text import parse
 
+COUNTS = ("step", "metrics", "total")  # what resuming needs to know
 KEPT = 2  # the newest and the one before it, in case the newest is damaged
 
 
@@ -24,7 +26,8 @@ def save(folder: Path, step: int, state: dict[str, Tensor], about: dict[str, Any
         folder: the run's folder.
         step: overall step, which names the file.
         state: tensors by name.
-        about: what else resuming needs, as JSON.
+        about: what else resuming needs, as JSON; the counts ``step``, ``metrics`` (bytes of the log) and ``total`` must
+            be there.
 
     Returns:
         The file.
@@ -59,17 +62,18 @@ def digest(state: dict[str, Tensor], about: str) -> str:
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read a checkpoint; None if it is damaged."""
+    """Read a checkpoint; None if it is damaged, or holds a value that is not finite."""
     try:
         with safe_open(path, framework="pt") as handle:
             metadata = handle.metadata() or {}
             state = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118  not a dict
         if metadata["digest"] != digest(state, metadata["about"]):
             return None
-        about = json.loads(metadata["about"])
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
+        about = parse(metadata["about"])
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None
-    return (state, about) if isinstance(about, dict) else None
+    complete = isinstance(about, dict) and all(type(about.get(name)) is int and about[name] >= 0 for name in COUNTS)
+    return (state, about) if complete and all(value.isfinite().all() for value in state.values()) else None
 
 
 def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
