@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-import pickle
+import pickle  # noqa: TID251  its unpickler is taken apart below, never called as it is
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
