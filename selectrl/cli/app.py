@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -42,6 +43,7 @@ app.command(overview.doctor, name="doctor")
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
     for plugin in plugins.load():
         if plugin.problem:
             say(plugin.problem)

@@ -12,6 +12,7 @@ from selectrl.fields import MOST_TASKS
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 T = TypeVar("T")
+LARGEST_FLOAT = (2 - 2**-23) * 2.0**127  # of 32 bits, as parts read numbers
 REMEDY = "restore the file or collect the data again"
 
 
@@ -123,8 +124,8 @@ def is_object(value: object) -> TypeGuard[dict[str, Json]]:
 
 
 def is_floats(value: object) -> TypeGuard[list[float]]:
-    """A list of finite floats."""
-    return isinstance(value, list) and all(map(is_float, value))
+    """A list of floats that are finite in 32 bits, too."""
+    return isinstance(value, list) and all(is_float(v) and abs(v) <= LARGEST_FLOAT for v in value)
 
 
 def is_strings(value: object) -> TypeGuard[dict[str, str]]:

@@ -184,12 +184,7 @@ class Run:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         state, about = found
-        try:
-            agent.load_state_dict({n.removeprefix("agent/"): v for n, v in state.items() if n.startswith("agent/")})
-        except RuntimeError as error:  # other names or shapes
-            raise InputError(
-                f"{self.folder}: the checkpoint is not of the experiment in experiment.json; restore one of the two"
-            ) from error
+        agent.load({n.removeprefix("agent/"): v for n, v in state.items() if n.startswith("agent/")})
         before = int(about["total"]) - self.experiment.train.steps
         return agent, int(about["step"]) - before
 

@@ -179,6 +179,7 @@ class TestRooms:
         allowed = {
             "selectrl/__init__.py": {"AttributeError"},  # module attributes
             "selectrl/cli/options.py": {"ValueError"},  # how cyclopts learns that a value is wrong
+            "selectrl/json_text.py": {"ValueError"},  # as Python's own reader
             "selectrl/envs/worlds.py": {"ValueError", "ResetNeeded", "InvalidAction"},  # as Gymnasium's own
         }.get(relative(path), set())
         if path.parent.name in ("functional", "nets"):
@@ -189,6 +190,24 @@ class TestRooms:
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
         }
         assert raised <= ours | allowed
+
+
+class TestDependencies:
+    def test_the_lowest_releases_are_those_that_pyproject_allows(self) -> None:
+        """``make lowest`` tests with them; torch is exempt, whose builds differ by machine."""
+        project = CONFIG["project"]
+        extras = [names for extra, names in project["optional-dependencies"].items() if extra not in ("dev", "docs")]
+        bounds = {}
+        for one in [*project["dependencies"], *(name for names in extras for name in names)]:
+            found = re.fullmatch(r"([\w-]+)(?:\[\w+\])?[>=]=([\d.]+)(?:,<\d+)?", one)
+            assert found, one
+            bounds[found[1]] = found[2]
+        del bounds["torch"]
+        lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+        lowest = dict(line.split("==") for line in lines if not line.startswith("#"))
+        assert lowest.keys() == bounds.keys()
+        for name, bound in bounds.items():
+            assert f"{lowest[name]}.".startswith(f"{bound}."), name
 
 
 class TestImportContracts:
