@@ -1,12 +1,18 @@
-"""Strict reading of JSON: what Python's own reader lets pass, and what would hurt later, is refused."""
+"""Strict reading of JSON: what Python's own reader lets pass, and what would hurt later, is refused.
+
+Records that figures come from are sealed with a checksum of their own, so that a flipped bit becomes no other figure.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 DEEPEST = 50  # levels; what the package writes has fewer than ten, and Python stumbles at some nine hundred
+SEAL = "seal"
 LARGEST = 2**63  # of 64 bits, as arrays and files hold them
 
 
@@ -29,6 +35,27 @@ def parse(text: str) -> Any:
     if level:
         raise ValueError(f"it is nested deeper than {DEEPEST} levels")
     return value
+
+
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of plain JSON values with a checksum of all the rest in it, which :func:`unsealed` checks."""
+    return {**record, SEAL: _checksum(record)}
+
+
+def unsealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without its seal; one that never had any is taken as it is.
+
+    Raises:
+        ValueError: it is not what was sealed.
+    """
+    rest = {name: value for name, value in record.items() if name != SEAL}
+    if SEAL in record and record[SEAL] != _checksum(rest):
+        raise ValueError("it was changed after it was written, and its seal does not fit; restore it")
+    return rest
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _inside(value: dict[str, Any] | list[Any]) -> list[Any]:

@@ -34,6 +34,7 @@ from selectrl.experiment.labels import label_of
 from selectrl.experiment.records import SCHEMA, curve_point, read_record, summary
 from selectrl.experiment.threads import torch_threads
 from selectrl.files import locked, read_json, write_atomically, write_json
+from selectrl.json_text import sealed
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.registry import registered_name
 from selectrl.trainer import checkpoint
@@ -228,7 +229,7 @@ class Run:
         }
         folder = self.folder / "evaluations"
         write_atomically(folder / f"{label}.safetensors", lambda temporary: save_file(traces, temporary))
-        write_json(folder / f"{label}.json", record)
+        write_json(folder / f"{label}.json", record := sealed(record))
         return record
 
     @property
@@ -264,7 +265,7 @@ class Run:
                 arrays[f"{name}_latents"] = offline_latents(alive, stores[name], test, DRAWS)
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
             swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
-        record = {"schema": SCHEMA, "train_step": step, "donor_swap": swap}
+        record = sealed({"schema": SCHEMA, "train_step": step, "donor_swap": swap})
         write_atomically(self.folder / "diagnostics.safetensors", lambda temporary: save_file(arrays, temporary))
         write_json(self.folder / "diagnostics.json", record)
         return record
@@ -346,7 +347,7 @@ class Run:
         }
         if self.execution.gin:
             write_atomically(self.folder / "config.gin", lambda file: file.write_text(self.execution.gin))
-        write_json(path, record)
+        write_json(path, sealed(record))
 
     def _execution_record(self) -> dict[str, Any]:
         """Return what execution.json says, as far as it can be understood."""

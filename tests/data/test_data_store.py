@@ -17,6 +17,7 @@ from stored import many_episodes
 from selectrl.data.manifest import read_manifest
 from selectrl.data.store import STAMP, Episodes, OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError
+from selectrl.json_text import unsealed
 from selectrl.structs import Spec
 
 
@@ -44,7 +45,7 @@ def flip(path: Path, *, restore_time: bool) -> None:
 
 def edit(folder: Path, change: object) -> None:
     path = folder / "manifest.json"
-    value = json.loads(path.read_text())
+    value = unsealed(json.loads(path.read_text()))
     change(value)  # type: ignore[operator]
     path.write_text(json.dumps(value))
 
@@ -268,7 +269,7 @@ MALFORMED = {
 def test_malformed_manifest(case: str, folder: Path) -> None:
     change, sentence = MALFORMED[case]
     path = folder / "manifest.json"
-    value = json.loads(path.read_text())
+    value = unsealed(json.loads(path.read_text()))
     replaced = change(value)
     path.write_text(json.dumps(value if replaced is None else replaced))
     with pytest.raises(DataError, match=sentence) as caught:

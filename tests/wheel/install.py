@@ -2,7 +2,7 @@
 
     python tests/wheel/install.py WHEEL FOLDER [pip arguments ...]
 
-The environment is made in FOLDER/venv, which must be outside the checkout; the commands run in an empty folder beside it.
+The environment is made in FOLDER/venv, outside of the checkout, and the commands run in an empty folder beside it.
 """
 
 from __future__ import annotations
