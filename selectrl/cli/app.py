@@ -12,7 +12,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
-from selectrl.cli import ablate, cite, collect, compare, data, evaluate, overview, render, report, train, tune
+from selectrl.cli import ablate, cite, collect, compare, data, doctor, evaluate, overview, render, report, train, tune
 from selectrl.cli.screen import say
 from selectrl.errors import DriftWarning
 from selectrl.launch.job import verdict
@@ -38,7 +38,7 @@ app.command(report.report, name="report")
 app.command(render.render, name="render")
 app.command(data.app, name="data")
 app.command(cite.cite, name="cite")
-app.command(overview.doctor, name="doctor")
+app.command(doctor.doctor, name="doctor")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from selectrl.errors import printable
+
 Show: TypeAlias = "Bars"
 
 
 def say(sentence: str) -> None:
     """Print one sentence on stderr."""
-    print(f"selectrl: {' '.join(sentence.splitlines())}", file=sys.stderr)  # noqa: T201
+    print(f"selectrl: {printable(' '.join(sentence.splitlines()))}", file=sys.stderr)  # noqa: T201
 
 
 def emit(value: Any) -> None:
@@ -36,10 +38,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(printable, row))  # cells may come from files
     console = Console(highlight=False, markup=False)
     if title:
-        console.print(title, style="bold", soft_wrap=True)
+        console.print(printable(title), style="bold", soft_wrap=True)
     console.print(grid)
 
 

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 import selectrl
 from selectrl.gin_edge import shipped
+from selectrl.plugins import Plugin
 from selectrl.registry import REGISTRIES
 
 Call = Callable[..., Any]
@@ -138,7 +139,9 @@ class TestDoctor:
         done = call("doctor", "--json")
         found = json.loads(done.out)
         assert (done.code, done.err) == (0, "")
-        assert {"selectrl", "python", "torch", "numpy", "cores"} <= found["versions"].keys()
+        assert {"selectrl", "python", "torch", "numpy"} <= found["versions"].keys()
+        assert {"platform", "processor", "cores", "threads of torch", "cuda", "pictures"} <= found["machine"].keys()
+        assert {"locale", "encoding"} <= found["settings"].keys()
         assert all(found["checks"].values())
 
     def test_says_the_same_to_people(self, call: Call) -> None:
@@ -147,6 +150,22 @@ class TestDoctor:
         for word in json.loads(call("doctor", "--json").out)["checks"]:
             assert word in done.out
         assert "FAILED" not in done.out
+
+    def test_a_broken_plugin_is_told_with_its_remedy(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        broken = Plugin(name="theirs", distribution="theirs 1.0", problem="the plugin 'theirs' cannot be loaded")
+        monkeypatch.setattr("selectrl.plugins.load", lambda: (broken,))
+        done = call("doctor")
+        assert done.code == 1
+        assert "theirs" in done.out
+        assert "a check failed: every plugin is loaded; the plugin 'theirs' cannot be loaded" in done.err
+
+    def test_a_missing_dependency_is_told(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.metadata.requires", lambda name: ["no-such", "nor-this; extra == 'film'"])
+        done = call("doctor", "--json")
+        versions = json.loads(done.out)["versions"]
+        assert (versions["no-such"], versions["nor-this"]) == ("missing", "not installed (extra [film])")
+        assert done.code == 1
+        assert "no package is missing" in done.err
 
     def test_a_failed_check_is_the_works_failure(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("os.access", lambda path, mode: False)
