@@ -50,7 +50,7 @@ def unsealed(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     rest = {name: value for name, value in record.items() if name != SEAL}
     if SEAL in record and record[SEAL] != _checksum(rest):
-        raise ValueError("it was changed after it was written, and its seal does not fit; restore it")
+        raise ValueError("was changed after it was written: its seal does not fit")
     return rest
 
 

@@ -18,7 +18,7 @@ from selectrl.data import json_fields as js
 from selectrl.data.json_fields import Fields, Json
 from selectrl.errors import DataError, InputError
 from selectrl.files import read_json, write_json
-from selectrl.json_text import sealed, unsealed
+from selectrl.json_text import sealed
 from selectrl.structs import Spec
 from selectrl.version import __version__
 
@@ -180,10 +180,7 @@ def read_manifest(path: Path) -> Manifest:
         value = read_json(path)
     except InputError as error:
         raise DataError(f"the dataset's manifest cannot be read: {error}") from error
-    try:
-        return parse(unsealed(value) if isinstance(value, dict) else value, path)
-    except ValueError as error:
-        raise DataError(f"{path}: {error}") from error
+    return parse(value, path)
 
 
 def versions() -> dict[str, str]:

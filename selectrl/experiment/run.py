@@ -229,7 +229,7 @@ class Run:
         }
         folder = self.folder / "evaluations"
         write_atomically(folder / f"{label}.safetensors", lambda temporary: save_file(traces, temporary))
-        write_json(folder / f"{label}.json", record := sealed(record))
+        write_json(folder / f"{label}.json", sealed(record))
         return record
 
     @property
@@ -265,9 +265,9 @@ class Run:
                 arrays[f"{name}_latents"] = offline_latents(alive, stores[name], test, DRAWS)
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
             swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
-        record = sealed({"schema": SCHEMA, "train_step": step, "donor_swap": swap})
+        record = {"schema": SCHEMA, "train_step": step, "donor_swap": swap}
         write_atomically(self.folder / "diagnostics.safetensors", lambda temporary: save_file(arrays, temporary))
-        write_json(self.folder / "diagnostics.json", record)
+        write_json(self.folder / "diagnostics.json", sealed(record))
         return record
 
     def meta_test(

@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import selectrl
+from selectrl.files import read_json
 from selectrl.gin_edge import shipped
 from selectrl.plugins import Plugin
 from selectrl.registry import REGISTRIES
@@ -369,7 +370,7 @@ class TestWholeRun:
         assert done.code == 0
         (found,) = json.loads(done.out)["evaluations"]
         assert found["label"] == "proximal-sigma0.5-budget80"
-        assert json.loads((run / "evaluations" / f"{found['label']}.json").read_text()) == found
+        assert read_json(run / "evaluations" / f"{found['label']}.json") == found
         assert found["protocol"] == "equal_budget"
         assert found["collector"]["part"] == "collectors.proximal"
         assert found["collector"]["sigma"] == 0.5
@@ -466,9 +467,7 @@ class TestWholeRun:
     ) -> None:
         monkeypatch.chdir(trained[0])
         folder = self.folder(trained)
-        before = {
-            seed: json.loads((folder / seed / "evaluations/proximal.json").read_text()) for seed in ("seed0", "seed1")
-        }
+        before = {seed: read_json(folder / seed / "evaluations/proximal.json") for seed in ("seed0", "seed1")}
         done = call("evaluate", folder, folder / "seed0", "--data", data, "--json")
         found = {Path(one["run"]).name: one for one in json.loads(done.out)["evaluations"]}
         assert len(json.loads(done.out)["evaluations"]) == len(list(folder.glob("seed*")))  # each once

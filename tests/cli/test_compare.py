@@ -18,6 +18,7 @@ import attrs
 import pytest
 
 from selectrl.data.rows import RowStore
+from selectrl.files import read_json
 
 Call = Callable[..., Any]
 TOY = {
@@ -47,7 +48,7 @@ def numbers(out: Path) -> dict[str, Any]:
     """Return every meta-test below a folder, and the fairness of the comparison."""
     found = {}
     for path in sorted(out.rglob("evaluations/*.json")):
-        record = json.loads(path.read_text())
+        record = read_json(path)
         del record["run"]
         found[str(path.relative_to(out))] = record
     return {**found, "fairness": json.loads((out / "point_robot" / "fairness.json").read_text())}
