@@ -45,9 +45,6 @@ class Campaign:
         self.target.write(self.folder)
         self.victims = sorted({path for pattern in self.target.victims for path in self.folder.glob(pattern)})
         self.target.read(self.folder, self.out)  # sound files are read, and what is imported late is there from now on
-        self._keep()
-
-    def _keep(self) -> None:
         shutil.rmtree(self.out, ignore_errors=True)
         self._sound = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
 
@@ -72,9 +69,7 @@ class Campaign:
         try:
             with warnings.catch_warnings(), watched(self.folder, self.out, seconds=LONGEST):
                 warnings.simplefilter("error")
-                warnings.simplefilter(
-                    "ignore", ResourceWarning
-                )  # of fonts that a picture has not closed when time runs out
+                warnings.simplefilter("ignore", ResourceWarning)  # of matplotlib's fonts
                 self.target.read(self.folder, self.out)
             outcome: str | Fault = "read"
         except SelectRLError as error:
