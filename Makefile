@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench bench-ratio bench-report docs grid readme storm clean
+.PHONY: setup demo test check bench bench-ratio bench-report storm fuzz wheel-test lowest docs grid readme clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
@@ -54,6 +54,20 @@ bench-report: setup  ## Measure steps and start-up into results/performance/ and
 	$(BIN)/python bench/measure.py results/performance/cpu.json
 	$(BIN)/python bench/page.py results/performance/cpu.json
 
+fuzz: setup  ## Read some 50,000 damaged files of every kind, watched; CASES= and KINDS= make it shorter.
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(if $(CASES),--cases $(CASES)) $(KINDS)
+
+wheel-test: setup  ## Build the wheel, install it where nothing else is, and use it from an empty folder.
+	rm -rf build/wheel-test
+	$(BIN)/python -m hatchling build --target wheel --directory build/wheel-test/dist
+	$(BIN)/python tests/wheel/install.py build/wheel-test/dist/*.whl "$$(mktemp -d)" $(CONSTRAINTS)
+
+lowest: setup  ## Test with the lowest releases of every dependency that pyproject.toml allows.
+	$(PYTHON) -m venv --clear build/lowest
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -c constraints-lowest.txt \
+		-e ".[film,minari,slurm,tensorboard,tune]" beartype hypothesis psutil pytest
+	build/lowest/bin/python -m pytest -q -W default::DeprecationWarning tests/data tests/edge tests/cli tests/trainer tests/report
+
 docs: setup  ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet
 
@@ -61,7 +75,7 @@ grid: setup  ## Train every encoder x critic x actor for a moment, test every co
 	$(BIN)/selectrl collect --env point_robot --data grid/data --preset laptop
 	$(BIN)/python docs/grid.py grid/data
 
-readme: setup  ## Write the README's generated tables anew.
+readme: setup  ## Write the generated tables of README.md and docs/dependencies.md anew.
 	$(BIN)/python docs/readme.py
 
 storm: setup  ## Kill commands at 200 random moments and compare their ends with undisturbed ones, bit by bit.

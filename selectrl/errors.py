@@ -7,9 +7,15 @@ from collections.abc import Iterable
 
 
 class SelectRLError(Exception):
-    """Root of all errors that this package raises on purpose; at the command line it ends with exit code 1."""
+    """Root of all errors that this package raises on purpose; at the command line it ends with exit code 1.
+
+    Its sentence is one printable line, whatever a damaged or hostile file put into it.
+    """
 
     exit_code = 1
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(printable(" ".join(sentence.splitlines())))
 
 
 class RunError(SelectRLError):
@@ -70,6 +76,11 @@ class DamageWarning(SelectRLWarning):
 
 class DriftWarning(SelectRLWarning):
     """Data were made with another simulator than the one that tests."""
+
+
+def printable(text: str) -> str:
+    """Return a text with a question mark in place of control characters, which could steer a terminal, and the like."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def suggest(word: str, options: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ from selectrl.errors import FieldError, suggest
 Validator: TypeAlias = Callable[[Any, Any, Any], None]
 
 LARGEST = 2**63 - 1  # of 64 bits, as arrays and files hold them
+WIDEST = 2**16  # units of a layer, and numbers of a latent
+MOST_TASKS = 10**6  # tables by task are as long as the largest id
 
 
 def _fail(instance: object, attribute: Any, value: object, expected: str) -> None:
@@ -93,12 +95,12 @@ def name() -> Validator:
 
 
 def sizes() -> Validator:
-    """A tuple of one or more positive widths, for example the hidden layers of a network."""
+    """A tuple of one or more widths up to 65,536, for example the hidden layers of a network."""
 
     def check(instance: object, attribute: Any, value: object) -> None:
         good = isinstance(value, tuple) and len(value) > 0
-        if not good or any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= LARGEST for v in value):  # type: ignore[attr-defined]
-            _fail(instance, attribute, value, "a sequence of positive ints")
+        if not good or any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= WIDEST for v in value):  # type: ignore[attr-defined]
+            _fail(instance, attribute, value, f"a sequence of ints from 1 to {WIDEST}")
 
     return check
 

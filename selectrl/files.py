@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from selectrl.errors import InputError
+from selectrl.json_text import parse, unsealed
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -59,17 +60,21 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON.
+    """Read JSON strictly, see :func:`selectrl.json_text.parse`; an object comes without its seal, which must fit.
 
     Raises:
-        InputError: the file is missing, unreadable or not JSON.
+        InputError: the file is missing, unreadable, not such JSON, or was changed after it was sealed.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:  # not text, not JSON, or JSON made to hurt
+    except ValueError as error:  # not text, not JSON, or JSON made to hurt
         raise InputError(f"{path} is not valid JSON ({error}); restore it or make it again") from error
+    try:
+        return unsealed(value) if isinstance(value, dict) else value
+    except ValueError as error:
+        raise InputError(f"{path} {error}; restore it or make it again") from error
 
 
 @contextmanager

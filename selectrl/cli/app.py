@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -37,7 +38,7 @@ COMMANDS = {
     "render": "render:render",
     "data": "data:app",
     "cite": "cite:cite",
-    "doctor": "overview:doctor",
+    "doctor": "doctor:doctor",
 }
 for name, place in COMMANDS.items():
     app.command(f"selectrl.cli.{place}", name=name)
@@ -47,6 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # their help names each command with the first sentence of its docstring
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
     for plugin in plugins.load():
         if plugin.problem:
             say(plugin.problem)

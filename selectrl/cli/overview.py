@@ -1,27 +1,21 @@
-"""``selectrl list`` and ``selectrl doctor``: what there is, and what a bug report needs."""
+"""``selectrl list``: what there is."""
 
 from __future__ import annotations
 
-import os
-import platform
 import re
-import sys
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from selectrl import plugins
 from selectrl.cli.options import Json
 from selectrl.cli.screen import emit, line, say, table
-from selectrl.errors import InputError, RunError, suggest
+from selectrl.errors import InputError, suggest
 from selectrl.evaluate.config import PRIORS
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shipped
 from selectrl.registry import REGISTRIES, registered_name
-
-PACKAGES = ("torch", "numpy", "gymnasium", "gin-config", "attrs", "safetensors", "cyclopts", "rich", "matplotlib")
 
 
 def methods() -> dict[str, Experiment]:
@@ -78,42 +72,3 @@ def heading(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     text = " ".join(one.removeprefix("#").strip() for one in lines)
     return re.split(r"(?<=[a-z])(?<!\bEq)[.:] ", text)[0].rstrip(".")
-
-
-def doctor(*, json: Json = False) -> None:
-    """Print versions and checks, as a bug report needs them."""
-    from selectrl.version import __version__
-
-    found: dict[str, Any] = {
-        "selectrl": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)),
-    }
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "missing"
-    for plugin in plugins.load():
-        found[f"plugin {plugin.name}"] = plugin.distribution + (", not loaded" if plugin.problem else "")
-    import gymnasium
-    import torch
-
-    found["cuda"] = torch.version.cuda if torch.cuda.is_available() else "none"
-    checks = {
-        "Python is 3.11 or newer": sys.version_info >= (3, 11),
-        "gin files are in place": (SHIPPED / "methods").is_dir(),
-        "Gymnasium ids are registered": any(name.startswith("selectrl/") for name in gymnasium.registry),
-        "the working directory can be written to": os.access(".", os.W_OK),
-        "no package is missing": "missing" not in found.values(),
-    }
-    if json:
-        emit({"versions": found, "checks": checks})
-    else:
-        table("versions", ["", ""], [[name, str(value)] for name, value in found.items()])
-        line()
-        table("checks", ["", ""], [["ok" if good else "FAILED", name] for name, good in checks.items()])
-    failed = [name for name, good in checks.items() if not good]
-    if failed:
-        raise RunError(f"a check failed: {failed[0]}; install the package again with pip install -e .")

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+from selectrl.errors import printable
+
 GAP = 2  # blanks between two columns of a table
 
 
 def say(sentence: str) -> None:
     """Print one sentence on stderr."""
-    print(f"selectrl: {' '.join(sentence.splitlines())}", file=sys.stderr)  # noqa: T201
+    print(f"selectrl: {printable(' '.join(sentence.splitlines()))}", file=sys.stderr)  # noqa: T201
 
 
 def emit(value: Any) -> None:
@@ -37,12 +39,13 @@ def line(text: str = "") -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout; its widest columns are folded until it is as narrow as the terminal."""
+    rows = [[printable(cell) for cell in row] for row in rows]  # cells may come from files
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     while sum(widths) + GAP * (len(widths) - 1) > get_terminal_size().columns and max(widths) > 1:
         widths[widths.index(max(widths))] -= 1
     bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
     if title:
-        line(bold.format(title))
+        line(bold.format(printable(title)))
     for row in [columns, *rows] if any(columns) else rows:
         folded = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
         for parts in zip_longest(*folded, fillvalue=""):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from selectrl.experiment.config import Experiment, experiment_from_record, to_re
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
 from selectrl.files import read_json
+from selectrl.json_text import parse
 from selectrl.launch.job import Job, matches
 
 
@@ -82,7 +82,7 @@ def reached(folder: Path) -> tuple[int, list[float]]:
     with suppress(OSError):
         for line in (folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError, KeyError, TypeError):  # a line that a kill has torn
-                record = json.loads(line)
+                record = parse(line)
                 if record["kind"] == "train":
                     last[str(record["phase"])] = int(record["step"])
                     speeds.append(float(record["steps_per_second"]))

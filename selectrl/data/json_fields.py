@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import TypeAlias, TypeGuard, TypeVar
 
 from selectrl.errors import DataError
+from selectrl.fields import MOST_TASKS
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 T = TypeVar("T")
+LARGEST_FLOAT = (2 - 2**-23) * 2.0**127  # of 32 bits, as parts read numbers
 REMEDY = "restore the file or collect the data again"
 
 
@@ -76,6 +78,11 @@ def is_count(value: object) -> TypeGuard[int]:
     return is_int(value) and value >= 0
 
 
+def is_task(value: object) -> TypeGuard[int]:
+    """The id of a task, below a million."""
+    return is_count(value) and value < MOST_TASKS
+
+
 def is_size(value: object) -> TypeGuard[int]:
     """An int from 1."""
     return is_int(value) and value >= 1
@@ -117,8 +124,8 @@ def is_object(value: object) -> TypeGuard[dict[str, Json]]:
 
 
 def is_floats(value: object) -> TypeGuard[list[float]]:
-    """A list of finite floats."""
-    return isinstance(value, list) and all(map(is_float, value))
+    """A list of floats that are finite in 32 bits, too."""
+    return isinstance(value, list) and all(is_float(v) and abs(v) <= LARGEST_FLOAT for v in value)
 
 
 def is_strings(value: object) -> TypeGuard[dict[str, str]]:
@@ -127,8 +134,8 @@ def is_strings(value: object) -> TypeGuard[dict[str, str]]:
 
 
 def is_split(value: object) -> TypeGuard[dict[str, list[int]]]:
-    """An object of lists of ints from 0."""
-    return isinstance(value, dict) and all(isinstance(v, list) and all(map(is_count, v)) for v in value.values())
+    """An object of lists of task ids."""
+    return isinstance(value, dict) and all(isinstance(v, list) and all(map(is_task, v)) for v in value.values())
 
 
 def shorten(value: object) -> str:

@@ -18,6 +18,7 @@ from selectrl.data import json_fields as js
 from selectrl.data.json_fields import Fields, Json
 from selectrl.errors import DataError, InputError
 from selectrl.files import read_json, write_json
+from selectrl.json_text import sealed
 from selectrl.structs import Spec
 from selectrl.version import __version__
 
@@ -27,6 +28,7 @@ LIBRARIES = ("gymnasium", "mujoco", "numpy", "safetensors", "torch")
 SIMULATORS = ("gymnasium", "mujoco")
 UNKNOWN = "unknown"
 COLLECTED = "collected"
+SPLITS = ("train", "test")
 
 
 @attrs.frozen(kw_only=True)
@@ -165,7 +167,7 @@ def write_manifest(
             f"{path}: a value is not plain JSON ({error}); pass numbers, strings, lists and dicts"
         ) from error
     parse(value, path)
-    write_json(path, value)
+    write_json(path, sealed(value))
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -176,7 +178,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         value = read_json(path)
-    except (InputError, ValueError, RecursionError) as error:
+    except InputError as error:
         raise DataError(f"the dataset's manifest cannot be read: {error}") from error
     return parse(value, path)
 
@@ -238,8 +240,9 @@ def _fits(manifest: Manifest, top: Fields) -> None:
                 held = f"no episodes of checkpoint {min(lacking)} in task {entry.task}"
                 raise top.error("tasks", "every checkpoint in every task of collected data", held)
     listed = [task for ids in manifest.split.values() for task in ids]
-    if len(set(listed)) < len(listed) or not set(listed) <= set(tasks):
-        raise top.error("split", "ids of stored tasks, each at most once", dict(manifest.split))
+    if set(manifest.split) != set(SPLITS) or len(set(listed)) < len(listed) or not set(listed) <= set(tasks):
+        expected = f"ids of stored tasks, each at most once, under {' and '.join(SPLITS)}"
+        raise top.error("split", expected, dict(manifest.split))
     if manifest.keep_warmup != _warmup(manifest.tasks):
         raise top.error(
             "keep_warmup", f"{_warmup(manifest.tasks)}, the label-0 episodes of the tasks", manifest.keep_warmup
@@ -268,7 +271,7 @@ def read_spec(fields: Fields) -> Spec:
 
 def _entry(fields: Fields) -> TaskEntry:
     entry = TaskEntry(
-        task=fields.take("task", "an int >= 0", js.is_count),
+        task=fields.take("task", "an int from 0 to 999,999", js.is_task),
         file=fields.take("file", "a plain file name ending in .safetensors", js.is_file),
         parameter=tuple(fields.take("parameter", "a list of finite floats", js.is_floats)),
         bytes=fields.take("bytes", "an int >= 1", js.is_size),

@@ -148,7 +148,7 @@ class _Record:
         schema = fields.take("schema", "an int", js.is_int)
         if schema != SCHEMA:
             raise fields.error("schema", f"{SCHEMA}, which this version of selectrl reads", schema)
-        self.task = fields.take("task", "an int >= 0", js.is_count)
+        self.task = fields.take("task", "an int from 0 to 999,999", js.is_task)
         self.parameter = fields.take("parameter", "a list of finite floats", js.is_floats)
         self.time = fields.take("time", "an int >= 1", js.is_size)
         self.shared: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import choice, integer, number
+from selectrl.fields import MOST_TASKS, choice, integer, number
 from selectrl.registry import FAMILIES
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class MujocoConfig:
         capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
     """
 
-    tasks: int = attrs.field(default=40, validator=integer(3))
+    tasks: int = attrs.field(default=40, validator=integer(3, MOST_TASKS))
     horizon: int = attrs.field(default=200, validator=integer(1))
     capsules: str = attrs.field(default="legacy", validator=choice(*CAPSULES))
 
@@ -75,7 +75,7 @@ class PointRobotConfig:
         step_size: length in each axis that an action of 1 moves the robot.
     """
 
-    tasks: int = attrs.field(default=40, validator=integer(3))
+    tasks: int = attrs.field(default=40, validator=integer(3, MOST_TASKS))
     horizon: int = attrs.field(default=20, validator=integer(1))
     step_size: float = attrs.field(default=0.1, validator=number(0, above=True))
 

@@ -32,6 +32,7 @@ from selectrl.experiment.labels import label_of
 from selectrl.experiment.records import SCHEMA, read_record, summary
 from selectrl.experiment.torch_settings import torch_threads
 from selectrl.files import read_json, write_atomically, write_json
+from selectrl.json_text import sealed
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.registry import registered_name
 from selectrl.trainer import checkpoint
@@ -110,14 +111,13 @@ class Run:
         """Return the trained agent and the rl step of its checkpoint.
 
         Raises:
-            InputError: there is no sound checkpoint.
+            InputError: there is no sound checkpoint, or it is of another experiment.
         """
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
         agent = build_agent(self.experiment, self.family.spec, self.seed)
-        own = {n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")}
-        agent.load_state_dict(own)
+        agent.load({n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")})
         return agent, found.step - (found.total - self.experiment.train.steps)
 
     def evaluate(
@@ -160,7 +160,7 @@ class Run:
         }
         folder = self.folder / "evaluations"
         write_atomically(folder / f"{label}.safetensors", lambda temporary: save_file(traces, temporary))
-        write_json(folder / f"{label}.json", record)
+        write_json(folder / f"{label}.json", sealed(record))
         return record
 
     @property
@@ -198,7 +198,7 @@ class Run:
             swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
         record = {"schema": SCHEMA, "train_step": step, "donor_swap": swap}
         write_atomically(self.folder / "diagnostics.safetensors", lambda temporary: save_file(arrays, temporary))
-        write_json(self.folder / "diagnostics.json", record)
+        write_json(self.folder / "diagnostics.json", sealed(record))
         return record
 
     def meta_test(
@@ -283,7 +283,7 @@ class Run:
             return
         if self.execution.gin:
             write_atomically(self.folder / "config.gin", lambda file: file.write_text(self.execution.gin))
-        write_json(path, self.record)
+        write_json(path, sealed(self.record))
 
     def _execution_record(self) -> dict[str, Any]:
         """Return what execution.json says, as far as it can be understood."""

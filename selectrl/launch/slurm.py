@@ -193,6 +193,8 @@ def _lost(task: Task) -> str:
 def _slurm(*command: str) -> subprocess.CompletedProcess[str] | None:
     """Run a command of Slurm; ``None`` where it does not answer."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(  # noqa: S603  Slurm's own commands, and names of jobs that Slurm gave
+            command, capture_output=True, text=True, timeout=60, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None

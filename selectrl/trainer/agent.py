@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from selectrl.errors import CompositionError
 from selectrl.protocols import Track
@@ -50,6 +50,19 @@ class Agent(nn.Module):
         if name is None:
             raise CompositionError(f"{type(module).__name__} has no target; declare a Track of it in Critic.tracks()")
         return cast(M, self.targets[name])
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take over parameters by name.
+
+        Raises:
+            CompositionError: names or shapes are of another composition.
+        """
+        try:
+            self.load_state_dict(state)
+        except RuntimeError as error:
+            raise CompositionError(
+                "the checkpoint's parameters are not of this composition; restore it, or the experiment.json beside it"
+            ) from error
 
     def forward(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call ``function(agent, *arguments)``, so that a functional call can substitute parameters."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from selectrl.errors import DamageWarning
 from selectrl.files import write_atomically
+from selectrl.json_text import parse
 
 KEPT = 2  # the newest and the one before it, in case the newest is damaged
 
@@ -81,19 +82,20 @@ def digest(state: Mapping[str, Tensor], about: str) -> str:
 
 
 def load(path: Path) -> Checkpoint | None:
-    """Read a checkpoint; None if it is damaged or was not written by :func:`save`."""
+    """Read a checkpoint; None if it is damaged, not finite, or not written by :func:`save`."""
     try:
         with safe_open(path, framework="pt") as handle:
             metadata = handle.metadata() or {}
             state = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118  not a dict
         if metadata["digest"] != digest(state, metadata["about"]):
             return None
-        found = Checkpoint(state=state, **json.loads(metadata["about"]))
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
+        found = Checkpoint(state=state, **parse(metadata["about"]))
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None
     counts = (found.step, found.total, found.metrics)
     sound = all(type(count) is int and count >= 0 for count in counts) and isinstance(found.phase, str)
-    return found if sound and isinstance(found.record, dict) else None
+    whole = sound and isinstance(found.record, dict) and all(value.isfinite().all() for value in state.values())
+    return found if whole else None
 
 
 def newest(folder: Path) -> Checkpoint | None:

@@ -122,7 +122,25 @@ VIOLATIONS = {
     ),
     "an unused import": Violation("lint", "nets/planted.py", HEAD + "import os\n", "F401"),
     "a print": Violation("lint", "nets/planted.py", HEAD + 'print("here")\n', "T201"),
-    "a pickle": Violation("lint", "nets/planted.py", HEAD + "import pickle\n\nvalue = pickle.loads(b'')\n", "S301"),
+    **{
+        line: Violation("lint", "nets/planted.py", HEAD + line.replace("; ", "\n\n") + "\n", says)
+        for line, says in {
+            "import pickle; pickle.loads(b'')": "S301",
+            "import pickle": "TID251",
+            "from pickle import Unpickler": "TID251",
+            "import marshal; marshal.loads(b'')": "S302",
+            "import shelve": "TID251",
+            "import joblib": "TID251",
+            "import yaml; yaml.load('')": "S506",
+            "import torch; torch.load('weights.pt')": "TID251",
+            "import torch; torch.hub.load('a', 'b')": "TID251",
+            "from torch import load": "TID251",
+            "import numpy as np; np.load('a.npy', allow_pickle=True)": "TID251",
+            "eval('1')": "S307",
+            "exec('x = 1')": "S102",
+            "import os; os.system('true')": "S605",
+        }.items()
+    },
     "an undocumented function": Violation(
         "lint", "nets/planted.py", HEAD + "def double(x: int) -> int:\n    return 2 * x\n", "D103"
     ),

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from selectrl.json_text import unsealed
+
 Call = Callable[..., Any]
 SELECT = ("--method", "select", "--env", "point_robot")
 
@@ -220,7 +222,7 @@ class TestDatasets:
         self, refused: Callable[..., str], small: Call, tmp_path: Path, make_dataset: Callable[..., Path]
     ) -> None:
         folder = make_dataset(tmp_path / "data" / "point_robot" / "tiny")
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = unsealed(json.loads((folder / "manifest.json").read_text()))
         manifest["spec"]["obs"] = 3
         (folder / "manifest.json").write_text(json.dumps(manifest))
         assert "has Spec(obs=3" in self.train(refused, small, tmp_path / "data")
@@ -272,7 +274,7 @@ class TestDatasets:
         tensors = load_file(path)
         tensors["reward"][2, 5] = np.nan
         save_file(tensors, path)
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = unsealed(json.loads((folder / "manifest.json").read_text()))
         manifest["tasks"][3] |= {
             "bytes": path.stat().st_size,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -394,7 +396,7 @@ class TestRecords:
             assert "internal error" not in done.err
 
     def test_a_value_of_another_version(self, refused: Callable[..., str], own_run: Path) -> None:
-        record = json.loads((own_run / "experiment.json").read_text())
+        record = unsealed(json.loads((own_run / "experiment.json").read_text()))
         record["experiment"]["encoder"]["club_weigth"] = 3.0
         (own_run / "experiment.json").write_text(json.dumps(record))
         assert "encoders.csro has no field 'club_weigth'; did you mean 'club_weight'?" in refused("evaluate", "runs")

@@ -15,7 +15,9 @@ import pytest
 from safetensors.numpy import load_file
 
 import selectrl
+from selectrl.files import read_json
 from selectrl.gin_edge import shipped
+from selectrl.plugins import Plugin
 from selectrl.registry import REGISTRIES
 
 Call = Callable[..., Any]
@@ -141,7 +143,9 @@ class TestDoctor:
         done = call("doctor", "--json")
         found = json.loads(done.out)
         assert (done.code, done.err) == (0, "")
-        assert {"selectrl", "python", "torch", "numpy", "cores"} <= found["versions"].keys()
+        assert {"selectrl", "python", "torch", "numpy"} <= found["versions"].keys()
+        assert {"platform", "processor", "cores", "threads of torch", "cuda", "pictures"} <= found["machine"].keys()
+        assert {"locale", "encoding"} <= found["settings"].keys()
         assert all(found["checks"].values())
 
     def test_says_the_same_to_people(self, call: Call) -> None:
@@ -150,6 +154,22 @@ class TestDoctor:
         for word in json.loads(call("doctor", "--json").out)["checks"]:
             assert word in done.out
         assert "FAILED" not in done.out
+
+    def test_a_broken_plugin_is_told_with_its_remedy(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        broken = Plugin(name="theirs", distribution="theirs 1.0", problem="the plugin 'theirs' cannot be loaded")
+        monkeypatch.setattr("selectrl.plugins.load", lambda: (broken,))
+        done = call("doctor")
+        assert done.code == 1
+        assert "theirs" in done.out
+        assert "a check failed: every plugin is loaded; the plugin 'theirs' cannot be loaded" in done.err
+
+    def test_a_missing_dependency_is_told(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.metadata.requires", lambda name: ["no-such", "nor-this; extra == 'film'"])
+        done = call("doctor", "--json")
+        versions = json.loads(done.out)["versions"]
+        assert (versions["no-such"], versions["nor-this"]) == ("missing", "not installed (extra [film])")
+        assert done.code == 1
+        assert "no package is missing" in done.err
 
     def test_a_failed_check_is_the_works_failure(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("os.access", lambda path, mode: False)
@@ -353,7 +373,7 @@ class TestWholeRun:
         assert done.code == 0
         (found,) = json.loads(done.out)["evaluations"]
         assert found["label"] == "proximal-sigma0.5-budget80"
-        assert json.loads((run / "evaluations" / f"{found['label']}.json").read_text()) == found
+        assert read_json(run / "evaluations" / f"{found['label']}.json") == found
         assert found["protocol"] == "equal_budget"
         assert found["collector"]["part"] == "collectors.proximal"
         assert found["collector"]["sigma"] == 0.5
@@ -450,9 +470,7 @@ class TestWholeRun:
     ) -> None:
         monkeypatch.chdir(trained[0])
         folder = self.folder(trained)
-        before = {
-            seed: json.loads((folder / seed / "evaluations/proximal.json").read_text()) for seed in ("seed0", "seed1")
-        }
+        before = {seed: read_json(folder / seed / "evaluations/proximal.json") for seed in ("seed0", "seed1")}
         done = call("evaluate", folder, folder / "seed0", "--data", data, "--json")
         found = {Path(one["run"]).name: one for one in json.loads(done.out)["evaluations"]}
         assert len(json.loads(done.out)["evaluations"]) == len(list(folder.glob("seed*")))  # each once

@@ -22,6 +22,7 @@ from selectrl.compare.calibrate import training_seconds
 from selectrl.data.rows import RowStore
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
+from selectrl.files import read_json
 
 Call = Callable[..., Any]
 TOY = {
@@ -51,7 +52,7 @@ def numbers(out: Path) -> dict[str, Any]:
     """Return every meta-test below a folder, and the fairness of the comparison."""
     found = {}
     for path in sorted(out.rglob("evaluations/*.json")):
-        record = json.loads(path.read_text())
+        record = read_json(path)
         del record["run"]
         found[str(path.relative_to(out))] = record
     return {**found, "fairness": json.loads((out / "point_robot" / "fairness.json").read_text())}

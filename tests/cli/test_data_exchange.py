@@ -15,6 +15,7 @@ from trees import write_rows, write_tree
 
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
+from selectrl.json_text import unsealed
 
 Call = Callable[..., Any]
 TASKS = 8
@@ -134,7 +135,7 @@ class TestDrift:
     def drifted(self, own_data: Path) -> Path:
         """A dataset that another Gymnasium made."""
         path = own_data / "point_robot" / "tiny" / "manifest.json"
-        manifest = json.loads(path.read_text())
+        manifest = unsealed(json.loads(path.read_text()))
         manifest["versions"] |= {"gymnasium": "0.21", "mujoco": "2.0"}
         path.write_text(json.dumps(manifest))
         return own_data

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
+from selectrl.files import read_json
 from selectrl.trainer import checkpoint
 
 Call = Callable[..., Any]
@@ -37,7 +38,7 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def evaluation(run: Path, label: str = "proximal") -> dict[str, Any]:
-    record = json.loads((run / "evaluations" / f"{label}.json").read_text())
+    record = read_json(run / "evaluations" / f"{label}.json")
     return {k: v for k, v in record.items() if k != "run"}
 
 

@@ -161,7 +161,16 @@ def test_unequal_time_axes(make_episodes, tmp_path: Path, spec) -> None:
         write_task(tmp_path, task, [0.0], make_episodes(task, lengths=n, time=max(n))) for task, n in lengths.items()
     ]
     empty: dict[str, object] = {"env_config": {}, "behaviour": {}}
-    write_manifest(tmp_path, env="e", env_id="E-v0", spec=spec, tasks=entries, split={}, source="elsewhere", **empty)
+    write_manifest(
+        tmp_path,
+        env="e",
+        env_id="E-v0",
+        spec=spec,
+        tasks=entries,
+        split={"train": [], "test": []},
+        source="elsewhere",
+        **empty,
+    )
     batch = draw(sampler(OfflineDataset.open(tmp_path), (0, 1), sizes={"rl": 99}), RL)
     for i, task in enumerate(batch.tasks.tolist()):
         check_rows(Rows(*(x[i] for x in batch.draws["rl"])), task, lengths[task], 5)

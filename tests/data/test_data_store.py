@@ -17,6 +17,7 @@ from stored import many_episodes
 from selectrl.data.manifest import read_manifest
 from selectrl.data.store import STAMP, Episodes, OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError
+from selectrl.json_text import unsealed
 from selectrl.structs import Spec
 
 
@@ -44,7 +45,7 @@ def flip(path: Path, *, restore_time: bool) -> None:
 
 def edit(folder: Path, change: object) -> None:
     path = folder / "manifest.json"
-    value = json.loads(path.read_text())
+    value = unsealed(json.loads(path.read_text()))
     change(value)  # type: ignore[operator]
     path.write_text(json.dumps(value))
 
@@ -239,7 +240,7 @@ MALFORMED = {
     "int for bool": (lambda m: m["spec"].update(dynamics_vary=0), "dynamics_vary: expected true or false"),
     "text for int": (lambda m: m["tasks"][1].update(rows="20"), r"tasks\[1\]: rows: expected an int"),
     "int for float": (lambda m: m["tasks"][1].update(parameter=[1]), r"tasks\[1\]: parameter"),
-    "nan": (lambda m: m["tasks"][1].update(parameter=[float("nan")]), r"tasks\[1\]: parameter"),
+    "nan": (lambda m: m["tasks"][1].update(parameter=[float("nan")]), "NaN is not a finite number"),
     "lengths": (lambda m: m["tasks"][1].update(parameter=[1.0, 2.0]), "tasks: expected parameters of one length"),
     "traversal": (lambda m: m["tasks"][1].update(file="../x.safetensors"), r"tasks\[1\]: file: expected a plain"),
     "absolute": (lambda m: m["tasks"][1].update(file="/x.safetensors"), r"tasks\[1\]: file: expected a plain"),
@@ -268,7 +269,7 @@ MALFORMED = {
 def test_malformed_manifest(case: str, folder: Path) -> None:
     change, sentence = MALFORMED[case]
     path = folder / "manifest.json"
-    value = json.loads(path.read_text())
+    value = unsealed(json.loads(path.read_text()))
     replaced = change(value)
     path.write_text(json.dumps(value if replaced is None else replaced))
     with pytest.raises(DataError, match=sentence) as caught:
@@ -313,14 +314,14 @@ def test_manifest_that_is_not_json(content: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"behaviour": {"x": object()}}, {"behaviour": {"x": float("nan")}}, {"split": {"train": [5]}}]
+    "bad", [{"behaviour": {"x": object()}}, {"behaviour": {"x": float("nan")}}, {"split": {"train": [5], "test": []}}]
 )
 def test_write_manifest_checks_before_it_writes(bad: dict[str, object], folder: Path, spec: Spec) -> None:
     manifest = OfflineDataset.open(folder).manifest
     (folder / "manifest.json").unlink()
     given = {"env": "e", "env_id": "E-v0", "env_config": {}, "spec": spec, "tasks": manifest.tasks}
     with pytest.raises(DataError):
-        write_manifest(folder, **given | {"behaviour": {}, "split": {}} | bad)
+        write_manifest(folder, **given | {"behaviour": {}, "split": {"train": [], "test": []}} | bad)
     assert not (folder / "manifest.json").exists()
 
 

@@ -145,7 +145,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no space": (lambda r: change(r, lambda m: m.pop("observation_space")), "field observation_space is missing"),
     "a strange space": (lambda r: change(r, lambda m: m.update(action_space="[]")), "cannot be read"),
     "schema": (lambda r: change(r, lambda m: m["selectrl"].update(schema=2)), "schema: expected 1, .* got 2"),
-    "task": (lambda r: change(r, lambda m: m["selectrl"].update(task="2")), "task: expected an int >= 0"),
+    "task": (lambda r: change(r, lambda m: m["selectrl"].update(task="2")), "task: expected an int from 0 to 999,999"),
     "twice": (lambda r: change(r, lambda m: m["selectrl"].update(task=1)), "lacks task 2"),
     "unknown field": (lambda r: change(r, lambda m: m["selectrl"].update(x=1)), "unknown field 'x'"),
     "a path as env": (lambda r: change(r, lambda m: m["selectrl"].update(env="../up")), "env: expected a name"),

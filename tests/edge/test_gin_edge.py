@@ -180,8 +180,14 @@ BAD = {
     "infinite": ("encoders.csro.lr = 1e400", "encoders.csro.lr: expected a number > 0, got inf"),
     "larger than any float": ("encoders.csro.lr = 1" + 400 * "0", "encoders.csro.lr: expected a number > 0"),
     "larger than any field": ("train.steps = 0x" + 5000 * "f", "train.steps: expected int below 2**63"),
-    "empty sizes": ("encoders.csro.hidden = []", "encoders.csro.hidden: expected a sequence of positive ints, got ()"),
-    "float among sizes": ("encoders.csro.hidden = (3, 4.0)", "expected a sequence of positive ints, got (3, 4.0)"),
+    "empty sizes": (
+        "encoders.csro.hidden = []",
+        "encoders.csro.hidden: expected a sequence of ints from 1 to 65536, got ()",
+    ),
+    "float among sizes": (
+        "encoders.csro.hidden = (3, 4.0)",
+        "expected a sequence of ints from 1 to 65536, got (3, 4.0)",
+    ),
     "unknown choice": ("data.terminals = 'papr'", "data.terminals: expected one of true, paper (did you mean 'paper'?"),
     "int for a flag": ("train.replacement = 1", "train.replacement: expected True or False, got 1"),
     "name with a slash": ("experiment.name = 'a/b'", "experiment.name: expected a name of letters, digits"),

@@ -204,7 +204,7 @@ def test_unfinished_and_corrupt_runs_are_left_out_with_their_reason(tmp_path: Pa
     edit(spoil("c", "evaluated at step 4,000 of 9,000") / "evaluations" / "proximal.json", train_step=4000)
     (spoil("d", "is not valid JSON") / "evaluations" / "proximal.json").write_text('{"label": "prox')
     edit(spoil("e", "returns are") / "evaluations" / "proximal.json", tasks=[1, 2])
-    edit(spoil("f", "not finite") / "evaluations" / "proximal.json", returns=[[[float("nan")]]])
+    edit(spoil("f", "not a finite number") / "evaluations" / "proximal.json", returns=[[[float("nan")]]])
     edit(spoil("g", "expected seed as int") / "experiment.json", seed="zero")
     edit(spoil("h", "evaluated on ant_goal") / "evaluations" / "proximal.json", env="ant_goal")
     edit(spoil("i", "context_steps do not increase") / "evaluations" / "proximal.json", context_steps=[0] * 21)

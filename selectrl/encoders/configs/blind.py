@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import integer
+from selectrl.fields import WIDEST, integer
 from selectrl.registry import ENCODERS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class BlindConfig:
         latent_dim: width of z, so that critic and policy are as large as with an encoder.
     """
 
-    latent_dim: int = attrs.field(default=20, validator=integer(1))
+    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST))
 
     def build(self, spec: Spec) -> BlindEncoder:
         """Build the encoder."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import as_tuple, flag, integer, number, optional, sizes
+from selectrl.fields import WIDEST, as_tuple, flag, integer, number, optional, sizes
 from selectrl.registry import ENCODERS
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class BorelConfig:
         lr: learning rate of filter and decoders (Adam).
     """
 
-    latent_dim: int = attrs.field(default=5, validator=integer(1))
-    gru_hidden: int = attrs.field(default=128, validator=integer(1))
-    action_embedding: int = attrs.field(default=16, validator=integer(1))
-    obs_embedding: int = attrs.field(default=32, validator=integer(1))
-    reward_embedding: int = attrs.field(default=16, validator=integer(1))
+    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST))
+    gru_hidden: int = attrs.field(default=128, validator=integer(1, WIDEST))
+    action_embedding: int = attrs.field(default=16, validator=integer(1, WIDEST))
+    obs_embedding: int = attrs.field(default=32, validator=integer(1, WIDEST))
+    reward_embedding: int = attrs.field(default=16, validator=integer(1, WIDEST))
     decoder_hidden: tuple[int, ...] = attrs.field(default=(32, 32), converter=as_tuple, validator=sizes())
     decode_transition: bool = attrs.field(default=True, validator=flag())
     decode_state: bool | None = attrs.field(default=None, validator=optional(flag()))

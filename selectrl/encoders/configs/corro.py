@@ -8,7 +8,7 @@ import attrs
 
 from selectrl.encoders.configs.aggregations import AttentionConfig
 from selectrl.encoders.configs.sets import SetConfig
-from selectrl.fields import as_tuple, choice, flag, integer, number, optional, part, sizes
+from selectrl.fields import WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
 from selectrl.protocols import AggregationConfig, NegativesConfig
 from selectrl.registry import AGGREGATIONS, ENCODERS, NEGATIVES
 
@@ -43,7 +43,7 @@ class CvaeConfig:
     """
 
     hidden: tuple[int, ...] = attrs.field(default=(64,), converter=as_tuple, validator=sizes())
-    latent_dim: int = attrs.field(default=5, validator=integer(1))
+    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST))
     beta: float = attrs.field(default=0.002, validator=number(0))
     standardise: bool = attrs.field(default=True, validator=flag())
     delta: bool = attrs.field(default=True, validator=flag())
@@ -107,7 +107,7 @@ class CorroConfig(SetConfig):
             trajectory (``episodes``), as the authors read it.
     """
 
-    latent_dim: int = attrs.field(default=5, validator=integer(1))
+    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST))
     hidden: tuple[int, ...] = attrs.field(default=(64, 64), converter=as_tuple, validator=sizes())
     next_obs: bool | None = attrs.field(default=True, validator=optional(flag()))
     aggregation: AggregationConfig = attrs.field(factory=AttentionConfig, validator=part(AGGREGATIONS))

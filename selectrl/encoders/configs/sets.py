@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from selectrl.encoders.configs.aggregations import MeanConfig
-from selectrl.fields import as_tuple, choice, flag, integer, number, optional, part, sizes
+from selectrl.fields import WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
 from selectrl.protocols import AggregationConfig
 from selectrl.registry import AGGREGATIONS, ENCODERS
 
@@ -30,7 +30,7 @@ class SetConfig:
         lr: learning rate of the encoder (Adam).
     """
 
-    latent_dim: int = attrs.field(default=20, validator=integer(1))
+    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST))
     hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
     next_obs: bool | None = attrs.field(default=None, validator=optional(flag()))
     aggregation: AggregationConfig = attrs.field(factory=MeanConfig, validator=part(AGGREGATIONS))
