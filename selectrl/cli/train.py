@@ -159,7 +159,7 @@ def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
 
 def show_profile(job: Job, *, json: bool) -> None:
     """Profile a few steps of a job and print their shares."""
-    from selectrl.experiment.profile import profile_step
+    from selectrl.experiment.profiling import profile_step
     from selectrl.experiment.run import Run
 
     found = profile_step(Run(job.folder, job.experiment, job.seed, job.execution))
