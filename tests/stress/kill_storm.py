@@ -215,7 +215,7 @@ def undisturbed(work: Callable[[Path], int], out: Path, base: Path) -> float:
 def disturb(
     scenario: Scenario, whole: dict[str, str], span: float, rng: random.Random, kills: int, base: Path
 ) -> Count:
-    """Live one life: kill it up to so many times, let it end, and compare; ``span`` is how long undisturbed work takes."""
+    """Live one life: kill it up to so many times, let it end, and compare; undisturbed it takes ``span``."""
     out, log = base / "storm", base / "log.txt"
     shutil.rmtree(out, ignore_errors=True)
     log.unlink(missing_ok=True)
