@@ -35,7 +35,7 @@ COLLECT = {
     **{"behaviour.sac.hidden": (8, 8), "behaviour.sac.batch": 8, "behaviour.sac.episodes": 3},
 }
 TRAIN = {
-    **{"envs.point_robot.tasks": 8, "STEPS": 40, "train.checkpoint_every": 5, "train.log_every": 5},
+    **{"envs.point_robot.tasks": 8, "STEPS": 40, "train.checkpoint_every": 5, "train.log_every": 1},
     **{
         "train.test_every": 20,
         "META_BATCH": 4,
