@@ -43,6 +43,8 @@ class Guard:
         """
         named = [(step, name, value) for step, values in self._kept for name, value in values.items()]
         self._kept.clear()
+        if not named:  # nothing was due
+            return
         table = torch.stack([value.float() for *_, value in named]).reshape(len(named), -1)
         for at, place in (~table.isfinite()).nonzero().tolist()[:1]:
             step, name, _ = named[at]

@@ -35,7 +35,7 @@ COLLECT = {
     **{"behaviour.sac.hidden": (8, 8), "behaviour.sac.batch": 8, "behaviour.sac.episodes": 3},
 }
 TRAIN = {
-    **{"envs.point_robot.tasks": 8, "STEPS": 40, "train.checkpoint_every": 5, "train.log_every": 5},
+    **{"envs.point_robot.tasks": 8, "STEPS": 40, "train.checkpoint_every": 5, "train.log_every": 1},
     **{
         "train.test_every": 20,
         "META_BATCH": 4,
@@ -215,7 +215,7 @@ def undisturbed(work: Callable[[Path], int], out: Path, base: Path) -> float:
 def disturb(
     scenario: Scenario, whole: dict[str, str], span: float, rng: random.Random, kills: int, base: Path
 ) -> Count:
-    """Live one life: kill it up to so many times, let it end, compare; ``span`` is how long undisturbed work takes."""
+    """Live one life: kill it up to so many times, let it end, and compare; undisturbed it takes ``span``."""
     out, log = base / "storm", base / "log.txt"
     shutil.rmtree(out, ignore_errors=True)
     log.unlink(missing_ok=True)
