@@ -40,7 +40,7 @@ def line(text: str = "") -> None:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout; its widest columns are folded until it is as narrow as the terminal."""
     rows = [[printable(cell) for cell in row] for row in rows]  # cells may come from files
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    widths = [max(1, *map(len, column)) for column in zip(columns, *rows, strict=True)]
     while sum(widths) + GAP * (len(widths) - 1) > get_terminal_size().columns and max(widths) > 1:
         widths[widths.index(max(widths))] -= 1
     bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
