@@ -246,6 +246,15 @@ class TestDamage:
         assert [line for line in done.err.splitlines() if line.startswith("selectrl: ")] == [told]
         check_same(own_half, whole)
 
+    def test_a_checkpoint_of_another_seed_is_refused(self, call: Call, words: list[str], own_half: Path) -> None:
+        """Its tensors would fit: nothing but its record tells."""
+        saved = checkpoint.newest(own_half)
+        assert saved is not None
+        assert saved.record["versions"]["torch"]
+        checkpoint.save(own_half, saved._replace(record={**saved.record, "seed": 1}))
+        done = call("train", *words, "--out", out_of(own_half))
+        assert "is of another experiment or seed; delete it" in done.sentence(2)
+
     def test_of_both_checkpoints_begins_again(self, call: Call, words: list[str], whole: Path, own_half: Path) -> None:
         for path in own_half.glob("checkpoint-*"):
             cut(path, 1000)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -26,6 +27,8 @@ from typing import Any, NamedTuple
 
 SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "gin" / "methods").glob("*.gin"))
 METHODS = [name for name in SHIPPED if not name.endswith("_reference")]  # those differ in sizes alone
+LOADED = ("selectrl.cli.app", "selectrl.experiment.training", "selectrl.behaviour.collect", "selectrl.report.build")
+LOADED += ("torch.func", "torch._dynamo")  # what an optimiser's first step loads
 PATIENCE = 90.0  # seconds that a life may take before it counts as lost
 CLOCKS = ("steps_per_second", "wall_seconds", "peak_rss_mib", "run", "command", "folder", "created")  # never the same
 
@@ -222,7 +225,7 @@ def disturb(
     hit, code = 0, None
     while code is None and hit <= kills:
         child = start(scenario.work, out, log)
-        code = ended(child, rng.uniform(0.0, span / 2) if hit < kills else PATIENCE)
+        code = ended(child, rng.uniform(0.0, 0.8 * span) if hit < kills else PATIENCE)
         if code is None:
             kill(child)
             hit += 1
@@ -238,8 +241,8 @@ def disturb(
 
 def storm(kills: int, only: str, seed: int, base: Path, each: int = 4) -> dict[str, Count]:
     """Kill until so many kills have hit, in turn over the scenarios whose name holds a word; returns counts by name."""
-    import selectrl.experiment.training  # noqa: F401  loads torch
-
+    for module in LOADED:
+        importlib.import_module(module)
     undisturbed(collect, base, base)
     rng = random.Random(seed)
     todo, counts, wholes, spans = [], {}, {}, {}
