@@ -32,8 +32,9 @@ COMPILER = {"cpu": "eager", "cuda": "inductor"}  # on the CPU for tests: it is t
 def train(runs: Sequence[Run], progress: Progress = lambda run, record: None) -> list[bool]:
     """Train runs that differ in seed and folder alone, or go on where an earlier call stopped.
 
-    On CUDA they are trained side by side, as one population for each step that their checkpoints stand at; on the CPU
-    in turn, for matrix products of one seed fill its cores already. Either way each seed draws what it draws alone.
+    On CUDA they are trained side by side, as one population, or one for each step that their checkpoints stand at if
+    those share none; on the CPU in turn, for matrix products of one seed fill its cores already. Either way each seed
+    draws what it draws alone.
 
     Args:
         runs: what is trained.
@@ -52,18 +53,25 @@ def train(runs: Sequence[Run], progress: Progress = lambda run, record: None) ->
         raise InputError("device cuda was asked for, but torch finds no CUDA device; leave --device out to use the CPU")
     warn_of_drift(runs[0].data_folder)
     trained: dict[int, bool] = {}
-    for group in [list(runs)] if device == "cuda" else [[run] for run in runs]:
-        by_step: dict[int, list[Run]] = {}
-        for run in group:
-            by_step.setdefault(checkpoint.reached(run.folder), []).append(run)
-        for together in by_step.values():
-            done = side_by_side(together, progress)
-            trained |= {id(run): done for run in together}
+    for group in populations(runs) if device == "cuda" else [[run] for run in runs]:
+        done = side_by_side(group, progress)
+        trained |= {id(run): done for run in group}
     return [trained[id(run)] for run in runs]
 
 
+def populations(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the runs in groups whose seeds can go on side by side."""
+    by_step: dict[int, list[Run]] = {}
+    for run in runs:
+        by_step.setdefault(checkpoint.reached(run.folder), []).append(run)
+    begun = [run for step, group in by_step.items() if step for run in group]
+    if begun and checkpoint.shared([run.folder for run in begun]):
+        return [group for group in (begun, by_step.get(0)) if group]
+    return list(by_step.values())
+
+
 def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
-    """Train runs whose newest checkpoints are of one step, as one agent or one population.
+    """Train runs whose checkpoints share a step, or that have none, as one agent or one population.
 
     Returns:
         Whether there was anything left to do.
@@ -99,7 +107,7 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
     with ExitStack() as held:
         for run in runs:
             held.enter_context(locked(run.folder))
-        if checkpoint.reached(first.folder) == trainer.total:
+        if all(checkpoint.reached(run.folder) == trainer.total for run in runs):
             return False
         for run in runs:
             run.claim()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,20 +99,36 @@ def load(path: Path) -> Checkpoint | None:
     return found if whole else None
 
 
-def newest(folder: Path) -> Checkpoint | None:
-    """Read the newest sound checkpoint of a run, or None if there is none.
+def sound(folder: Path) -> Iterator[Checkpoint]:
+    """Read a run's sound checkpoints, the newest first.
 
     Warns:
-        DamageWarning: a newer one is damaged.
+        DamageWarning: one on the way is damaged.
     """
     for path in sorted(folder.glob("checkpoint-*.safetensors"), reverse=True):
         found = load(path)
         if found is not None:
-            return found
-        warnings.warn(
-            f"{path} is damaged and left out; the one before it counts, or the run begins again", DamageWarning, 2
-        )
-    return None
+            yield found
+        else:
+            sentence = f"{path} is damaged and left out; the one before it counts, or the run begins again"
+            warnings.warn(sentence, DamageWarning, 2)
+
+
+def newest(folder: Path) -> Checkpoint | None:
+    """Read the newest sound checkpoint of a run, or None if there is none."""
+    return next(sound(folder), None)
+
+
+def shared(folders: Sequence[Path]) -> list[Checkpoint]:
+    """Read the newest sound checkpoint of one and the same step in each folder; nothing if they share no step.
+
+    Runs that are saved one after the other stand at different steps if they are killed in between.
+    """
+    if len(folders) == 1:
+        return list(islice(sound(folders[0]), 1))
+    known = [{one.step: one for one in sound(folder)} for folder in folders]
+    common = set.intersection(*map(set, known))
+    return [of[max(common)] for of in known] if common else []
 
 
 def reached(folder: Path) -> int:

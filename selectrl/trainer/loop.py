@@ -57,7 +57,8 @@ class Trainer:
         engine: parameters and optimisers of all members.
         phases: what to run; the last is ``rl``.
         store: rows of the training tasks, which a phase may prepare from.
-        members: the seeds, in the engine's order; their newest checkpoints are of one step.
+        members: the seeds, in the engine's order; they go on from the newest step that each has a checkpoint of, or
+            begin again.
         config: the loop's settings.
     """
 
@@ -154,25 +155,24 @@ class Trainer:
 
     def _restore(self) -> int:
         """Load the newest checkpoints, drop metrics that are newer, and return how many steps are done."""
-        found = [(one, checkpoint.newest(one.folder)) for one in self.members]
-        sound = [(one, saved) for one, saved in found if saved is not None]
-        if not sound:
+        found = checkpoint.shared([one.folder for one in self.members])
+        if not found:
             for one in self.members:
                 one.metrics.path.unlink(missing_ok=True)
             return 0
-        for one, saved in sound:
+        for one, saved in zip(self.members, found, strict=True):
             if any(saved.record.get(name, one.record.get(name)) != one.record.get(name) for name in ("key", "seed")):
                 raise InputError(
                     f"the newest checkpoint in {one.folder} is of another experiment or seed; delete it, or choose "
                     "another folder"
                 )
-        done, before = sound[0][1].step, 0
+        done, before = found[0].step, 0
         for phase in self.phases:
             if before < done:  # its optimisers are part of the checkpoint
                 self.engine.enter(phase)
             before += phase.steps
-        self.engine.load([saved.state for _, saved in sound])
-        for one, saved in sound:
+        self.engine.load([saved.state for saved in found])
+        for one, saved in zip(self.members, found, strict=True):
             one.metrics.cut(saved.metrics, done)
         return done
 

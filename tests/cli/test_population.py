@@ -13,7 +13,7 @@ import pytest
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
-from selectrl.experiment.training import side_by_side
+from selectrl.experiment.training import populations, side_by_side
 from selectrl.trainer import checkpoint
 
 SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "gin" / "methods").glob("*.gin"))
@@ -49,7 +49,10 @@ def test_seeds_train_side_by_side_as_they_do_alone(method: str, data: Path, tmp_
                 assert one["curve"] == pytest.approx(other["curve"], rel=1e-3)
 
 
-def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed_between_two_saves", [False, True])
+def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
+    killed_between_two_saves: bool, data: Path, tmp_path: Path
+) -> None:
     what = fakes.experiment("select", *SIZES, "STEPS=60", "train.checkpoint_every=20")
     whole, cut = runs(tmp_path / "whole", data, what, (0, 1)), runs(tmp_path / "cut", data, what, (0, 1))
     side_by_side(whole, lambda run, record: None)
@@ -64,6 +67,9 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(data: Path, 
     with pytest.raises(Stop):
         side_by_side(cut, stop)
     shutil.copytree(tmp_path / "cut" / "seed1", tmp_path / "alone" / "seed1")
+    if killed_between_two_saves:
+        max((tmp_path / "cut" / "seed1").glob("checkpoint-*")).unlink()
+    assert populations(cut) == [cut]
     assert side_by_side(cut, lambda run, record: None)
     assert not side_by_side(cut, lambda run, record: None)  # nothing is left to do
     for ours, theirs in zip(cut, whole, strict=True):
