@@ -63,7 +63,7 @@ def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> dict[str, Any
     if one is None:
         return {**record, "sentence": f"{env}: {a} and {b} are not compared: {comparison.reason}."}
     digits = words.digits_for((one.value,))
-    word = {1: "is above", 0: "is tied with", -1: "is below"}[one.sign]
+    word = {1: "is above", 0: "is not told apart from", -1: "is below"}[one.sign]
     spread = f"95% interval {words.interval(one.interval, digits, sign=True)}" if one.interval else "no interval"
     size = f"{words.number(one.value, digits, sign=True)}, {spread}, {words.count(one.seeds, 'seed')}"
     few = "" if one.seeds >= analyse.ENOUGH_SEEDS else f"; a claim takes {analyse.ENOUGH_SEEDS} seeds or more"

@@ -30,7 +30,8 @@ METHODS = [name for name in SHIPPED if not name.endswith("_reference")]  # those
 LOADED = ("selectrl.cli.app", "selectrl.experiment.training", "selectrl.behaviour.collect", "selectrl.report.build")
 LOADED += ("torch.func", "torch._dynamo")  # what an optimiser's first step loads
 PATIENCE = 90.0  # seconds that a life may take before it counts as lost
-CLOCKS = ("steps_per_second", "wall_seconds", "peak_rss_mib", "run", "command", "folder", "created")  # never the same
+CLOCKS = ("steps_per_second", "wall_seconds", "peak_rss_mib", "run", "command", "folder", "created", "seal")
+"""What no two executions share: times and paths, and checksums of records that hold such."""
 
 COLLECT = {
     **{"envs.point_robot.tasks": 8, "behaviour.sac.steps": 200, "behaviour.sac.warmup": 40, "behaviour.sac.period": 60},
@@ -38,16 +39,9 @@ COLLECT = {
     **{"behaviour.sac.hidden": (8, 8), "behaviour.sac.batch": 8, "behaviour.sac.episodes": 3},
 }
 TRAIN = {
-    **{"envs.point_robot.tasks": 8, "STEPS": 40, "train.checkpoint_every": 5, "train.log_every": 1},
-    **{
-        "train.test_every": 20,
-        "META_BATCH": 4,
-        "BATCH": 6,
-        "CONTEXT": 5,
-        "DATASET": "'toy'",
-        "BUDGET": 20,
-        "REPEATS": 2,
-    },
+    **{"envs.point_robot.tasks": 8, "STEPS": 40, "DATASET": "'toy'", "BUDGET": 20, "REPEATS": 2},
+    **{"train.checkpoint_every": 5, "train.log_every": 1, "train.test_every": 20},
+    **{"META_BATCH": 4, "BATCH": 6, "CONTEXT": 5},
 }
 OWN = {
     "corro": {"PRETRAIN_STEPS": 10, "negatives.cvae.min_kl": 0.0},
@@ -103,26 +97,31 @@ def scenarios(base: Path) -> Iterator[Scenario]:
 
     for method in METHODS:
         yield Scenario(f"train {method}", training_of(method))
-    seeds = [
-        "train",
-        "--method",
-        "select",
-        *env,
-        *sets(training("select")),
-        "--seeds",
-        2,
-        "--jobs",
-        2,
-        "--name",
-        "select",
-    ]
-    yield Scenario("train side by side", lambda out: command(*seeds, "--out", out))
+    seeds = ["--seeds", 2, "--jobs", 2, "--name", "select"]
+    words = ["train", "--method", "select", *env, *sets(training("select")), *seeds]
+    yield Scenario("train side by side", lambda out, words=words: command(*words, "--out", out))
     words = ["collect", "--env", "point_robot", "--preset", "laptop", "--name", "toy", "--threads", 1, *sets(COLLECT)]
+    for method in ("select", "borel"):
+        yield Scenario(f"population {method}", lambda out, method=method: population(method, base / "data", out))
     yield Scenario("collect", lambda out: command(*words, "--data", out))
     both = ["compare", "--methods", "select,focal", *env, *sets(training("select"))]
     for launcher in ("inline", "local"):
         yield Scenario(f"compare {launcher}", lambda out, how=launcher: command(*both, "--launcher", how, "--out", out))
     yield Scenario("report", lambda out: command("report", base / "runs" / "point_robot", "--out", out / "report"))
+
+
+def population(method: str, data: Path, out: Path) -> int:
+    """Train three seeds side by side, as CUDA would."""
+    from selectrl.experiment.execution import Execution
+    from selectrl.experiment.run import Run
+    from selectrl.experiment.training import populations, side_by_side
+    from selectrl.gin_edge import build_experiment, experiment_layers
+
+    settings = [f"{path}={value}" for path, value in training(method).items()]
+    experiment = build_experiment(experiment_layers(method=method, env="point_robot", settings=settings), method)
+    for group in populations([Run(out / str(seed), experiment, seed, Execution(data=data)) for seed in range(3)]):
+        side_by_side(group, lambda run, record: None)
+    return 0
 
 
 def collect(base: Path) -> int:
