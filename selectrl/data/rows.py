@@ -102,7 +102,6 @@ class RowStore:
         self.reward_of = reward_of
         self.episode_counts: NDArray[np.int64] = (length > 0).sum(1).numpy()
         self.counts: NDArray[np.int64] = length.sum(1).numpy()
-        self._uneven = bool(((length > 0) & (length < self.time)).any())
         self._valid = _valid_rows(length, self.time, self.counts)
         if self._valid is not None:
             self._valid = self._valid.to(self.device)
@@ -159,9 +158,9 @@ class RowStore:
         time = torch.arange(self.time, device=self.device)
         row = (episode[..., None] * self.time + time).flatten(1)
         rows = self._gather(local.repeat_interleave(self.time, dim=1), row, fields)
-        if not self._uneven:
-            return rows
         live = (time < self.length[local, episode][..., None]).flatten(1)
+        if self.device.type == "cpu" and bool(live.all()):  # elsewhere the host would wait for the answer
+            return rows
         values = (rows.obs, rows.action, rows.reward, rows.next_obs, rows.terminal)
         obs, action, reward, next_obs, terminal = (
             torch.where(live[..., None] if value.ndim > 2 else live, value, 0) if value.numel() else value

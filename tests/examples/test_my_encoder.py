@@ -77,7 +77,7 @@ def test_list_and_doctor_show_it(place: Path, call: Call) -> None:
     assert "my_encoder" in [part["name"] for part in found["parts"]["encoders"]]
     assert found["methods"]["my_encoder"]["encoder"] == "my_encoder"
     done = call("-m", "selectrl", "doctor", "--json", path=(place,))
-    assert json.loads(done.stdout)["versions"]["plugin my_encoder"] == "my-encoder 0.1.0"
+    assert json.loads(done.stdout)["plugins"]["my_encoder"] == "my-encoder 0.1.0"
 
 
 def test_it_is_found_when_registries_are_read_and_not_before(place: Path, call: Call) -> None:

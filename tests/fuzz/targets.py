@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +25,9 @@ from selectrl.data.npy_trees import find_files, import_tree
 from selectrl.data.rows import RowStore
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.point_robot import PointRobotConfig
-from selectrl.errors import InputError
+from selectrl.errors import DamageWarning, InputError
 from selectrl.experiment.run import Execution, Run
+from selectrl.experiment.training import train
 from selectrl.files import write_json
 from selectrl.gin_edge import SHIPPED, build_collection, build_experiment, experiment_layers, shipped_layer, user_layers
 from selectrl.json_text import unsealed
@@ -104,15 +106,17 @@ def write_trained(folder: Path) -> None:
     write_dataset(folder / "data" / "point_robot" / "tiny")
     layers = experiment_layers(method="select", env="point_robot", settings=[*SMALL, "train.steps=6", "test.budget=20"])
     run = Run(folder / "run", build_experiment(layers, "select"), 0, Execution(data=folder / "data"))
-    run.train()
+    train([run])
 
 
 def _read_trained(folder: Path, out: Path) -> None:
-    run = Run.open(folder / "run", Execution(data=folder / "data"))
-    agent, _ = run.agent()
-    if not all(value.isfinite().all() for value in agent.state_dict().values()):
-        raise AssertionError("parameters that are not finite came through")
-    run.train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamageWarning)  # as it should
+        run = Run.open(folder / "run", Execution(data=folder / "data"))
+        agent, _ = run.agent()
+        if not all(value.isfinite().all() for value in agent.state_dict().values()):
+            raise AssertionError("parameters that are not finite came through")
+        train([run])
 
 
 def _write_runs(folder: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from selectrl.files import read_json
+
 HERE = Path(__file__).parent
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -61,7 +63,7 @@ def words(data: Path, out: Path, *more: str) -> list[str]:
 def numbers(out: Path) -> dict[str, Any]:
     found = {}
     for path in sorted(out.rglob("evaluations/*.json")):
-        record = json.loads(path.read_text())
+        record = read_json(path)
         del record["run"]
         found[str(path.relative_to(out))] = record
     return found
