@@ -277,13 +277,12 @@ class Run:
         }
 
     def claim(self) -> None:
-        """Write the run's record, unless it is there."""
-        path = self.folder / "experiment.json"
-        if path.exists():
-            return
-        if self.execution.gin:
-            write_atomically(self.folder / "config.gin", lambda file: file.write_text(self.execution.gin))
-        write_json(path, sealed(self.record))
+        """Write the run's record, unless it is there; it comes first, for without it the folder holds no run."""
+        record, gin = self.folder / "experiment.json", self.folder / "config.gin"
+        if not record.exists():
+            write_json(record, sealed(self.record))
+        if self.execution.gin and not gin.exists():
+            write_atomically(gin, lambda file: file.write_text(self.execution.gin))
 
     def _execution_record(self) -> dict[str, Any]:
         """Return what execution.json says, as far as it can be understood."""

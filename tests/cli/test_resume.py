@@ -122,6 +122,28 @@ class TestKill:
         kills, lost, wrong = done.stdout.splitlines()[-1].split()[2:]
         assert (kills, lost, wrong) == ("4", "0", "0")
 
+    @pytest.mark.parametrize("write", range(3))
+    def test_at_each_write_with_which_a_run_begins(
+        self, write: int, call: Call, words: list[str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        replace, replaced = Path.replace, []
+
+        def killed(self: Path, target: Path) -> Path:
+            replaced.append(target)
+            if len(replaced) > write:
+                raise KeyboardInterrupt
+            return replace(self, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", killed)
+            with pytest.raises(KeyboardInterrupt):
+                call("train", *words, "--out", tmp_path)
+        done = call("train", *words, "--out", tmp_path)
+        assert done.code == 0, done
+        run = tmp_path / "point_robot" / "run" / "seed0"
+        assert (run / "config.gin").read_text() == (whole / "config.gin").read_text()
+        check_same(run, whole)
+
     def test_before_the_first_checkpoint(
         self, spawn: Call, call: Call, words: list[str], whole: Path, tmp_path: Path
     ) -> None:
