@@ -116,7 +116,7 @@ class TestKill:
     def test_at_random_moments(self, tmp_path: Path) -> None:
         """`make storm` in its short form."""
         script = Path(__file__).parents[1] / "stress" / "kill_storm.py"
-        words = [script, "--kills", "4", "--only", "select", "--folder", tmp_path / "storm"]
+        words = [script, "--kills", "4", "--only", "train select", "--folder", tmp_path / "storm"]
         done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done
         kills, lost, wrong = done.stdout.splitlines()[-1].split()[2:]
