@@ -60,12 +60,14 @@ def train(runs: Sequence[Run], progress: Progress = lambda run, record: None) ->
 
 
 def populations(runs: Sequence[Run]) -> list[list[Run]]:
-    """Return the runs in groups whose seeds can go on side by side."""
+    """Return the runs in groups whose seeds can go on, or begin, side by side."""
+    if checkpoint.together([run.folder for run in runs]):
+        return [list(runs)]
     by_step: dict[int, list[Run]] = {}
     for run in runs:
         by_step.setdefault(checkpoint.reached(run.folder), []).append(run)
     begun = [run for step, group in by_step.items() if step for run in group]
-    if begun and checkpoint.shared([run.folder for run in begun]):
+    if checkpoint.together([run.folder for run in begun]):
         return [group for group in (begun, by_step.get(0)) if group]
     return list(by_step.values())
 

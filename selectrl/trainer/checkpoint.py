@@ -120,15 +120,35 @@ def newest(folder: Path) -> Checkpoint | None:
 
 
 def shared(folders: Sequence[Path]) -> list[Checkpoint]:
-    """Read the newest sound checkpoint of one and the same step in each folder; nothing if they share no step.
+    """Read the newest sound checkpoint of one and the same step in each folder; nothing if they begin together.
 
     Runs that are saved one after the other stand at different steps if they are killed in between.
+
+    Raises:
+        LookupError: they have no step in common, their beginning included; see :func:`together`.
     """
     if len(folders) == 1:
         return list(islice(sound(folders[0]), 1))
-    known = [{one.step: one for one in sound(folder)} for folder in folders]
-    common = set.intersection(*map(set, known))
-    return [of[max(common)] for of in known] if common else []
+    known = [standing(folder) for folder in folders]
+    newest_shared = max(set.intersection(*map(set, known)), default=None)
+    if newest_shared is None:
+        raise LookupError(f"checkpoints of no one step in {', '.join(map(str, folders))}")
+    return [found for of in known if (found := of[newest_shared])]
+
+
+def standing(folder: Path) -> dict[int, Checkpoint | None]:
+    """Return where a run can go on from: its sound checkpoints by step, and 0 if it was saved once at most.
+
+    A finished run is never begun again.
+    """
+    known: dict[int, Checkpoint | None] = {one.step: one for one in sound(folder)}
+    early = len(known) < KEPT and all(one.step < one.total for one in known.values() if one)
+    return {0: None, **known} if early else known
+
+
+def together(folders: Sequence[Path]) -> bool:
+    """Whether runs can go on from one step, or begin, side by side."""
+    return bool(set.intersection(*(set(standing(folder)) for folder in folders)))
 
 
 def reached(folder: Path) -> int:

@@ -49,9 +49,9 @@ def test_seeds_train_side_by_side_as_they_do_alone(method: str, data: Path, tmp_
                 assert one["curve"] == pytest.approx(other["curve"], rel=1e-3)
 
 
-@pytest.mark.parametrize("killed_between_two_saves", [False, True])
+@pytest.mark.parametrize(("at", "killed_between_two_saves"), [(50, False), (50, True), (30, True)])
 def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
-    killed_between_two_saves: bool, data: Path, tmp_path: Path
+    at: int, killed_between_two_saves: bool, data: Path, tmp_path: Path
 ) -> None:
     what = fakes.experiment("select", *SIZES, "STEPS=60", "train.checkpoint_every=20")
     whole, cut = runs(tmp_path / "whole", data, what, (0, 1)), runs(tmp_path / "cut", data, what, (0, 1))
@@ -61,7 +61,7 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
         pass
 
     def stop(run: Run, record: dict[str, Any]) -> None:
-        if record["step"] == 50:
+        if record["step"] == at:
             raise Stop
 
     with pytest.raises(Stop):
@@ -79,6 +79,8 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
         assert got.step == 60
         assert not fakes.changed(expected.state, got.state)
         assert [one.get("values") for one in records(ours)] == [one.get("values") for one in records(theirs)]
+    late = runs(tmp_path / "cut", data, what, (0, 1, 2))
+    assert populations(late) == [late[:2], late[2:]]  # what is finished is never begun again
     (alone,) = runs(tmp_path / "alone", data, what, (1,))
     side_by_side([alone], lambda run, record: None)
     for one, other in zip(records(alone), records(whole[1]), strict=True):

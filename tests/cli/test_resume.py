@@ -116,11 +116,11 @@ class TestKill:
     def test_at_random_moments(self, tmp_path: Path) -> None:
         """`make storm` in its short form."""
         script = Path(__file__).parents[1] / "stress" / "kill_storm.py"
-        words = [script, "--kills", "4", "--only", "train select", "--folder", tmp_path / "storm"]
+        words = [script, "--kills", "6", "--only", "select", "--folder", tmp_path / "storm"]
         done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done
         kills, lost, wrong = done.stdout.splitlines()[-1].split()[2:]
-        assert (kills, lost, wrong) == ("4", "0", "0")
+        assert (kills, lost, wrong) == ("6", "0", "0")
 
     @pytest.mark.parametrize("write", range(3))
     def test_at_each_write_with_which_a_run_begins(
