@@ -26,6 +26,7 @@ from selectrl.launch.job import Event, Job, Record, Tell, grouped, run_group
 
 POLL = 1.0  # seconds between looks at the run directories
 ASK = 15.0  # seconds between questions to the scheduler
+TIMEOUTS = 1_000_000  # submitit gives a task up after three; each brings ours as far as its time reaches
 
 
 def _text(instance: object, attribute: Any, value: object) -> None:
@@ -75,7 +76,7 @@ class Slurm:
             raise InputError("submitit is not installed; pip install 'selectrl[slurm]'") from error
         logs = Path(self.logs).absolute()
         try:
-            executor = submitit.SlurmExecutor(folder=logs / "%A")
+            executor = submitit.SlurmExecutor(folder=logs / "%A", max_num_timeout=TIMEOUTS)
             executor.update_parameters(
                 job_name="selectrl",
                 time=self.time,

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
 from selectrl.errors import InputError
 from selectrl.files import write_atomically
 from selectrl.report.load import places
@@ -55,4 +58,14 @@ def copy(planned: Mapping[Path, Path], out: Path) -> None:
         InputError: ``out`` cannot be written to.
     """
     for name, file in planned.items():
-        write_atomically(out / name, partial(shutil.copyfile, file))
+        traces = name.suffix == ".safetensors" and name.parent.name == "evaluations"
+        write_atomically(out / name, partial(_last_beliefs if traces else shutil.copyfile, file))
+
+
+def _last_beliefs(file: Path, target: Path) -> None:
+    """Copy traces with the last belief of each world alone, which is what a map shows; they are most of the bytes."""
+    try:
+        arrays = load_file(file)
+        save_file(arrays | {"latents": arrays["latents"][:, :, -1:].copy()}, target)
+    except (SafetensorError, KeyError, IndexError, ValueError):
+        shutil.copyfile(file, target)  # not traces; a report says so of the copy, too

@@ -58,7 +58,7 @@ def _map(row: Row, run: Run) -> Map | None:
     if traces is None or traces.latents is None or kept is None or not kept.arrays:
         return None
     train, given = kept.arrays["train_latents"], kept.arrays["test_latents"]
-    explored = traces.latents[:, :, -1]
+    explored = traces.latents
     parameters = [kept.arrays[f"{part}_parameters"] for part in ("train", "test")]
     widths = {a.shape[-1] for a in (train, given, explored)}
     if len(widths) > 1 or len(given) != len(explored) or parameters[0].shape[1:] != parameters[1].shape[1:]:

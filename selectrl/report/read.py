@@ -107,9 +107,11 @@ def traces(file: Path, of: Evaluation) -> Traces:
     tasks = len(of.tasks)
     if parameters is None or parameters.ndim != 2 or len(parameters) != tasks or not np.isfinite(parameters).all():
         raise InputError(f"corrupt: {file.name} does not hold the parameters of {tasks} tasks")
-    if latents is not None and (latents.ndim != 4 or latents.shape[:3] != of.returns.shape):
+    *worlds, points = of.returns.shape
+    if latents is not None and (latents.ndim != 4 or latents.shape[:3] not in ((*worlds, points), (*worlds, 1))):
         raise InputError(f"corrupt: latents of {latents.shape} do not fit returns of {of.returns.shape}")
-    return Traces(file=file, parameters=parameters.astype(np.float64), latents=latents)
+    last = None if latents is None else latents[:, :, -1]  # an export holds no others
+    return Traces(file=file, parameters=parameters.astype(np.float64), latents=last)
 
 
 def diagnostics(record_file: Path) -> Diagnostics | None:

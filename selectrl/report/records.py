@@ -37,7 +37,7 @@ class Traces(NamedTuple):
     Attributes:
         file: holds the paths of repeat 0 too.
         parameters: what tells the test tasks apart, (task, parameter).
-        latents: mean of the belief before each scored episode, (task, repeat, point, latent), where it was kept.
+        latents: mean of the belief before the last scored episode, (task, repeat, latent), where it was kept.
     """
 
     file: Path
