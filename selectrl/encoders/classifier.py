@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-import numpy as np
-from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from selectrl.encoders.classes import room_for_tasks
 from selectrl.encoders.focal import FocalEncoder
-from selectrl.errors import CompositionError
 from selectrl.nets.mlp import Linear
 from selectrl.protocols import Agent, Objective, Optim, Phase
 from selectrl.structs import Batch, Losses, Spec
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from selectrl.encoders.configs.auxiliary import ClassifierConfig
 
 
@@ -58,18 +54,4 @@ class ClassifierEncoder(FocalEncoder):
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
         """Return the rl phase with the encoder's objective in front; it refuses data of more tasks than classes."""
         (phase,) = super().phases(rl)
-        return (attrs.evolve(phase, prepare=self.check_tasks),)
-
-    def check_tasks(self, agent: Agent, store: Any, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Return no buffers.
-
-        Raises:
-            CompositionError: a training task's id has no class.
-        """
-        last, classes = int(store.tasks.max()), self.classifier.classes
-        if last >= classes:
-            raise CompositionError(
-                f"encoders.classifier.classes: expected more than {last}, the largest id of a training task, "
-                f"got {classes}; bind {last + 1} or more"
-            )
-        return {}
+        return (attrs.evolve(phase, prepare=room_for_tasks(self.classifier)),)

@@ -11,7 +11,16 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from selectrl.functional import beliefs, constraints, contrastive, distributions, gaussians, representation, values
+from selectrl.functional import (
+    anchors,
+    beliefs,
+    constraints,
+    contrastive,
+    distributions,
+    gaussians,
+    representation,
+    values,
+)
 from selectrl.functional.checks import rank, same_shape
 
 N, A = torch.ones(3, 3), torch.ones(3, 3, 3)  # all axes alike, so that nothing but the rank tells a misfit
@@ -39,6 +48,7 @@ FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must f
     "live_places": ({"live": N > 0, "uniform": N}, {}),
     "decoding_error": ({"predicted": A, "target": N}, {}),
     "metric_loss": ({"z": N, "task": torch.arange(3)}, {}),
+    "interpolate": ({"z": N, "anchors": N, "known": torch.ones(3) > 0}, {"width": 0.5}),
     "info_nce": (
         {"query": A, "key": A, "negatives": torch.ones(3, 3, 3, 3)},
         {"temperature": 0.1},
@@ -55,7 +65,7 @@ def public(module: ModuleType) -> dict[str, Callable[..., Any]]:
     return {name: one for name, one in found if one.__module__ == module.__name__ and not name.startswith("_")}
 
 
-MATHS = (beliefs, representation, contrastive, values, constraints, distributions, gaussians)
+MATHS = (anchors, beliefs, representation, contrastive, values, constraints, distributions, gaussians)
 FUNCTIONS = {name: function for module in MATHS for name, function in public(module).items()}
 
 

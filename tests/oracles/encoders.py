@@ -44,7 +44,7 @@ def club_network(scene: Scene) -> tuple[Array, Array]:
     return raw[..., :half], np.log(1 + np.exp(raw[..., half:]))
 
 
-@latent("encoders.focal", "encoders.csro")
+@latent("encoders.focal", "encoders.csro", "encoders.anchored")
 def pooled(scene: Scene, held: bool, draw: str) -> tuple[Array, Array]:
     return set_latent(scene, held)
 
@@ -55,12 +55,23 @@ def focal(scene: Scene) -> float:
 
 
 @oracle("encoders.csro", "club")
+@oracle("encoders.anchored", "club")
 def csro_club(scene: Scene) -> float:
     e, (m, v) = scene.embeddings(held=True), club_network(scene)
     return scene.encoder.club_fit_weight * np.mean((e - m) ** 2 / (2 * v) + np.log(v) / 2)
 
 
 @oracle("encoders.csro", "encoder")
+@oracle("encoders.anchored", "encoder")
 def csro_encoder(scene: Scene) -> float:
     grid = club_grid(scene.embeddings(held=False), *club_network(scene))
     return focal(scene) + scene.encoder.club_weight * grid
+
+
+@oracle("encoders.anchored", "anchors")
+def anchors(scene: Scene) -> float:
+    loss, z = 0.0, scene.z(held=True)[:, 0]
+    for place, task in enumerate(scene.tasks):
+        total, mass = scene.live["encoder.anchors.total"][task], scene.live["encoder.anchors.mass"][task]
+        loss += (np.sum((total - z[place]) ** 2) + (mass - 1) ** 2) / 2
+    return float(loss)

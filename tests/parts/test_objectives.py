@@ -73,6 +73,8 @@ COMPOSITIONS = {
     ),
     "csro_attention": Composition(encoder=tiny("encoders.csro", aggregation=AttentionConfig()), actor=BRAC),
     "csro_inverse_variance": Composition(encoder=tiny("encoders.csro", aggregation=InverseVarianceConfig())),
+    "anchored": Composition(encoder=tiny("encoders.anchored"), critic=tiny(DUAL), actor=tiny(BC)),
+    "anchored_repeated_tasks": Composition(encoder=tiny("encoders.anchored"), tasks=REPEATED),
     "offpearl": Composition(encoder=tiny("encoders.offpearl")),
     "offpearl_squashed": Composition(encoder=tiny("encoders.offpearl", squash="tanh"), actor=BRAC, spec=VARYING),
     "offpearl_on_dual_target": Composition(encoder=tiny("encoders.offpearl"), critic=tiny(DUAL), actor=tiny(BC)),

@@ -12,6 +12,7 @@ from selectrl.protocols import AggregationConfig
 from selectrl.registry import AGGREGATIONS, ENCODERS
 
 if TYPE_CHECKING:
+    from selectrl.encoders.anchored import AnchoredEncoder
     from selectrl.encoders.csro import CsroEncoder
     from selectrl.encoders.focal import FocalEncoder
     from selectrl.structs import Spec
@@ -81,6 +82,28 @@ class CsroConfig(FocalConfig):
         return CsroEncoder(self, spec)
 
 
+@attrs.frozen(kw_only=True)
+class AnchoredConfig(CsroConfig):
+    """CSRO's encoder, whose beliefs at meta-test are brought back to where the training tasks' z lie.
+
+    Attributes:
+        width: deviation of the kernel that weighs the training tasks by how near they are, in mean distances from a
+            task to the nearest other one; 0 takes the nearest alone, ``None`` leaves beliefs where they are.
+        anchor_rate: share of each step's z in the running mean of its task.
+        classes: task ids that there is room for; more than the largest id of a training task.
+    """
+
+    width: float | None = attrs.field(default=0.35, validator=optional(number(0)))
+    anchor_rate: float = attrs.field(default=0.01, validator=number(0, 1, above=True))
+    classes: int = attrs.field(default=64, validator=integer(2))
+
+    def build(self, spec: Spec) -> AnchoredEncoder:
+        """Build the encoder."""
+        from selectrl.encoders.anchored import AnchoredEncoder
+
+        return AnchoredEncoder(self, spec)
+
+
 ENCODERS.add(
     "focal",
     FocalConfig,
@@ -92,4 +115,10 @@ ENCODERS.add(
     CsroConfig,
     paper="Gao et al., NeurIPS 2023",
     summary="max-min mutual information: distance metric and CLUB bound",
+)
+ENCODERS.add(
+    "anchored",
+    AnchoredConfig,
+    paper="Gao et al., NeurIPS 2023",
+    summary="CSRO's, and beliefs at meta-test are brought back among the training tasks' (ours)",
 )

@@ -1,0 +1,44 @@
+"""Where the training tasks lie in latent space, learned along with an encoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from selectrl.functional.anchors import interpolate
+from selectrl.structs import Losses
+
+
+class Anchors(nn.Module):
+    r"""The running mean of each training task's z, by task id.
+
+    A plain gradient step of rate η on :math:`\tfrac12\lVert s_t - z_t\rVert^2 + \tfrac12(m_t - 1)^2` is
+    :math:`s_t \leftarrow s_t + \eta(z_t - s_t)`, and likewise for m: the loss stays a pure function, and the means are
+    saved, resumed and stacked as all parameters are. From zeros, :math:`s_t / m_t` is the mean without a bias towards
+    zero, as in Adam, and :math:`m_t > 0` says that the task was met.
+
+    Args:
+        classes: task ids that there is room for.
+        latent_dim: width of z.
+    """
+
+    def __init__(self, classes: int, latent_dim: int) -> None:
+        super().__init__()
+        self.total = nn.Parameter(torch.zeros(classes, latent_dim))
+        self.mass = nn.Parameter(torch.zeros(classes))
+
+    def loss(self, tasks: Tensor, z: Tensor) -> Losses:
+        """Return the loss whose plain gradient step follows z (task, latent) of the tasks (task,); z gets none."""
+        missed = (self.total[tasks] - z.detach()).square().sum(-1)  # (task,)
+        return Losses(0.5 * (missed + (self.mass[tasks] - 1).square()).sum(), {"missed": missed.mean()})
+
+    def project(self, z: Tensor, width: float) -> Tensor:
+        """Return z (world, latent) brought back among the anchors; as it is while no task was met.
+
+        Args:
+            z: task variables.
+            width: the kernel's, in mean distances from an anchor to the nearest other one.
+        """
+        known = self.mass > 0
+        means = self.total / torch.where(known, self.mass, 1)[:, None]
+        return interpolate(z, means, known, width=width)

@@ -1,0 +1,42 @@
+"""Encoders that know training tasks by name hold something for every id; more ids than room are refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from selectrl.errors import CompositionError
+from selectrl.protocols import Prepare
+from selectrl.registry import tag
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from selectrl.data.rows import RowStore
+
+
+class Classed(Protocol):
+    """A config of an encoder with room for so many task ids."""
+
+    @property
+    def classes(self) -> int:
+        """How many; ids count from 0."""
+        ...
+
+
+def room_for_tasks(config: Classed) -> Prepare:
+    """Return a ``prepare`` without buffers.
+
+    It raises a CompositionError if the id of a training task has no class.
+    """
+
+    def prepare(agent: Any, store: RowStore, generator: np.random.Generator) -> dict[str, Tensor]:
+        last = int(store.tasks.max())
+        if last >= config.classes:
+            raise CompositionError(
+                f"{tag(config)}.classes: expected more than {last}, the largest id of a training task, "
+                f"got {config.classes}; bind {last + 1} or more"
+            )
+        return {}
+
+    return prepare
