@@ -36,7 +36,7 @@ from selectrl.encoders.configs.blind import BlindConfig
 from selectrl.encoders.configs.borel import BorelConfig
 from selectrl.encoders.configs.corro import CorroConfig, CvaeConfig
 from selectrl.encoders.configs.pearl import OffpearlConfig
-from selectrl.encoders.configs.sets import AnchoredConfig, CsroConfig, FocalConfig
+from selectrl.encoders.configs.sets import CsroConfig, FocalConfig, TaskPosteriorConfig
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import build_experiment, experiment_layers
@@ -164,14 +164,15 @@ TINY: dict[str, Any] = {
     "encoders.csro": CsroConfig(
         latent_dim=LATENT, hidden=HIDDEN, club_hidden=HIDDEN, metric_weight=3.0, club_weight=7.0, club_fit_weight=2.0
     ),
-    "encoders.anchored": AnchoredConfig(
+    "encoders.task_posterior": TaskPosteriorConfig(
         latent_dim=LATENT,
         hidden=HIDDEN,
         club_hidden=HIDDEN,
         metric_weight=3.0,
         club_weight=7.0,
         club_fit_weight=2.0,
-        width=0.6,
+        width=3.0,
+        decoder_hidden=HIDDEN,
         classes=12,
     ),
     "encoders.offpearl": OffpearlConfig(latent_dim=LATENT, hidden=HIDDEN, kl_weight=0.3),

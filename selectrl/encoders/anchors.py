@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from selectrl.functional.anchors import interpolate
 from selectrl.structs import Losses
 
 
@@ -32,13 +31,10 @@ class Anchors(nn.Module):
         missed = (self.total[tasks] - z.detach()).square().sum(-1)  # (task,)
         return Losses(0.5 * (missed + (self.mass[tasks] - 1).square()).sum(), {"missed": missed.mean()})
 
-    def project(self, z: Tensor, width: float) -> Tensor:
-        """Return z (world, latent) brought back among the anchors; as it is while no task was met.
+    def known(self) -> Tensor:
+        """Return which tasks were met, (class,)."""
+        return self.mass > 0
 
-        Args:
-            z: task variables.
-            width: the kernel's, in mean distances from an anchor to the nearest other one.
-        """
-        known = self.mass > 0
-        means = self.total / torch.where(known, self.mass, 1)[:, None]
-        return interpolate(z, means, known, width=width)
+    def means(self) -> Tensor:
+        """Return the mean z of each task, (class, latent); 0 where it was not met."""
+        return self.total / torch.where(self.known(), self.mass, 1)[:, None]

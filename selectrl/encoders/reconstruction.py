@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-import torch
 
+from selectrl.encoders.decoder import Decoder
 from selectrl.encoders.focal import FocalEncoder
-from selectrl.functional.gaussians import reconstruction_loss
-from selectrl.nets.mlp import MLP
 from selectrl.protocols import Agent, Draw, Objective, Optim
 from selectrl.structs import Batch, Losses, Spec
 
@@ -45,17 +43,12 @@ class ReconstructionEncoder(FocalEncoder):
     def __init__(self, config: ReconstructionConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.reconstruction = config
-        changes = spec.obs if "next_obs" in self.fields else 0
-        self.decoder = MLP(spec.obs + spec.action, config.latent_dim, config.decoder_hidden, 1 + changes)
+        self.decoder = Decoder(spec, config.latent_dim, config.decoder_hidden, "next_obs" in self.fields)
         self.decoded = Draw("decode", "context", self.fields)
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The encoder's loss: the distance metric and what the decoder misses."""
-        metric, rows = self.metric_term(batch), batch.draws["decode"]
-        out = self.decoder(torch.cat((rows.obs, rows.action), -1), batch.latent.z)
-        missed = {"reward": reconstruction_loss(out[..., :1], rows.reward[..., None])}
-        if "next_obs" in self.fields:
-            missed["next_obs"] = reconstruction_loss(out[..., 1:], rows.next_obs - rows.obs)
+        metric, missed = self.metric_term(batch), self.decoder.missed(batch.draws["decode"], batch.latent.z)
         total = metric.total + self.reconstruction.reconstruction_weight * sum(missed.values())
         return Losses(total, {**metric.terms, **missed})
 

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import TypeCheckError
 
 from selectrl.functional import (
-    anchors,
     beliefs,
     constraints,
     contrastive,
     distributions,
+    evidence,
     gaussians,
     representation,
     values,
@@ -48,7 +48,8 @@ FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must f
     "live_places": ({"live": N > 0, "uniform": N}, {}),
     "decoding_error": ({"predicted": A, "target": N}, {}),
     "metric_loss": ({"z": N, "task": torch.arange(3)}, {}),
-    "interpolate": ({"z": N, "anchors": N, "known": torch.ones(3) > 0}, {"width": 0.5}),
+    "prediction_errors": ({"predicted": A, "seen": N, "known": torch.ones(3) > 0}, {}),
+    "task_posterior": ({"missed": N, "apart": torch.ones(3), "known": torch.ones(3) > 0}, {"width": 0.5}),
     "info_nce": (
         {"query": A, "key": A, "negatives": torch.ones(3, 3, 3, 3)},
         {"temperature": 0.1},
@@ -65,7 +66,7 @@ def public(module: ModuleType) -> dict[str, Callable[..., Any]]:
     return {name: one for name, one in found if one.__module__ == module.__name__ and not name.startswith("_")}
 
 
-MATHS = (anchors, beliefs, representation, contrastive, values, constraints, distributions, gaussians)
+MATHS = (beliefs, evidence, representation, contrastive, values, constraints, distributions, gaussians)
 FUNCTIONS = {name: function for module in MATHS for name, function in public(module).items()}
 
 

@@ -14,14 +14,24 @@ def pooled(scene: Scene, held: bool, draw: str) -> tuple[Array, Array]:
     return set_latent(scene, held)
 
 
+def missed(scene: Scene, z: Array) -> float:
+    """What the decoder misses of its own rows under z."""
+    rows = scene.draws["decode"]
+    out = mlp(scene.live, "encoder.decoder", np.concatenate((rows.obs, rows.action), -1), z)
+    total = np.mean((out[..., 0] - rows.reward) ** 2)
+    if scene.next_obs:
+        total += np.mean((rows.obs + out[..., 1:] - rows.next_obs) ** 2)
+    return float(total)
+
+
 @oracle("encoders.reconstruction", "encoder")
 def reconstruction(scene: Scene) -> float:
-    rows = scene.draws["decode"]
-    out = mlp(scene.live, "encoder.decoder", np.concatenate((rows.obs, rows.action), -1), scene.z(held=False))
-    missed = np.mean((out[..., 0] - rows.reward) ** 2)
-    if scene.next_obs:
-        missed += np.mean((rows.obs + out[..., 1:] - rows.next_obs) ** 2)
-    return focal(scene) + scene.encoder.reconstruction_weight * missed
+    return focal(scene) + scene.encoder.reconstruction_weight * missed(scene, scene.z(held=False))
+
+
+@oracle("encoders.task_posterior", "decoder")
+def decoder(scene: Scene) -> float:
+    return missed(scene, scene.z(held=True))
 
 
 @oracle("encoders.classifier", "encoder")

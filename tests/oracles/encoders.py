@@ -44,7 +44,7 @@ def club_network(scene: Scene) -> tuple[Array, Array]:
     return raw[..., :half], np.log(1 + np.exp(raw[..., half:]))
 
 
-@latent("encoders.focal", "encoders.csro", "encoders.anchored")
+@latent("encoders.focal", "encoders.csro", "encoders.task_posterior")
 def pooled(scene: Scene, held: bool, draw: str) -> tuple[Array, Array]:
     return set_latent(scene, held)
 
@@ -55,20 +55,20 @@ def focal(scene: Scene) -> float:
 
 
 @oracle("encoders.csro", "club")
-@oracle("encoders.anchored", "club")
+@oracle("encoders.task_posterior", "club")
 def csro_club(scene: Scene) -> float:
     e, (m, v) = scene.embeddings(held=True), club_network(scene)
     return scene.encoder.club_fit_weight * np.mean((e - m) ** 2 / (2 * v) + np.log(v) / 2)
 
 
 @oracle("encoders.csro", "encoder")
-@oracle("encoders.anchored", "encoder")
+@oracle("encoders.task_posterior", "encoder")
 def csro_encoder(scene: Scene) -> float:
     grid = club_grid(scene.embeddings(held=False), *club_network(scene))
     return focal(scene) + scene.encoder.club_weight * grid
 
 
-@oracle("encoders.anchored", "anchors")
+@oracle("encoders.task_posterior", "anchors")
 def anchors(scene: Scene) -> float:
     loss, z = 0.0, scene.z(held=True)[:, 0]
     for place, task in enumerate(scene.tasks):

@@ -12,9 +12,9 @@ from selectrl.protocols import AggregationConfig
 from selectrl.registry import AGGREGATIONS, ENCODERS
 
 if TYPE_CHECKING:
-    from selectrl.encoders.anchored import AnchoredEncoder
     from selectrl.encoders.csro import CsroEncoder
     from selectrl.encoders.focal import FocalEncoder
+    from selectrl.encoders.task_posterior import TaskPosteriorEncoder
     from selectrl.structs import Spec
 
 
@@ -83,25 +83,28 @@ class CsroConfig(FocalConfig):
 
 
 @attrs.frozen(kw_only=True)
-class AnchoredConfig(CsroConfig):
-    """CSRO's encoder, whose beliefs at meta-test are brought back to where the training tasks' z lie.
+class TaskPosteriorConfig(CsroConfig):
+    """CSRO's encoder, whose belief at meta-test is a posterior over the training tasks.
 
     Attributes:
-        width: deviation of the kernel that weighs the training tasks by how near they are, in mean distances from a
-            task to the nearest other one; 0 takes the nearest alone, ``None`` leaves beliefs where they are.
+        width: deviation of the likelihood, in deviations between the tasks' predictions; ``None`` leaves CSRO's belief.
         anchor_rate: share of each step's z in the running mean of its task.
+        decoder_hidden: hidden widths of the decoder of rewards and transitions.
+        decoder_lr: learning rate of the decoder (Adam).
         classes: task ids that there is room for; more than the largest id of a training task.
     """
 
-    width: float | None = attrs.field(default=0.35, validator=optional(number(0)))
+    width: float | None = attrs.field(default=0.05, validator=optional(number(0, above=True)))
     anchor_rate: float = attrs.field(default=0.01, validator=number(0, 1, above=True))
-    classes: int = attrs.field(default=64, validator=integer(2))
+    decoder_hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
+    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    classes: int = attrs.field(default=40, validator=integer(2))
 
-    def build(self, spec: Spec) -> AnchoredEncoder:
+    def build(self, spec: Spec) -> TaskPosteriorEncoder:
         """Build the encoder."""
-        from selectrl.encoders.anchored import AnchoredEncoder
+        from selectrl.encoders.task_posterior import TaskPosteriorEncoder
 
-        return AnchoredEncoder(self, spec)
+        return TaskPosteriorEncoder(self, spec)
 
 
 ENCODERS.add(
@@ -117,8 +120,8 @@ ENCODERS.add(
     summary="max-min mutual information: distance metric and CLUB bound",
 )
 ENCODERS.add(
-    "anchored",
-    AnchoredConfig,
+    "task_posterior",
+    TaskPosteriorConfig,
     paper="Gao et al., NeurIPS 2023",
-    summary="CSRO's, and beliefs at meta-test are brought back among the training tasks' (ours)",
+    summary="CSRO's; its belief is a posterior over the training tasks under a decoder (ours)",
 )
