@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench bench-ratio bench-report storm fuzz wheel-test lowest docs grid readme clean
+.PHONY: setup demo test check bench bench-ratio bench-report storm fuzz wheel-test lowest docs grid results readme clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
@@ -74,6 +74,9 @@ docs: setup  ## Build the documentation into site/; a warning is an error.
 grid: setup  ## Train every encoder x critic x actor for a moment, test every collector, write the composition matrix.
 	$(BIN)/selectrl collect --env point_robot --data grid/data --preset laptop
 	$(BIN)/python docs/grid.py grid/data
+
+results: setup  ## Draw reports, tables and figures of docs/results.md again from what results/ holds.
+	$(BIN)/python docs/results.py build/results
 
 readme: setup  ## Write the generated tables of README.md and docs/dependencies.md anew.
 	$(BIN)/python docs/readme.py

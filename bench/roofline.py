@@ -100,6 +100,15 @@ def _csro(experiment: Experiment, spec: Spec) -> int:
     return _set(experiment, spec) + club.train + club.forward
 
 
+def _task_posterior(experiment: Experiment, spec: Spec) -> int:
+    """CSRO's, and a decoder of other rows that sees each task's z."""
+    config, train = experiment.encoder, experiment.train
+    next_obs = spec.dynamics_vary if config.next_obs is None else config.next_obs
+    rows, out = train.meta_batch * train.context, 1 + next_obs * spec.obs
+    decoder = Net(rows, train.meta_batch, spec.obs + spec.action, config.latent_dim, config.decoder_hidden, out)
+    return _csro(experiment, spec) + decoder.train
+
+
 def _to_z(experiment: Experiment) -> int:
     """The gradient of z, one for each task, through the first layers of both Q."""
     return 2 * 2 * experiment.train.meta_batch * experiment.encoder.latent_dim * experiment.critic.hidden[0]
@@ -155,6 +164,7 @@ def _weighted_bc(experiment: Experiment, spec: Spec) -> float:
 COUNTS = {
     "focal": _set,
     "csro": _csro,
+    "task_posterior": _task_posterior,
     "offpearl": _offpearl,
     "corro": _corro,
     "borel": lambda experiment, spec: 0,

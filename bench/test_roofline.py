@@ -80,6 +80,7 @@ def with_target_q(z: int, last: int) -> int:
 
 FOCAL_ENCODER = 2 * (ROW1 + ROW2) + ROW2  # 1024
 CLUB = 2 * (ROW4 + ROW4) + ROW4 + (ROW4 + ROW4)  # 4 -> 4 -> 4, trained, and once more forwards: 1792
+DECODER = 2 * (ROW4 + 2 * 2 * 2 * 4 + 2 * 8 * 4 * 1) + 2 * 8 * 4 * 1  # 4 and a z each task -> 4 -> 1, trained: 768
 PEARL_ENCODER = 2 * (ROW1 + ROW4) + ROW4 + 2 * Z2  # z's gradient through both Q
 ATTENTION = 2 * (2 * 8 * 5 * 1) + 2 * Z5  # a score for each of 8 rows and its gradient; z's through both Q
 OF_EPISODES = 2 * (2 * 40 * 5 * 1) + 2 * Z5  # an episode of 20 steps for each task
@@ -92,6 +93,10 @@ HANDS = {
     "focal": (FOCAL_ENCODER + with_target_v(Z2) + soft_actor(Z2), 7276, "twin_q_v", SMALL_ROWS, SMALL_Z),
     "csro": (FOCAL_ENCODER + CLUB + with_target_v(Z2) + soft_actor(Z2), 9068, "twin_q_v", SMALL_ROWS, SMALL_Z),
     "select": (FOCAL_ENCODER + CLUB + with_target_q(Z2, PI2) + CLONING / 2, 8162, "dual_target", SMALL_ROWS, SMALL_Z),
+    "select_plus": (
+        *(FOCAL_ENCODER + CLUB + DECODER + with_target_q(Z2, PI2) + CLONING / 2, 8930),
+        *("dual_target", SMALL_ROWS, SMALL_Z),
+    ),
     "offpearl": (PEARL_ENCODER + with_target_v(Z2) + soft_actor(Z2), 7708, "twin_q_v", SMALL_ROWS, SMALL_Z),
     "offpearl_brac": (
         *(PEARL_ENCODER + with_target_v(Z2) + soft_actor(Z2) + BRAC, 19372),
@@ -108,6 +113,6 @@ HANDS = {
 @pytest.mark.parametrize("method", shipped("methods"))
 def test_every_method_by_hand(method):
     worked, total, critic, *settings = HANDS[method]
-    policy = "deterministic" if method == "select" else "tanh_gaussian"
+    policy = "deterministic" if method.startswith("select") else "tanh_gaussian"
     tiny = [one.format(critic=critic, policy=policy) for one in (*TINY, NETS)]
     assert flops(method, *tiny, *settings) == worked == total

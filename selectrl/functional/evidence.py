@@ -74,9 +74,7 @@ def task_posterior(
     rank(2, missed=missed)
     same_shape(missed=missed[:, 0], apart=apart)
     same_shape(missed=missed[0], known=known)
-    above = missed - missed.where(known, torch.inf).amin(
-        1, keepdim=True
-    )  # so nothing overflows
+    above = missed - missed.where(known, torch.inf).amin(1, keepdim=True)  # so nothing overflows
     told = (apart > 0)[:, None]
     logits = torch.where(told, -above / (2 * width**2 * torch.where(told, apart[:, None], 1)), 0)
     lowest = torch.finfo(missed.dtype).min

@@ -1,0 +1,42 @@
+"""Draw the results again: the report of every folder below results/ that holds runs, and the page's tables and figures.
+
+``make results`` runs it. A block of docs/results.md between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` is the table of
+that name in the report of ``results/NAME``; pictures are those of the same reports.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from selectrl.report import build_report
+
+ROOT = Path(__file__).parents[1]
+PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "figures"
+BLOCK = re.compile(r"(<!-- (?P<folder>[\w.]+)/(?P<table>\w+) -->\n).*?(<!-- / -->)", re.DOTALL)
+PICTURE = re.compile(r"\]\(figures/(?P<folder>[\w.]+)-(?P<figure>\w+)\.png\)")
+
+
+def main(out: Path) -> int:
+    """Write reports to a folder, and what the page takes of them into the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    folders = sorted({one["folder"] for pattern in (BLOCK, PICTURE) for one in pattern.finditer(text)})
+    for folder in folders:
+        build_report([ROOT / "results" / folder], out / folder)
+
+    def table(found: re.Match[str]) -> str:
+        lines = (out / found["folder"] / "tables" / f"{found['table']}.md").read_text(encoding="utf-8")
+        return f"{found[1]}\n{lines.strip()}\n\n{found[4]}"
+
+    FIGURES.mkdir(exist_ok=True)
+    for one in PICTURE.finditer(text):
+        picture = out / one["folder"] / "figures" / f"{one['figure']}.png"
+        shutil.copyfile(picture, FIGURES / f"{one['folder']}-{one['figure']}.png")
+    PAGE.write_text(BLOCK.sub(table, text), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
