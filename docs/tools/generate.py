@@ -23,9 +23,11 @@ from selectrl.protocols import Phase
 from selectrl.registry import REGISTRIES, Entry
 
 ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "methods"
 GRID = ROOT / "results" / "grid" / "point_robot.json"
 TITLES = {
     "select": "SELECT",
+    "select_plus": "SELECT with a task posterior",
     "csro": "CSRO",
     "focal": "FOCAL",
     "offpearl": "OffPEARL",
@@ -186,11 +188,11 @@ def method_sections(name: str) -> list[str]:
 
 
 def families(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the methods that have a page, each with its presets: ``csro_reference`` is one of ``csro``."""
+    """Return the methods that have a page, each with its presets: what has none itself, as ``csro_reference``."""
     found: dict[str, list[str]] = {}
     for name in sorted(names):
         base = name.partition("_")[0]
-        if base in found:
+        if base in found and not (PAGES / f"{name}.md").exists():
             found[base].append(name)
         else:
             found[name] = []
@@ -206,7 +208,7 @@ def methods() -> None:
     """
     pages = {}
     for name, presets in families(ours("methods")).items():
-        text = (ROOT / "docs" / "methods" / f"{name}.md").read_text(encoding="utf-8").strip()
+        text = (PAGES / f"{name}.md").read_text(encoding="utf-8").strip()
         sections = [text, *method_sections(name)]
         for preset in presets:
             sections += [f"## Preset `{preset}`", "Its header says what it is for and what it changes."]
