@@ -1,11 +1,13 @@
 """Draw the results again: the report of every folder below results/ that holds runs, and the page's tables and figures.
 
 ``make results`` runs it. A block of docs/results.md between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` is the table of
-that name in the report of ``results/NAME``; pictures are those of the same reports.
+that name in the report of ``results/NAME``, or its sentences if the name is ``verdicts``; pictures are those of the same
+reports.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -19,6 +21,17 @@ BLOCK = re.compile(r"(<!-- (?P<folder>[\w.]+)/(?P<table>\w+) -->\n).*?(<!-- / --
 PICTURE = re.compile(r"\]\(figures/(?P<folder>[\w.]+)-(?P<figure>\w+)\.png\)")
 
 
+def verdicts(report: Path) -> str:
+    """Return what a report says of every pair of methods, as a list in Markdown."""
+    found = json.loads((report / "report.json").read_text(encoding="utf-8"))["environments"]
+    lines = [
+        line
+        for one in found
+        for line in (f"{one['order']} ({one['protocol']})\n", *map("- {}".format, one["verdicts"]))
+    ]
+    return "\n".join(lines).replace("_", r"\_")
+
+
 def main(out: Path) -> int:
     """Write reports to a folder, and what the page takes of them into the page."""
     text = PAGE.read_text(encoding="utf-8")
@@ -26,15 +39,19 @@ def main(out: Path) -> int:
     for folder in folders:
         build_report([ROOT / "results" / folder], out / folder)
 
-    def table(found: re.Match[str]) -> str:
-        lines = (out / found["folder"] / "tables" / f"{found['table']}.md").read_text(encoding="utf-8")
-        return f"{found[1]}\n{lines.strip()}\n\n{found[4]}"
+    def block(found: re.Match[str]) -> str:
+        report = out / found["folder"]
+        if found["table"] == "verdicts":
+            told = verdicts(report)
+        else:
+            told = (report / "tables" / f"{found['table']}.md").read_text(encoding="utf-8").strip()
+        return f"{found[1]}\n{told}\n\n{found[4]}"
 
     FIGURES.mkdir(exist_ok=True)
     for one in PICTURE.finditer(text):
         picture = out / one["folder"] / "figures" / f"{one['figure']}.png"
         shutil.copyfile(picture, FIGURES / f"{one['folder']}-{one['figure']}.png")
-    PAGE.write_text(BLOCK.sub(table, text), encoding="utf-8")
+    PAGE.write_text(BLOCK.sub(block, text), encoding="utf-8")
     return 0
 
 
