@@ -1,8 +1,7 @@
 """Draw the results again: the report of every folder below results/ that holds runs, and the page's tables and figures.
 
 ``make results`` runs it. A block of docs/results.md between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` is the table of
-that name in the report of ``results/NAME``, or its sentences if the name is ``verdicts``; pictures are those of the same
-reports.
+that name in the report of ``results/NAME``, or its sentences if the name is ``verdicts``; pictures are of those reports.
 """
 
 from __future__ import annotations
@@ -24,12 +23,10 @@ PICTURE = re.compile(r"\]\(figures/(?P<folder>[\w.]+)-(?P<figure>\w+)\.png\)")
 def verdicts(report: Path) -> str:
     """Return what a report says of every pair of methods, as a list in Markdown."""
     found = json.loads((report / "report.json").read_text(encoding="utf-8"))["environments"]
-    lines = [
-        line
-        for one in found
-        for line in (f"{one['order']} ({one['protocol']})\n", *map("- {}".format, one["verdicts"]))
-    ]
-    return "\n".join(lines).replace("_", r"\_")
+    lines = []
+    for one in found:
+        lines += [f"{one['order']} ({one['protocol']})", "", *(f"- {verdict}" for verdict in one["verdicts"]), ""]
+    return "\n".join(lines).strip().replace("_", r"\_")
 
 
 def main(out: Path) -> int:
