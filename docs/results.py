@@ -1,8 +1,8 @@
 """Draw the results again: the report of every folder below results/ that holds runs, and the page's tables and figures.
 
 ``make results`` runs it. A block of docs/results.md between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` is the table of
-that name in the report of ``results/NAME``, or its sentences if the name is ``verdicts``; pictures are of those reports.
-"""
+``make results`` runs it. A block of docs/results.md between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` is the table so
+named of the report of ``results/NAME``, or its sentences if the name is ``verdicts``; pictures are of the same reports.
 
 from __future__ import annotations
 
