@@ -1,8 +1,8 @@
 """Draw the results again: the report of every folder below results/ that holds runs, and the page's tables and figures.
 
-``make results`` runs it. A block of docs/results.md between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` is the table of
-``make results`` runs it. A block of docs/results.md between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` is the table so
-named of the report of ``results/NAME``, or its sentences if the name is ``verdicts``; pictures are of the same reports.
+``make results`` runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` docs/results.md has the table so named of the
+report of ``results/NAME``, or its sentences if TABLE is ``verdicts``; the pictures are of the same reports.
+"""
 
 from __future__ import annotations
 
