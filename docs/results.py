@@ -1,7 +1,7 @@
 """Draw the results again: the report of every folder below results/ that holds runs, and the page's tables and figures.
 
-``make results`` runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` docs/results.md has the table so named of the
-report of ``results/NAME``, or its sentences if TABLE is ``verdicts``; the pictures are of the same reports.
+``make results`` runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` docs/results.md has the table so named of
+the report of ``results/NAME``, or its sentences if TABLE is ``verdicts``; pictures are of the same reports.
 """
 
 from __future__ import annotations
