@@ -181,7 +181,7 @@ def _queued(tasks: Sequence[Task]) -> set[str]:
     found = _slurm("squeue", "--noheader", "--array", "--format=%F_%K", f"--jobs={arrays}")
     if found is None or (found.returncode and "Invalid job id" not in found.stderr):
         return {task.id for task in tasks}
-    return set(found.stdout.split())
+    return {line.removesuffix("_N/A") for line in found.stdout.split()}  # a task alone is no array
 
 
 def _lost(task: Task) -> str:

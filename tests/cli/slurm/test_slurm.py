@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
 from selectrl.files import read_json
+from selectrl.launch.slurm import _queued
 
 HERE = Path(__file__).parent
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
@@ -107,6 +109,23 @@ def test_what_the_cluster_cannot_give_is_one_sentence(
     said = call(*words(data, tmp_path / "runs", *slurm))
     assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1), said
     assert "Memory specification can not be satisfied" in said.err
+
+
+@pytest.mark.parametrize(("array", "ids"), [((), ["{}"]), (("--array=0-1",), ["{}_0", "{}_1"])])
+def test_the_queue_knows_a_task_alone_and_those_of_an_array(
+    array: tuple[str, ...], ids: list[str], cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As submitit names them; a run that the queue does not know of is given up as lost."""
+    monkeypatch.setenv("SLURM_CONF", cluster["SLURM_CONF"])
+    asked = ["sbatch", "--parsable", "--hold", "--chdir", str(tmp_path), *array, "--wrap", "true"]
+    job = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    names = [one.format(job) for one in ids]
+    tasks: Any = [SimpleNamespace(id=name) for name in names]
+    try:
+        assert _queued(tasks) == set(names)
+    finally:
+        subprocess.run(["scancel", job], check=True)
+    assert not _queued(tasks)
 
 
 @pytest.mark.slow
