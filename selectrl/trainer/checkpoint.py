@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from selectrl.errors import DamageWarning
+from selectrl.errors import DamageWarning, RunError
 from selectrl.files import write_atomically
 from selectrl.json_text import parse
 
@@ -125,14 +125,15 @@ def shared(folders: Sequence[Path]) -> list[Checkpoint]:
     Runs that are saved one after the other stand at different steps if they are killed in between.
 
     Raises:
-        LookupError: they have no step in common, their beginning included; see :func:`together`.
+        RunError: they have no step in common, their beginning included; see :func:`together`.
     """
     if len(folders) == 1:
         return list(islice(sound(folders[0]), 1))
     known = [standing(folder) for folder in folders]
     newest_shared = max(set.intersection(*map(set, known)), default=None)
     if newest_shared is None:
-        raise LookupError(f"checkpoints of no one step in {', '.join(map(str, folders))}")
+        names = ", ".join(map(str, folders))
+        raise RunError(f"no step of which each of {names} has a sound checkpoint; go on with each of them alone")
     return [found for of in known if (found := of[newest_shared])]
 
 

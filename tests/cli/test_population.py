@@ -10,6 +10,7 @@ from typing import Any
 import fakes
 import pytest
 
+from selectrl.errors import RunError
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
@@ -81,6 +82,8 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
         assert [one.get("values") for one in records(ours)] == [one.get("values") for one in records(theirs)]
     late = runs(tmp_path / "cut", data, what, (0, 1, 2))
     assert populations(late) == [late[:2], late[2:]]  # what is finished is never begun again
+    with pytest.raises(RunError, match="go on with each of them alone"):
+        checkpoint.shared([run.folder for run in late])
     (alone,) = runs(tmp_path / "alone", data, what, (1,))
     side_by_side([alone], lambda run, record: None)
     for one, other in zip(records(alone), records(whole[1]), strict=True):
