@@ -21,11 +21,13 @@ PICTURE = re.compile(r"\]\(figures/(?P<folder>[\w.]+)-(?P<figure>\w+)\.png\)")
 
 
 def verdicts(report: Path) -> str:
-    """Return what a report says of every pair of methods, as a list in Markdown."""
+    """Return what a report says of its methods, and behind a fold of every pair, in Markdown."""
     found = json.loads((report / "report.json").read_text(encoding="utf-8"))["environments"]
     lines = []
     for one in found:
-        lines += [f"{one['order']} ({one['protocol']})", "", *(f"- {verdict}" for verdict in one["verdicts"]), ""]
+        pairs = [f"- {verdict}" for verdict in one["verdicts"]]
+        head = ['<details markdown="1">', f"<summary>Every pair under {one['protocol']}</summary>", ""]
+        lines += [f"{one['order']} ({one['protocol']})", "", *head, *pairs, "", "</details>", ""]
     return "\n".join(lines).strip().replace("_", r"\_")
 
 

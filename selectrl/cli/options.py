@@ -47,7 +47,7 @@ DryRun: TypeAlias = Annotated[
 ]
 Method: TypeAlias = Annotated[str | None, Parameter(name="--method", help="A shipped method, see `selectrl list`.")]
 Env: TypeAlias = Annotated[str | None, Parameter(name="--env", help="A shipped environment, see `selectrl list`.")]
-Profile: TypeAlias = Annotated[str | None, Parameter(name="--profile", help="A shipped profile: laptop.")]
+Profile: TypeAlias = Annotated[str | None, Parameter(name="--profile", help="A shipped profile: laptop or small.")]
 Ablation: TypeAlias = Annotated[
     str | None,
     Parameter(name="--ablation", help="A shipped ablation laid over the method, see `selectrl list`."),

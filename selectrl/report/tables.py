@@ -175,7 +175,8 @@ def donors(analysis: Analysis) -> Table | None:
 
 
 def cost(analysis: Analysis) -> Table:
-    """What each method took."""
+    """What each method took, and whether it was done."""
+    digits = digits_for(one.mean for one in analysis.methods)
     rows = []
     for one in analysis.methods:
         runs = one.row.runs
@@ -192,13 +193,15 @@ def cost(analysis: Analysis) -> Table:
             f"{spent['scored']:,}" if "scored" in spent else NONE,
             distinct(_machine(run) for run in runs),
         ]
-        rows.append([Cell(one.row.method, method=one.row.method), *map(Cell, cells)])
-    head = ["Method", "Training steps", "Steps before", "Steps per second", "Time per seed", "Peak memory, MiB"]
+        rows.append([Cell(one.row.method, method=one.row.method), _effect(one.tail, digits), *map(Cell, cells)])
+    head = ["Method", "End slope", "Training steps", "Steps before", "Steps per second", "Time per seed"]
     return Table(
         name=f"{analysis.family.name}_cost",
         title="Cost",
-        note="Means over seeds. Environment steps at test are those of one task and one repeat.",
-        head=[*head, "Collected at test", "Scored at test", "Machine"],
+        note="Means over seeds. The end slope is what the return gained per 1,000 steps in the last fifth of training; "
+        "where its 95% interval excludes zero, training was too short or too long. Environment steps at test are those "
+        "of one task and one repeat.",
+        head=[*head, "Peak memory, MiB", "Collected at test", "Scored at test", "Machine"],
         rows=rows,
     )
 

@@ -19,7 +19,7 @@ from selectrl.report.projection import principal, task_axis
 from selectrl.report.provenance import fairness
 from selectrl.report.returns import axis_of
 from selectrl.report.table import Cell, Table, html, latex, markdown
-from selectrl.report.tables import donors, tables
+from selectrl.report.tables import cost, donors, tables
 from selectrl.report.words import by_task_words, notes
 
 Make = Callable[..., Path]
@@ -133,6 +133,7 @@ def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> No
     assert one.tail is not None
     assert one.tail.value == pytest.approx(1.0)  # per 1,000 steps
     assert any("Still rising at the end of training: m (+1.00, +1.00 to +1.00 per 1,000" in n for n in notes(analysis))
+    assert cost(analysis).rows[0][1].text == "+1.00"
 
 
 @pytest.mark.parametrize("spoil", ["torn", "shape", "swap", "fairness"])
