@@ -25,10 +25,14 @@ def verdicts(report: Path) -> str:
     found = json.loads((report / "report.json").read_text(encoding="utf-8"))["environments"]
     lines = []
     for one in found:
-        pairs = [f"- {verdict}" for verdict in one["verdicts"]]
+        pairs = [_escaped(f"- {verdict}") for verdict in one["verdicts"]]
         head = ['<details markdown="1">', f"<summary>Every pair under {one['protocol']}</summary>", ""]
-        lines += [f"{one['order']} ({one['protocol']})", "", *head, *pairs, "", "</details>", ""]
-    return "\n".join(lines).strip().replace("_", r"\_")
+        lines += [_escaped(f"{one['order']} ({one['protocol']})"), "", *head, *pairs, "", "</details>", ""]
+    return "\n".join(lines).strip()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("_", r"\_")
 
 
 def main(out: Path) -> int:
