@@ -29,7 +29,7 @@ from selectrl.trainer.config import TrainConfig
 STEPS = 50
 #: Fields that are cut short wherever a part has them: pre-training lasts as long as the rest, and a generator that has
 #: learnt nothing in so few steps is no reason to stop.
-SHORT = {"steps": STEPS, "contrastive_steps": STEPS, "min_kl": 0.0}
+SHORT = {"steps": STEPS, "contrastive_steps": STEPS, "min_kl": 0.0, "min_spread": 0.0}
 RESULT = Path(__file__).parents[1] / "results" / "grid" / "point_robot.json"
 
 Row = dict[str, Any]

@@ -133,8 +133,9 @@ class Phase:
         draws: rows that ``encode`` reads.
         noise: noise that ``encode`` reads.
         encodes: whether the encoder runs at all in this phase.
-        prepare: (agent, training data, generator) -> values of non-persistent buffers, on entering the phase; pure, and
-            of parameters that the phase does not move, so that a resumed run simply runs it again.
+        prepare: (agent, training data, generator) -> values of buffers, on entering the phase; pure, and of parameters
+            that the phase does not move, so that a resumed run simply runs it again. A meta-test, which has no training
+            data, finds those that are persistent, whose shape stays; the others last as long as the phase.
     """
 
     name: str

@@ -205,6 +205,7 @@ TINY: dict[str, Any] = {
         queries=2,
         temperature=0.4,
         contrastive_steps=4,
+        min_spread=0.0,
     ),
     "critics.twin_q_v": TwinQVConfig(hidden=HIDDEN, discount=0.8, reward_scale=3.0, tau=0.1),
     "critics.dual_target": DualTargetConfig(

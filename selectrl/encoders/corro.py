@@ -8,9 +8,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from selectrl.encoders.negatives import Negatives, stored_rows
+from selectrl.encoders.negatives import Negatives, standard_units, stored_rows
 from selectrl.encoders.set_encoder import SetEncoder
-from selectrl.errors import CompositionError
+from selectrl.errors import CompositionError, RunError
 from selectrl.functional.contrastive import info_nce
 from selectrl.protocols import Agent, Draw, Objective, Optim, Phase
 from selectrl.registry import tag
@@ -38,6 +38,9 @@ class CorroEncoder(SetEncoder):
     4. Both critics' gradients reach the pooling in one backward, which equals their two passes.
     5. No test task is seen in training; a split by task id, not by the order of files.
     6. Negatives may, as theirs, come close to the query's own task.
+    7. The row network reads standard units; theirs reads columns as they are, of which positions and velocities on
+       Half-Cheetah-Vel drown the reward: after 3,000 steps all rows still had one embedding (``standardise=False``).
+    8. A collapse stops the run in one sentence before the rl phase; theirs goes on with one z for all tasks.
 
     Args:
         config: widths, pooling, negatives and the contrastive phase.
@@ -50,6 +53,8 @@ class CorroEncoder(SetEncoder):
         Yuan & Lu, "Robust Task Representations for Offline Meta-RL via Contrastive Learning", ICML 2022.
     """
 
+    centre: Tensor  # (width,), mean of the row network's columns over the training rows; kept in checkpoints
+    scale: Tensor  # (width,), their deviation
     cache: Tensor  # (task, row, latent), embeddings of the training tasks' rows
     place: Tensor  # (task id,), a task's place in that table
 
@@ -68,8 +73,15 @@ class CorroEncoder(SetEncoder):
             self.context = Draw("context", "episodes", self.fields, 1)
         pooling = list(self.pooling.parameters())
         self.critic_params = {"encoder.pooling": Optim(lr=config.lr)} if pooling else {}
+        width = self.net.rows
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
         self.register_buffer("cache", torch.zeros(0), persistent=False)
         self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
+
+    def columns(self, rows: Rows) -> Tensor:
+        """Return what the row network reads of each transition, in standard units once there are some."""
+        return (super().columns(rows) - self.centre) / self.scale
 
     def candidates(self, batch: Batch) -> Rows:
         """Return each query, its key and its negatives, in this order, (task, query, 2 + K, …)."""
@@ -114,16 +126,38 @@ class CorroEncoder(SetEncoder):
             steps=self.corro.contrastive_steps,
             objectives=(contrast,),
             encodes=False,
-            prepare=self.negatives.prepare,
+            prepare=self.standard,
         )
         (rl,) = super().phases(rl)
         return (*self.negatives.phases(), contrastive, attrs.evolve(rl, prepare=self.prepare))
 
+    def standard(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+        """Return what the negatives need, and the units in which the row network reads."""
+        made: dict[str, Tensor] = agent.encoder.negatives.prepare(agent, store, generator)
+        if not self.corro.standardise:
+            return made
+        centre, scale = standard_units(store, super().columns, self.fields)
+        return {**made, "encoder.centre": centre, "encoder.scale": scale}
+
     @torch.no_grad()
     def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
-        """Return the embeddings of every row of the training tasks."""
-        embed = agent.encoder.embed
-        tables = [embed(stored_rows(store, task, self.fields))[0] for task in range(len(store.tasks))]
+        """Return the embeddings of every row of the training tasks.
+
+        Raises:
+            RunError: they are all alike.
+        """
+        tables, real = [], []
+        for task in range(len(store.tasks)):
+            rows = stored_rows(store, task, self.fields)
+            tables.append(agent.encoder.embed(rows)[0])
+            real.append(tables[-1][rows.row >= 0])
+        if (spread := float(torch.cat(real).var(0, correction=0).sum())) < self.corro.min_spread:
+            scaled = "" if self.corro.standardise else ", or bind encoders.corro.standardise = True"
+            raise RunError(
+                f"encoders.corro has collapsed: its embeddings of all training rows vary by {spread:.2g} where "
+                f"min_spread asks for {self.corro.min_spread:g}, so that every task would have one z; raise "
+                f"encoders.corro.contrastive_steps ({self.corro.contrastive_steps}) or encoders.corro.lr{scaled}"
+            )
         return {"encoder.cache": torch.cat(tables), "encoder.place": store.place}
 
     def encode(self, batch: Batch) -> Latent:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from selectrl.encoders.negatives import Negatives, own_next_obs, stored_rows
+from selectrl.encoders.negatives import Negatives, own_next_obs, standard_units
 from selectrl.errors import RunError
 from selectrl.functional.gaussians import reconstruction_loss, standard_normal_kl
 from selectrl.nets.mlp import MLP
@@ -112,16 +112,9 @@ class CvaeNegatives(Negatives):
 
     def moments(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
         """Return mean and deviation of the targets over all rows of the training tasks."""
-        centre, scale = torch.zeros_like(self.centre), torch.ones_like(self.scale)
+        centre, scale = self.centre, self.scale
         if self.config.standardise:
-            count, total, squares = 0, centre.double(), centre.double()
-            for task in range(len(store.tasks)):
-                rows = stored_rows(store, task, FIELDS)
-                target = self.target(rows)[rows.row >= 0].double()
-                count, total, squares = count + len(target), total + target.sum(0), squares + target.square().sum(0)
-            mean = total / count
-            deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
-            centre, scale = mean.to(centre), torch.where(deviation > 1e-6, deviation, 1).to(scale)
+            centre, scale = standard_units(store, self.target, FIELDS)
         return {"encoder.negatives.centre": centre, "encoder.negatives.scale": scale}
 
     def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -56,6 +57,27 @@ def stored_rows(store: RowStore, place: int, fields: Collection[str]) -> Rows:
     """Return all rows that are stored of one task in the order of their numbers, (1, episode * time, …)."""
     episodes = torch.arange(store.episodes, device=store.device)[None]
     return store.whole(torch.full_like(episodes, place), episodes, fields)
+
+
+def standard_units(
+    store: RowStore, columns: Callable[[Rows], Tensor], fields: Collection[str]
+) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation, (width,) each, of what is made of every stored row; 1 for a column that is constant.
+
+    Args:
+        store: rows of the training tasks.
+        columns: rows (…) -> (…, width).
+        fields: what it reads of a row.
+    """
+    count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for task in range(len(store.tasks)):
+        rows = stored_rows(store, task, fields)
+        values = columns(rows)[rows.row >= 0]
+        exact = values.double()
+        count, total, squares = count + len(exact), total + exact.sum(0), squares + exact.square().sum(0)
+    mean = total / count
+    deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+    return mean.to(values), torch.where(deviation > 1e-6, deviation, 1).to(values)
 
 
 def own_next_obs(query: Rows, like: Tensor) -> Tensor:

@@ -48,10 +48,14 @@ class SetEncoder(nn.Module):
         parts = ["net", "pooling"] if list(self.pooling.parameters()) else ["net"]
         return {f"encoder.{part}": Optim(lr=self.lr) for part in parts}
 
+    def columns(self, rows: Rows) -> Tensor:
+        """Return what the row network reads of each transition: rows (…) -> (…, width)."""
+        columns = [rows.obs, rows.action, rows.reward[..., None]]
+        return torch.cat([*columns, rows.next_obs] if "next_obs" in self.fields else columns, -1)
+
     def embed(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Embed each transition: rows (…) -> embeddings (…, latent) and what the aggregation reads (…, extra)."""
-        columns = [rows.obs, rows.action, rows.reward[..., None]]
-        out = self.net(torch.cat([*columns, rows.next_obs] if "next_obs" in self.fields else columns, -1))
+        out = self.net(self.columns(rows))
         embedding, raw = out[..., : self.latent_dim], out[..., self.latent_dim :]
         if self.squash == "tanh":
             embedding = embedding.tanh()

@@ -33,7 +33,7 @@ def check_encoder(config: EncoderConfig, spec: Spec | None = None) -> None:
     """Check that an encoder keeps its protocol.
 
     - ``phases`` ends in rl, with what critic and actor train kept, and its own objectives move ``encoder`` alone;
-    - ``prepare`` is pure and returns finite values of registered non-persistent buffers;
+    - ``prepare`` is pure and returns finite values of registered buffers, the persistent ones in their own shape;
     - ``encode`` gives z and z_next (task, 1 or batch, latent_dim), finite, the same when called twice, and without
       regard to the order of the rows of ``context`` draws, which have none;
     - ``init``, ``step``, ``read`` filter each world on its own, leave worlds that are not live as they were, and, where
@@ -110,10 +110,12 @@ def check_prepare(scene: Scene, part: str, phase: Phase) -> None:
     before = {name: value.clone() for name, value in agent.state_dict().items()}
     with guarded(part, what, "it takes (agent, store, generator)"), no_global_randomness(part, what):
         buffers, again = (prepare(agent, scene.store, stream(0, "prepare")) for _ in range(2))
-    kept = {name for name, _ in agent.named_buffers()} - set(before)
     remedy = "register_buffer(name, torch.zeros(0), persistent=False) in __init__"
-    strangers = sorted(set(buffers) - kept)
-    demand(not strangers, part, f"{what} returned {strangers}", "registered non-persistent buffers alone", remedy)
+    strangers = sorted(set(buffers) - {name for name, _ in agent.named_buffers()})
+    demand(not strangers, part, f"{what} returned {strangers}", "registered buffers alone", remedy)
+    reshaped = sorted(name for name in set(buffers) & set(before) if buffers[name].shape != before[name].shape)
+    remedy = "register it in its final shape, or with persistent=False"
+    demand(not reshaped, part, f"{what} reshapes {reshaped}", "persistent buffers as they were registered", remedy)
     remedy = "draw from the generator that is handed in, and keep nothing"
     demand(same(buffers, again), part, f"{what} gave two results for one generator", "a pure function", remedy)
     written = sorted(changed(before, agent.state_dict()))

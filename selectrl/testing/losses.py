@@ -52,7 +52,7 @@ def entered(scene: Scene, phase: int) -> tuple[Agent, Phase]:
     found = scene.phases(agent)[phase]
     for name, value in scene.prepared(agent, found).items():
         owner, _, buffer = name.rpartition(".")
-        agent.get_submodule(owner).register_buffer(buffer, value, persistent=False)
+        setattr(agent.get_submodule(owner), buffer, value)  # a buffer stays one, persistent or not
     return agent, found
 
 

@@ -94,6 +94,7 @@ class Engine:
         self.apart = self.population or self.device.type != "cpu"  # the leaves are not the agents' own
         states = [{**dict(a.named_parameters()), **dict(a.named_buffers())} for a in agents]
         self.parameters = tuple(name for name, _ in self.agent.named_parameters())
+        self.persistent = tuple(self.agent.state_dict())
         self.leaves: dict[str, Tensor] = states[0]
         if self.apart:
             detached = [{name: value.detach() for name, value in state.items()} for state in states]
@@ -113,7 +114,7 @@ class Engine:
 
         Args:
             phase: the phase.
-            buffers: values of non-persistent buffers that its ``prepare`` made, stacked for a population.
+            buffers: values of buffers that its ``prepare`` made, stacked for a population.
 
         Raises:
             CompositionError: a prefix moves nothing, two prefixes overlap, or two objectives move the encoder alike.
@@ -125,7 +126,10 @@ class Engine:
         for name, value in (buffers or {}).items():
             if name not in self.leaves or name in self.parameters:
                 raise CompositionError(f"phase {phase.name}: prepare() returned {name!r}, which is no buffer")
-            self.leaves[name] = self.frozen[name] = value.to(self.device)
+            if name in self.persistent:
+                self.frozen[name].copy_(value)  # in place, so that an agent on the CPU holds what its checkpoint will
+            else:
+                self.leaves[name] = self.frozen[name] = value.to(self.device)
 
     def _plan(self, objective: Objective) -> Plan:
         groups = {}
@@ -252,8 +256,7 @@ class Engine:
 
         They are those of the same agent trained alone, so it may go on alone, in this population or in another.
         """
-        persistent = self.agent.state_dict().keys()
-        state = {f"agent/{name}": self.member(index, self.frozen[name]) for name in persistent}
+        state = {f"agent/{name}": self.member(index, self.frozen[name]) for name in self.persistent}
         for prefix, optimiser in self.optimisers.items():
             for place, values in optimiser.state_dict()["state"].items():
                 for slot, value in values.items():

@@ -537,7 +537,13 @@ class TestOtherMethods:
             for field, value in one.items()
             if field.endswith("hidden") and isinstance(value, list)
         }
-        brief = {"steps": 10, "contrastive_steps": 10, "min_kl": 0.0, "episodes": 2}  # of an encoder's pre-training
+        brief = {
+            "steps": 10,
+            "contrastive_steps": 10,
+            "min_kl": 0.0,
+            "min_spread": 0.0,
+            "episodes": 2,
+        }  # of an encoder's pre-training
         widths |= {
             f"{one['part']}.{field}": brief[field]
             for one in flatten(record["experiment"]["encoder"])

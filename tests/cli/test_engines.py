@@ -19,7 +19,14 @@ from selectrl.trainer.engine import Engine, stacked
 
 Call = Callable[..., Any]
 SIZES = (
-    *("STEPS=6", "PRETRAIN_STEPS=3", "BELIEF_EPISODES=2", "negatives.cvae.min_kl=0.0", "train.log_every=1"),
+    *(
+        "STEPS=6",
+        "PRETRAIN_STEPS=3",
+        "BELIEF_EPISODES=2",
+        "negatives.cvae.min_kl=0.0",
+        "encoders.corro.min_spread=0.0",
+        "train.log_every=1",
+    ),
     *("TEST_EVERY=6", "BUDGET=20", "REPEATS=1", "DATASET='tiny'", "envs.point_robot.tasks=8"),
 )
 TRAIN = """

@@ -21,7 +21,14 @@ SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "gin" / "met
 SEEDS = (0, 1, 2, 3, 4)
 VARIANTS = ("borel_oracle_reward", "borel_reference", "corro_reference")  # of methods that are tested anyway
 SIZES = (
-    *("STEPS=100", "PRETRAIN_STEPS=10", "BELIEF_EPISODES=2", "negatives.cvae.min_kl=0.0", "train.log_every=10"),
+    *(
+        "STEPS=100",
+        "PRETRAIN_STEPS=10",
+        "BELIEF_EPISODES=2",
+        "negatives.cvae.min_kl=0.0",
+        "encoders.corro.min_spread=0.0",
+        "train.log_every=10",
+    ),
     *("TEST_EVERY=100", "BUDGET=20", "REPEATS=1", "DATASET='tiny'", "envs.point_robot.tasks=8"),
 )
 

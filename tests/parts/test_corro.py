@@ -294,6 +294,34 @@ def test_rows_lie_on_the_unit_sphere_and_z_inside(negatives: Any) -> None:
     assert (latent.z.norm(dim=-1) < 1).all()
 
 
+def test_the_row_network_reads_standard_units_and_an_agent_at_meta_test_does_too() -> None:
+    agent, engine, phase, store = entered("contrastive")
+    rows = [stored_rows(store, task, agent.encoder.fields) for task in range(len(IDS))]
+    columns = [torch.cat((one.obs, one.action, one.reward[..., None], one.next_obs), -1)[one.row >= 0] for one in rows]
+    every = torch.cat(columns)
+    mean, deviation = every.mean(0), every.std(0, correction=0)
+    for held in (agent.encoder.centre, engine.state()["agent/encoder.centre"]):  # what is tested, and what is saved
+        torch.testing.assert_close(held, mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(agent.encoder.scale, deviation, rtol=1e-4, atol=1e-5)
+    expected = torch.nn.functional.normalize(agent.encoder.net((columns[0] - mean) / deviation), dim=-1)
+    torch.testing.assert_close(agent.encoder.embed(rows[0])[0][rows[0].row >= 0], expected, rtol=1e-4, atol=1e-5)
+    assert set(prepared(agent, phase, store)) - {"encoder.centre", "encoder.scale"}  # the generator's own units
+
+    raw, _, phase, _ = entered("contrastive", standardise=False)
+    assert not {"encoder.centre", "encoder.scale"} & set(prepared(raw, phase, store))
+    assert set(raw.encoder.centre.tolist()) == {0.0}
+    assert set(raw.encoder.scale.tolist()) == {1.0}
+
+
+@pytest.mark.parametrize(("standardise", "remedy"), [(True, r"lr$"), (False, r"lr, or bind .*standardise = True$")])
+def test_a_row_network_that_answers_one_direction_stops_the_run(standardise: bool, remedy: str) -> None:
+    agent, _, phase, store = entered("rl", min_spread=1e-3, standardise=standardise)
+    prepared(agent, phase, store)  # scrambled, it tells rows apart
+    fakes.constant(agent.encoder.net, 5.0, 0.0, 0.0, 0.0)
+    with pytest.raises(RunError, match=rf"^encoders\.corro has collapsed: .* vary by 0 .*steps \(4\) or .*{remedy}"):
+        prepared(agent, phase, store)
+
+
 @SOURCES
 def test_the_gradient_reaches_the_row_network_through_negatives_and_nothing_reaches_their_source(
     negatives: Any,
@@ -422,7 +450,9 @@ def test_each_phase_moves_its_own_and_the_row_network_is_frozen_in_rl(tmp_path: 
     of_encoder = {name for name in moved[2] if name.startswith("encoder.")}
     assert "encoder.pooling.score.weight" in of_encoder
     assert all(name.startswith("encoder.pooling.") for name in of_encoder)
-    assert not any(part in name for part in ("cache", "centre", "rewards") for name in trainer.engine.state())
+    kept = {name for name in trainer.engine.state() if not name.startswith("optimiser/")}
+    assert kept == {f"agent/{name}" for name in agent.state_dict()} >= {"agent/encoder.centre", "agent/encoder.scale"}
+    assert not any(part in name for part in ("cache", "place", "negatives.centre", "rewards") for name in kept)
 
 
 @pytest.mark.parametrize("records", [2, 3, 5, 7, 10])

@@ -44,7 +44,7 @@ TRAIN = {
     **{"META_BATCH": 4, "BATCH": 6, "CONTEXT": 5},
 }
 OWN = {
-    "corro": {"PRETRAIN_STEPS": 10, "negatives.cvae.min_kl": 0.0},
+    "corro": {"PRETRAIN_STEPS": 10, "negatives.cvae.min_kl": 0.0, "encoders.corro.min_spread": 0.0},
     "borel": {"PRETRAIN_STEPS": 10, "BELIEF_EPISODES": 2},
 }
 

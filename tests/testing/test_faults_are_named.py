@@ -187,6 +187,15 @@ class Stranger(Preparing):
         return {"encoder.cache": store.reward}
 
 
+class Reshaping(Preparing):
+    def __init__(self, config, spec):
+        super().__init__(config, spec)
+        self.register_buffer("units", torch.zeros(0))
+
+    def prepare(self, agent, store, generator):
+        return {"encoder.units": store.reward.mean((0, 1))}
+
+
 class Impure(Preparing):
     calls = 0
 
@@ -219,7 +228,8 @@ ENCODERS = {
     Deaf: r"step changed a world that is not live",
     Mixing: r"a world's belief depends on the worlds beside it",
     Summing: r"rows taken in one by one give another z than encode",
-    Stranger: r"prepare of phase 'first' returned \['encoder.cache'\]; expected registered non-persistent buffers",
+    Stranger: r"prepare of phase 'first' returned \['encoder.cache'\]; expected registered buffers alone",
+    Reshaping: r"prepare of phase 'first' reshapes \['encoder.units'\]; .*final shape, or with persistent=False",
     Impure: r"prepare of phase 'first' gave two results for one generator",
 }
 

@@ -103,6 +103,10 @@ class CorroConfig(SetConfig):
         queries: queries per task and step; 4 of 16 tasks are the authors' batch of 64.
         temperature: τ of the contrastive loss.
         contrastive_steps: steps of the contrastive phase.
+        standardise: the row network reads columns less their mean, over their deviation, as of all training rows; the
+            authors' reads them as they are.
+        min_spread: training stops before the rl phase if the variance of all training rows' embeddings, summed over
+            dimensions, is smaller; at length 1 it is at most 1. 0 goes on in any case.
         context_draw: the context in the rl phase is independent ``rows``, as many as for every encoder, or one whole
             trajectory (``episodes``), as the authors read it.
     """
@@ -117,6 +121,8 @@ class CorroConfig(SetConfig):
     queries: int = attrs.field(default=4, validator=integer(1))
     temperature: float = attrs.field(default=0.1, validator=number(0, above=True))
     contrastive_steps: int = attrs.field(default=200_000, validator=integer(0))
+    standardise: bool = attrs.field(default=True, validator=flag())
+    min_spread: float = attrs.field(default=1e-3, validator=number(0))
     context_draw: str = attrs.field(default="rows", validator=choice("rows", "episodes"))
 
     def build(self, spec: Spec) -> CorroEncoder:
