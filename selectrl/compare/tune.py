@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,7 +12,7 @@ import attrs
 
 from selectrl.envs.split import interleaved
 from selectrl.errors import FieldError, InputError, RunError
-from selectrl.experiment.config import Experiment
+from selectrl.experiment.config import Experiment, to_record
 from selectrl.fields import as_tuple
 from selectrl.files import locked, write_json
 from selectrl.launch.job import Record
@@ -111,7 +112,7 @@ def tune(
     Args:
         knobs: what is searched.
         build: returns the experiment with some bindings laid over it.
-        trials: how many in all.
+        trials: how many in all; a search that has had more of them stays as it is.
         folder: holds the study, the trials' runs and ``tuned.json``.
         data: folder of the datasets.
         threads: threads that torch may use.
@@ -121,11 +122,13 @@ def tune(
         What ``tuned.json`` holds: ``bindings``, ``return``, ``trials``, ``steps`` and ``held_out`` tasks.
 
     Raises:
-        InputError: optuna is not installed, or an experiment or the data are wrong.
+        InputError: optuna is not installed, the folder holds a search of something else, or an experiment or the data
+            are wrong.
         RunError: every trial failed.
     """
     with locked(folder):
-        study = _study(folder)
+        own = build({})
+        study = _study(folder, {"bindings": json.dumps(to_record(own)), "knobs": json.dumps(knobs.knobs)})
         for left in study.get_trials(states=[_state("RUNNING")]):  # killed in the middle: its run goes on
             study.tell(left.number, state=_state("FAIL"))
             study.enqueue_trial(left.params)
@@ -144,11 +147,10 @@ def tune(
         if not study.get_trials(states=[_state("COMPLETE")]):
             raise RunError(f"training failed in each of the {trials} trials; look at the data in {data}")
         best = study.best_trial
-        own = build({})
         found = {
             "bindings": best.user_attrs["bindings"],
             "return": best.value,
-            "trials": trials,
+            "trials": _ended(study),
             "steps": own.train.steps,
             "held_out": list(held_out(own.env.build()).test_tasks),
         }
@@ -170,7 +172,7 @@ def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, Value]:
     }
 
 
-def _study(folder: Path) -> optuna.Study:
+def _study(folder: Path, asked: Mapping[str, str]) -> optuna.Study:
     try:
         import optuna
     except ImportError as error:
@@ -178,9 +180,17 @@ def _study(folder: Path) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = f"sqlite:///{(folder / 'study.db').absolute()}"
     sampler = optuna.samplers.TPESampler(seed=0)
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=storage, sampler=sampler, study_name="tune", direction="maximize", load_if_exists=True
     )
+    for what, value in asked.items():
+        if study.user_attrs.get(what, value) != value:
+            raise InputError(
+                f"{folder} holds a search of other {what}, which would be mixed with this one; repeat the settings "
+                "that it was begun with, or give another folder with --out"
+            )
+        study.set_user_attr(what, value)
+    return study
 
 
 def _state(name: str) -> Any:

@@ -59,18 +59,13 @@ def _rows(policy: Policy, folders: list[Any], finished: set[Any]) -> Mapping[str
 def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> dict[str, Any]:
     comparison = analyse.compare(rows[a], rows[b])
     one = comparison.effect
-    record: dict[str, Any] = {"env": env, "a": a, "b": b, "difference": None, "interval": None, "seeds": 0}
-    if one is None:
-        return {**record, "sentence": f"{env}: {a} and {b} are not compared: {comparison.reason}."}
-    digits = words.digits_for((one.value,))
-    word = {1: "is above", 0: "is not told apart from", -1: "is below"}[one.sign]
-    spread = f"95% interval {words.interval(one.interval, digits, sign=True)}" if one.interval else "no interval"
-    size = f"{words.number(one.value, digits, sign=True)}, {spread}, {words.count(one.seeds, 'seed')}"
-    few = "" if one.seeds >= analyse.ENOUGH_SEEDS else f"; a claim takes {analyse.ENOUGH_SEEDS} seeds or more"
+    digits = words.digits_for((one.value,) if one else ())
     return {
-        **record,
-        "difference": one.value,
-        "interval": list(one.interval) if one.interval else None,
-        "seeds": one.seeds,
-        "sentence": f"{env}: {a} {word} {b} ({size}{few}).",
+        "env": env,
+        "a": a,
+        "b": b,
+        "difference": one.value if one else None,
+        "interval": list(one.interval) if one and one.interval else None,
+        "seeds": one.seeds if one else 0,
+        "sentence": f"{env}: {words.verdict(comparison, digits)}",
     }

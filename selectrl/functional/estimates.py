@@ -1,4 +1,16 @@
-"""Summaries of a few expensive runs, with intervals that say how little a few runs tell (NumPy only)."""
+r"""Summaries of a few expensive runs, with intervals that say how little a few runs tell.
+
+A percentile bootstrap of five runs misses the truth one time in six and not in twenty: resamples scatter by
+:math:`\sqrt{(n - 1) / n}` of what they should, and the normal law is no law of so few. Every bootstrap here is
+therefore widened about its centre, by
+
+.. math:: f_n = \frac{t_{n-1}(\tfrac{1 + \ell}{2})}{\Phi^{-1}(\tfrac{1 + \ell}{2})} \sqrt{\frac{n}{n - 1}}
+
+per kind of unit: 2.7 for three runs, 1.6 for five, 1.0 for many. A mean's interval is then as long as Student's.
+
+References:
+    Hesterberg, *What teachers should know about the bootstrap*, The American Statistician 2015.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +57,10 @@ def stratified_bootstrap(
     seed: int = 0,
     together: bool = False,
 ) -> tuple[float, float]:
-    r"""Percentile bootstrap interval of a statistic, resampling runs and never strata.
+    r"""Bootstrap interval of a statistic, resampling runs and never strata.
 
     .. math:: x^*_{s,r} = x_{s,\rho_{s,r}}, \quad \rho_{s,r} \sim U\{1, \dots, R\}; \qquad
-        [\,Q_{(1-\ell)/2},\; Q_{(1+\ell)/2}\,] \text{ of } T(x^*)
+        [\,Q_{(1-\ell)/2},\; Q_{(1+\ell)/2}\,] \text{ of } T(x) + f_R\,(T(x^*) - T(x))
 
     Args:
         values: (stratum, run); a stratum is for example a test task.
@@ -77,19 +89,21 @@ def stratified_bootstrap(
     generator = stream(seed, "statistics", "stratified_bootstrap")
     drawn = generator.integers(runs, size=(resamples, 1 if together else strata, runs))
     rows = np.arange(strata)[:, None]
-    return _ends([statistic(table[rows, columns]) for columns in drawn], level)
+    centre = statistic(table)
+    drawn_again = np.array([statistic(table[rows, columns]) for columns in drawn])
+    return _ends(centre + _widening(runs, level, 1 if together else strata) * (drawn_again - centre), level)
 
 
 def paired_interval(
     a: ArrayLike, b: ArrayLike, *, resamples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    r"""Percentile bootstrap interval of the mean paired difference of a and b.
+    r"""Bootstrap interval of the mean paired difference of a and b.
 
     .. math:: \bar d^* = \frac{1}{\prod_k n_k} \sum_{i_1, i_2, \dots} (a - b)_{\rho_1(i_1), \rho_2(i_2), \dots}
 
     Each axis is one kind of unit and is resampled as a whole: (task,) resamples tasks; (seed, task) resamples seeds
     and, independently, tasks, so that neither the luck of a seed nor that of a task counts more than once. An axis of
-    length one adds no spread.
+    length one adds no spread, any other is widened by its f.
 
     Args:
         a: values of one side, one axis per kind of unit.
@@ -115,7 +129,7 @@ def paired_interval(
     means = np.broadcast_to(left - right, (resamples, *left.shape))
     generator = stream(seed, "statistics", "paired_interval")
     for units in left.shape:
-        means = np.einsum("ru...,ru->r...", means, _shares(generator, units, resamples))
+        means = np.einsum("ru...,ru->r...", means, _shares(generator, units, resamples, level))
     return _ends(means, level)
 
 
@@ -143,7 +157,7 @@ def improvement(a: ArrayLike, b: ArrayLike) -> float:
 def improvement_interval(
     a: ArrayLike, b: ArrayLike, *, resamples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of :func:`improvement`; tasks and the runs of either side are resampled as wholes.
+    """Bootstrap interval of :func:`improvement`; tasks and the runs of either side are resampled as wholes.
 
     Args:
         a: values of one side, (task, run).
@@ -160,8 +174,8 @@ def improvement_interval(
     """
     wins = _wins(a, b)
     generator = stream(seed, "statistics", "improvement")
-    shares = [_shares(generator, units, resamples) for units in wins.shape]
-    return _ends(np.einsum("tab,rt,ra,rb->r", wins, *shares, optimize=True), level)
+    shares = [_shares(generator, units, resamples, level) for units in wins.shape]
+    return _ends(np.einsum("tab,rt,ra,rb->r", wins, *shares, optimize=True).clip(0, 1), level)
 
 
 def profile(
@@ -192,7 +206,7 @@ def profile(
     if table.ndim != 2:
         raise InputError(f"values: expected (run, task), got {table.ndim} axes; add or pool an axis")
     above = (table[..., None] > levels).mean(axis=1)  # (run, threshold)
-    drawn = _shares(stream(seed, "statistics", "profile"), len(table), resamples) @ above
+    drawn = (_shares(stream(seed, "statistics", "profile"), len(table), resamples, level) @ above).clip(0, 1)
     return above.mean(axis=0), np.quantile(drawn, _tails(level), axis=0)
 
 
@@ -245,9 +259,20 @@ def area(x: ArrayLike, y: ArrayLike) -> float:
     return float((widths * (up[1:] + up[:-1]) / 2).sum() / (across[-1] - across[0]))
 
 
-def _shares(generator: np.random.Generator, units: int, resamples: int) -> Floats:
-    """Return how often each unit is drawn in each resample, as a share of the draws, (resample, unit)."""
-    return generator.multinomial(units, np.full(units, 1 / units), size=resamples) / units
+def _shares(generator: np.random.Generator, units: int, resamples: int, level: float) -> Floats:
+    """Return how often each unit is drawn in each resample, as a share of the draws, widened, (resample, unit)."""
+    drawn = generator.multinomial(units, np.full(units, 1 / units), size=resamples) / units
+    return 1 / units + _widening(units, level) * (drawn - 1 / units)
+
+
+def _widening(units: int, level: float, strata: int = 1) -> float:
+    """Return f: how much longer Student's interval is than a bootstrap's, of strata that have so many units each."""
+    from scipy.special import ndtri, stdtrit  # a tenth of a second, which only who draws intervals waits for
+
+    if units < 2:
+        return 1.0
+    upper = _tails(level)[1]
+    return float(stdtrit(strata * (units - 1), upper) / ndtri(upper) * np.sqrt(units / (units - 1)))
 
 
 def _wins(a: ArrayLike, b: ArrayLike) -> Floats:

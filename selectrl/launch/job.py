@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 Record: TypeAlias = dict[str, Any]
 NO_MEMORY = ("allocate memory", "out of memory")  # how torch says so, on the CPU and on CUDA
-LESS = "run fewer side by side (--jobs) or bind smaller batches; the same command goes on from the last checkpoint"
+LESS = (
+    "run fewer side by side (--jobs) or bind smaller batches; the same command, of a comparison with --retry-failed, "
+    "goes on from the last checkpoint"
+)
 
 
 @attrs.frozen(kw_only=True)

@@ -24,10 +24,11 @@ from selectrl.report.records import Evaluation, Family, Row
 Interval: TypeAlias = tuple[float, float] | None
 
 ENOUGH_SEEDS = 5
-"""With fewer shared seeds they agree on a sign too often by chance: a quarter of the time with three."""
+"""With fewer shared seeds nobody can see whether they scatter as an interval assumes."""
 
-TAIL = 0.2
-"""Share of training at its end over which a learning curve's slope is taken; three tests at least."""
+TAIL, LATE = 0.2, 0.5
+"""The slope at a learning curve's end is taken over this last share of training, or over its last three tests, if
+these lie in that one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +68,7 @@ class Summary:
         gain: whole budget minus context-free, paired by seed and task.
         area: mean height of the few-shot curve.
         area_interval: its bootstrap interval over seeds; absent with one seed.
-        tail: slope at the end of the learning curve, per 1,000 steps; absent where it has fewer than three points.
+        tail: slope at the end of the learning curve, per 1,000 steps; absent where fewer than three tests are late.
         offline: mean with context from the test tasks' data, where that was evaluated.
         gap: offline minus the row, paired by seed and task.
         against_own: the row minus the method's own collector, paired by seed and task; absent on that itself.
@@ -224,11 +225,12 @@ def _summary(row: Row, family: Family) -> Summary:
 
 
 def _tail(row: Row) -> Effect | None:
-    """Return the slope at the end of training, which says whether it was long enough."""
+    """Return the slope at the end of training, which says whether it was long enough; tests may be too few for it."""
     steps, returns = row.learning
-    late = np.flatnonzero(steps >= (1 - TAIL) * steps[-1]) if steps.size else steps
-    count = max(len(late), 3)
-    if len(steps) < count:
+    if len(steps) < 3:
+        return None
+    count = max(int((steps >= (1 - TAIL) * steps[-1]).sum()), 3)
+    if steps[-count] < (1 - LATE) * steps[-1]:
         return None
     each = 1000 * slopes(steps[-count:], returns[:, -count:])  # (seed,)
     ends = stratified_bootstrap(each[None], np.mean) if len(each) > 1 else None

@@ -45,8 +45,8 @@ class Place:
 
     @property
     def fairness(self) -> Path | None:
-        """The comparison's record of fairness, in the nearest folder that has one."""
-        above = [folder for folder in (self.folder, *self.folder.parents) if folder.is_relative_to(self.root)]
+        """The comparison's record of fairness, beside a run or the folder of its seeds, whatever was given."""
+        above = self.folder.resolve().parents[:2]
         return next((folder / FAIRNESS_FILE for folder in above if (folder / FAIRNESS_FILE).is_file()), None)
 
 

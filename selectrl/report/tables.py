@@ -198,9 +198,9 @@ def cost(analysis: Analysis) -> Table:
     return Table(
         name=f"{analysis.family.name}_cost",
         title="Cost",
-        note="Means over seeds. The end slope is what the return gained per 1,000 steps in the last fifth of training; "
-        "where its 95% interval excludes zero, training was too short or too long. Environment steps at test are those "
-        "of one task and one repeat.",
+        note="Means over seeds. The end slope is what the return gained per 1,000 steps in the last fifth of training, "
+        "over three tests at least; where its 95% interval excludes zero, the return was still changing. Environment "
+        "steps at test are those of one task and one repeat.",
         head=[*head, "Peak memory, MiB", "Collected at test", "Scored at test", "Machine"],
         rows=rows,
     )

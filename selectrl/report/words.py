@@ -166,7 +166,8 @@ def notes(analysis: Analysis) -> list[str]:
     if fewest < ENOUGH_SEEDS:
         read = " Read “above” and “below” as statements about these runs." if len(rows) > 1 else ""
         said.append(
-            f"With as few as {count(fewest, 'seed')} to a method, intervals come out too narrow.{read} "
+            f"With as few as {count(fewest, 'seed')} to a method, nobody can see whether seeds scatter as intervals "
+            f"assume, normally.{read} "
             f"A claim about methods takes {ENOUGH_SEEDS} seeds or more."
         )
     if len({row.seeds for row in rows}) > 1:
@@ -191,6 +192,10 @@ def notes(analysis: Analysis) -> list[str]:
     for what, ok, detail in fair.checks if fair else ():
         if not ok:
             said.append(f"A check of fairness failed: {what}{f' ({detail})' if detail else ''}.")
+    examined = {method for _, values in (fair.differs if fair else ()) for method in values}
+    unexamined = [row.method for row in rows if examined and row.method not in examined]
+    if unexamined:
+        said.append(f"The record of fairness is of a comparison without {join(unexamined)}.")
     for name, words in (
         ("prior", "start from different priors"),
         ("test_seed", "were tested under different noise, seeds"),

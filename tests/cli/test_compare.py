@@ -72,12 +72,15 @@ class TestCompare:
         out, said = whole
         (verdict,) = said["verdicts"]
         assert (verdict["a"], verdict["b"], verdict["seeds"]) == ("select", "focal", 1)
-        assert verdict["sentence"].startswith("point_robot: select is ")
+        assert verdict["sentence"].startswith("point_robot: select and focal are not told apart: the difference is ")
+        assert verdict["sentence"].endswith("It takes two shared seeds to tell a method from a seed’s luck.")
         returns = {path.parts[-4]: json.loads(path.read_text())["return"] for path in out.rglob("proximal.json")}
         returns |= {path.parts[-4]: json.loads(path.read_text())["return"] for path in out.rglob("online.json")}
         mine, other = (next(v for k, v in returns.items() if k.startswith(name)) for name in ("select", "focal"))
         assert verdict["difference"] == pytest.approx(mine - other)
-        assert "select" in (out / "report" / "index.html").read_text()
+        page = (out / "report" / "index.html").read_text()
+        assert "<h3>Fairness</h3>" in page
+        assert "encoders.csro" in page  # of what the two do not share
         fairness = json.loads((out / "point_robot" / "fairness.json").read_text())
         assert all(check["ok"] for check in fairness["checks"])
         assert fairness["same"]["train.steps"] == 60
@@ -314,6 +317,13 @@ class TestTune:
         assert done.code == 0, done
         trials = {path.read_text() for path in (tmp_path / "tuned").rglob("experiment.json")}
         assert {json.loads(text)["experiment"]["critic"]["discount"] for text in trials} == {0.9, 0.5, 0.6}
+        said = call("tune", *words, "--trials", 1).sentence(2)
+        assert "holds a search of other knobs, which would be mixed with this one" in said
+        more = ["--set", "train.batch=5"]
+        assert "holds a search of other bindings" in call("tune", space, *words, *more).sentence(2)
+        again = call("tune", space, *words, "--trials", 1)
+        assert json.loads(again.out)["trials"] == 4  # what was spent, and not what was asked for
+        words = ["--method", "csro", "--json", *toy(data, tmp_path / "own", train__steps=4)]
         assert call("tune", *words, "--trials", 1).code == 0
         space.write_text('tune.knobs = (("actors.brac.dual_lr", 0.1, 0.2),)\n')
         assert "actors.brac.dual_lr is bound but nothing uses it" in call("tune", space, *words).sentence(2)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -41,13 +43,43 @@ def test_iqm_ignores_order_and_follows_a_shift(values: np.ndarray, random: objec
     assert iqm(values + shift) == pytest.approx(iqm(values) + shift, abs=1e-9)
 
 
+def widened(ends: Any, centre: float, units: int, freedom: int | None = None) -> Any:
+    """An interval stretched about its centre as Student's is for so few units."""
+    factor = scipy.stats.t.ppf(0.975, freedom or units - 1) / scipy.stats.norm.ppf(0.975) * (units / (units - 1)) ** 0.5
+    return centre + factor * (np.asarray(ends) - centre)
+
+
+@pytest.mark.parametrize("runs", [3, 5, 20])
+def test_a_few_normal_runs_have_students_interval(runs: int) -> None:
+    values = np.random.default_rng(10).normal(2.0, 3.0, size=runs)
+    values = 1.0 + 2.0 * (values - values.mean()) / values.std(ddof=1)
+    theirs = scipy.stats.t.interval(0.95, runs - 1, 1.0, 2.0 / runs**0.5)
+    for ours in (
+        stratified_bootstrap(values[None], np.mean, resamples=20000),
+        stratified_bootstrap(np.repeat(values[None], 4, axis=0), np.mean, resamples=20000, together=True),
+        paired_interval(values, np.zeros(runs), resamples=20000),
+    ):
+        assert np.ptp(ours) == pytest.approx(np.ptp(theirs), rel=0.12)  # a bootstrap follows skewness, Student does not
+        assert ours[0] < 1 < ours[1]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_of_equals_about_one_interval_in_twenty_excludes_zero_however_few_the_seeds(seeds: int) -> None:
+    generator = np.random.default_rng(11)
+    luck = generator.normal(size=(400, seeds, 1)) + 0.3 * generator.normal(size=(400, seeds, 10))
+    ends = np.array([paired_interval(one, np.zeros_like(one), resamples=400) for one in luck])
+    assert ((ends[:, 0] > 0) | (ends[:, 1] < 0)).mean() <= 0.085  # a plain bootstrap: 0.48, 0.25 and 0.16
+    alone = np.array([stratified_bootstrap(one.T, np.mean, resamples=400, together=True) for one in luck[:200]])
+    assert ((alone[:, 0] > 0) | (alone[:, 1] < 0)).mean() <= 0.1
+
+
 def test_bootstrap_of_one_stratum_agrees_with_scipy() -> None:
     values = np.random.default_rng(0).normal(3.0, 2.0, size=(1, 30))
     ours = stratified_bootstrap(values, np.mean, resamples=8000)
     theirs = scipy.stats.bootstrap(
         (values[0],), np.mean, n_resamples=8000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
-    np.testing.assert_allclose(ours, theirs, atol=0.05)
+    np.testing.assert_allclose(ours, widened(theirs, values.mean(), 30), atol=0.05)
 
 
 def test_strata_are_kept_apart() -> None:
@@ -62,7 +94,7 @@ def test_shared_luck_of_runs_shows_only_when_strata_are_resampled_together() -> 
     apart = stratified_bootstrap(values, np.mean)
     together = stratified_bootstrap(values, np.mean, together=True)
     alone = stratified_bootstrap(luck[None], np.mean)
-    np.testing.assert_allclose(together, alone, atol=0.11)
+    np.testing.assert_allclose(together, alone, atol=0.16)
     assert apart[1] - apart[0] < 0.5 * (together[1] - together[0])
 
 
@@ -75,7 +107,7 @@ def test_bootstrap_is_ordered_deterministic_and_follows_a_shift(
         return stratified_bootstrap(table, iqm, resamples=100, together=together)
 
     low, high = interval(values)
-    assert values.min() - 1e-9 <= low <= high <= values.max() + 1e-9
+    assert low <= high
     assert interval(values) == (low, high)
     np.testing.assert_allclose(interval(values + shift), (low + shift, high + shift), atol=1e-8)
 
@@ -87,7 +119,8 @@ def test_paired_interval_over_one_axis_agrees_with_scipy() -> None:
     theirs = scipy.stats.bootstrap(
         (a - b,), np.mean, n_resamples=8000, method="percentile", rng=np.random.default_rng(3)
     ).confidence_interval
-    np.testing.assert_allclose(paired_interval(a, b, resamples=8000), theirs, atol=0.02)
+    ours = paired_interval(a, b, resamples=8000)
+    np.testing.assert_allclose(ours, widened(theirs, (a - b).mean(), 25), atol=0.02)
 
 
 def test_paired_interval_resamples_seeds_as_whole_units() -> None:
@@ -101,9 +134,14 @@ def test_paired_interval_resamples_seeds_as_whole_units() -> None:
 def test_paired_interval_matches_a_loop_over_resampled_indices() -> None:
     generator = np.random.default_rng(5)
     difference = generator.normal(size=(3, 6)) + generator.normal(size=(3, 1))
-    means = [difference[generator.integers(3, size=3)][:, generator.integers(6, size=6)].mean() for _ in range(8000)]
+
+    def shares(units: int) -> np.ndarray:
+        drawn = np.bincount(generator.integers(units, size=units), minlength=units) / units
+        return widened(drawn, 1 / units, units)
+
+    means = [shares(3) @ difference @ shares(6) for _ in range(8000)]
     ours = paired_interval(difference, np.zeros_like(difference), resamples=8000)
-    np.testing.assert_allclose(ours, np.quantile(means, [0.025, 0.975]), atol=0.06)
+    np.testing.assert_allclose(ours, np.quantile(means, [0.025, 0.975]), atol=0.3)
 
 
 @settings(max_examples=25)
@@ -126,13 +164,15 @@ def test_improvement_is_mann_and_whitneys_u_of_each_task(a: np.ndarray, b: np.nd
 def test_improvement_interval_matches_a_loop_over_resampled_indices() -> None:
     generator = np.random.default_rng(6)
     a, b = generator.normal(0.5, size=(6, 4)), generator.normal(size=(6, 5))
-    drawn = []
-    for _ in range(4000):
-        tasks = generator.integers(6, size=6)
-        left, right = generator.integers(4, size=4), generator.integers(5, size=5)
-        drawn.append(improvement(a[tasks][:, left], b[tasks][:, right]))
+    wins = (a[:, :, None] > b[:, None]).astype(float)
+
+    def shares(units: int) -> np.ndarray:
+        drawn = np.bincount(generator.integers(units, size=units), minlength=units) / units
+        return widened(drawn, 1 / units, units)
+
+    drawn = [np.einsum("tab,t,a,b", wins, shares(6), shares(4), shares(5)) for _ in range(4000)]
     ours = improvement_interval(a, b, resamples=4000)
-    np.testing.assert_allclose(ours, np.quantile(drawn, [0.025, 0.975]), atol=0.03)
+    np.testing.assert_allclose(ours, np.clip(np.quantile(drawn, [0.025, 0.975]), 0, 1), atol=0.05)
 
 
 def test_planted_tie_and_planted_difference() -> None:
@@ -155,7 +195,7 @@ def test_profile_is_scipys_survival_function_and_its_band_comes_from_runs() -> N
     np.testing.assert_allclose(shares, scipy.stats.ecdf(values.ravel()).sf.evaluate(levels))
     above = (values > levels[4]).mean(axis=1)
     theirs = scipy.stats.bootstrap((above,), np.mean, n_resamples=8000, method="percentile", rng=1).confidence_interval
-    np.testing.assert_allclose(band[:, 4], theirs, atol=0.03)
+    np.testing.assert_allclose(band[:, 4], np.clip(widened(theirs, above.mean(), 5), 0, 1), atol=0.05)
     _, alone = profile(values[:1], levels)
     np.testing.assert_array_equal(alone[0], alone[1])
 

@@ -120,6 +120,9 @@ def test_donors_fairness_and_missing_figures(two_methods: Path, tmp_path: Path, 
     assert {"donors", "collectors", "given"} < WANTED.keys()
 
 
+THREE = ((0, -15.0), (4500, -5.0), (9000, -5.0))
+
+
 def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> None:
     for seed in (0, 1):
         folder = make_run(tmp_path, "m", seed)
@@ -134,6 +137,10 @@ def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> No
     assert one.tail.value == pytest.approx(1.0)  # per 1,000 steps
     assert any("Still rising at the end of training: m (+1.00, +1.00 to +1.00 per 1,000" in n for n in notes(analysis))
     assert cost(analysis).rows[0][1].text == "+1.00"
+    for seed in (0, 1):  # three tests in all say nothing of the end: the curve is flat since half-time
+        lines = [{"kind": "test", "step": s, "collector": "proximal", "return": y} for s, y in THREE]
+        (tmp_path / "point_robot" / "m" / f"seed{seed}" / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert analysed(tmp_path)[0].methods[0].tail is None
 
 
 @pytest.mark.parametrize("spoil", ["torn", "shape", "swap", "fairness"])
@@ -147,7 +154,7 @@ def test_a_bad_record_beside_a_run_costs_only_itself(tmp_path: Path, make_run: M
     elif spoil == "swap":
         (folder / "diagnostics.json").write_text('{"donor_swap": {"follow": "far"}}')
     else:
-        (tmp_path / "fairness.json").write_text('{"checks": [{}]}')
+        (folder.parents[1] / "fairness.json").write_text('{"checks": [{}]}')
     (run,), (omission,) = load([tmp_path])
     assert "corrupt: " in omission.reason
     assert "the run itself is kept" in omission.reason
