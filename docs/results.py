@@ -1,7 +1,8 @@
-"""Draw the results again: the report of every folder below results/ that holds runs, and the page's tables and figures.
+"""Draw the tables and figures of docs/results.md again from the folders below results/ that it names.
 
-``make results`` runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` docs/results.md has the table so named of
-the report of ``results/NAME``, or its sentences if TABLE is ``verdicts``; pictures are of the same reports.
+``make results`` runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` the page has the table so named of the report
+of ``results/NAME``, its sentences if TABLE is ``verdicts``, or what the searches that lie there found if it is ``tuning``;
+pictures are of the same reports.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 from selectrl.report import build_report
+from selectrl.report.words import number
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "figures"
@@ -31,6 +33,23 @@ def verdicts(report: Path) -> str:
     return "\n".join(lines).strip()
 
 
+def tuning(folder: Path) -> str:
+    """Return what `selectrl tune` found for each method, as a table in Markdown."""
+    head = ["Method", "Trials", "Steps", "Its own bindings", "The best", "Which are"]
+    rows = ["| " + " | ".join(head) + " |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+    for file in sorted(folder.rglob("tuned.json")):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        which = "<br>".join(f"`{path} = {_short(value)}`" for path, value in found["bindings"].items()) or "its own"
+        own = "failed" if found["own"] is None else number(found["own"], 2)
+        cells = [_escaped(file.parent.name), f"{found['trials']}", f"{found['steps']:,}", own]
+        rows.append("| " + " | ".join([*cells, number(found["return"], 2), which]) + " |")
+    return "\n".join(rows)
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
+
+
 def _escaped(text: str) -> str:
     return text.replace("_", r"\_")
 
@@ -38,13 +57,15 @@ def _escaped(text: str) -> str:
 def main(out: Path) -> int:
     """Write reports to a folder, and what the page takes of them into the page."""
     text = PAGE.read_text(encoding="utf-8")
-    folders = sorted({one["folder"] for pattern in (BLOCK, PICTURE) for one in pattern.finditer(text)})
-    for folder in folders:
+    drawn = [one for pattern in (BLOCK, PICTURE) for one in pattern.finditer(text)]
+    for folder in sorted({one["folder"] for one in drawn if one.groupdict().get("table") != "tuning"}):
         build_report([ROOT / "results" / folder], out / folder)
 
     def block(found: re.Match[str]) -> str:
         report = out / found["folder"]
-        if found["table"] == "verdicts":
+        if found["table"] == "tuning":
+            told = tuning(ROOT / "results" / found["folder"])
+        elif found["table"] == "verdicts":
             told = verdicts(report)
         else:
             told = (report / "tables" / f"{found['table']}.md").read_text(encoding="utf-8").strip()

@@ -60,7 +60,8 @@ def tune(
         found = search(knobs, build, trials, folder, data, threads or 1, tell)
     file = out / env / f"{method}.gin"
     text = "".join(f"{path} = {value}\n" for path, value in found["bindings"].items())
-    head = f"# Best of {trials} trials of {found['steps']} steps, {found['return']:.2f} on held-out training tasks.\n"
+    spent = f"{found['trials']} trials of {found['steps']} steps"
+    head = f"# Best of {spent}, {found['return']:.2f} on held-out training tasks.\n"
     write_atomically(file, lambda temporary: temporary.write_text(head + text, encoding="utf-8"))
     if json:
         emit({"file": str(file), **found})

@@ -119,7 +119,8 @@ def tune(
         tell: called with the number of a trial and every record of its training.
 
     Returns:
-        What ``tuned.json`` holds: ``bindings``, ``return``, ``trials``, ``steps`` and ``held_out`` tasks.
+        What ``tuned.json`` holds: ``bindings`` and ``return`` of the best trial, the return of the method's ``own``
+        bindings (null if training failed with them), ``trials``, ``steps`` and ``held_out`` tasks.
 
     Raises:
         InputError: optuna is not installed, the folder holds a search of something else, or an experiment or the data
@@ -132,7 +133,7 @@ def tune(
         for left in study.get_trials(states=[_state("RUNNING")]):  # killed in the middle: its run goes on
             study.tell(left.number, state=_state("FAIL"))
             study.enqueue_trial(left.params)
-        while (done := _ended(study)) < trials:
+        while (done := len(_ended(study))) < trials:
             trial = study.ask()
             values = _draw(knobs, trial) if done else {}
             trial.set_user_attr("bindings", values)
@@ -150,7 +151,8 @@ def tune(
         found = {
             "bindings": best.user_attrs["bindings"],
             "return": best.value,
-            "trials": _ended(study),
+            "own": _ended(study)[0].value,
+            "trials": len(_ended(study)),
             "steps": own.train.steps,
             "held_out": list(held_out(own.env.build()).test_tasks),
         }
@@ -158,9 +160,9 @@ def tune(
     return found
 
 
-def _ended(study: optuna.Study) -> int:
-    """Return how many trials count against the budget."""
-    return len(study.get_trials(deepcopy=False, states=[_state("COMPLETE"), _state("PRUNED")]))
+def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials that count against the budget, in their order."""
+    return study.get_trials(deepcopy=False, states=[_state("COMPLETE"), _state("PRUNED")])
 
 
 def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, Value]:
