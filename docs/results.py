@@ -1,8 +1,8 @@
 """Draw the tables and figures of docs/results.md again from the folders below results/ that it names.
 
-``make results`` runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` the page has the table so named of the report
-of ``results/NAME``, its sentences if TABLE is ``verdicts``, or what the searches that lie there found if it is ``tuning``;
-pictures are of the same reports.
+``make results`` runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` the page has the table so named of the
+report of ``results/NAME``, its sentences if TABLE is ``verdicts``, or what the searches that lie there found if it is
+``tuning``; pictures are of the same reports.
 """
 
 from __future__ import annotations
