@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import attrs
 import pytest
 
 from selectrl.api import compose
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.gin_edge import shipped
-from selectrl.registry import AGGREGATIONS, WEIGHTS, tag
+from selectrl.registry import AGGREGATIONS, REGISTRIES, WEIGHTS, tag
 
 FILES = {name: path.read_text(encoding="utf-8") for name, path in shipped("ablations").items()}
 METHODS = tuple(shipped("methods"))
@@ -92,3 +94,26 @@ def test_the_users_settings_lie_over_it() -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InputError, match="no ablation named 'td3_cb': did you mean 'td3_bc'"):
         over("select", "td3_cb")
+
+
+@pytest.mark.parametrize("kind", ["encoder", "critic", "actor"])
+def test_a_part_that_is_swapped_in_is_as_large_as_the_profile_says(kind: str) -> None:
+    """BOReL's filter and decoders and CORRO's generator have widths of their own; nothing else has."""
+    own = {"gru_hidden", "decoder_hidden", "latent_dim"}
+
+    def widths(part: Any) -> Iterator[tuple[str, Any]]:
+        for field in attrs.fields(type(part)):
+            value = getattr(part, field.name)
+            if attrs.has(type(value)):
+                yield from () if field.name == "negatives" else widths(value)
+            elif field.name.endswith("hidden"):
+                yield field.name, value
+
+    (registry,) = (one for one in REGISTRIES if one.kind == f"{kind}s")
+    for entry in registry:
+        settings = [f"experiment.{kind} = @{registry.kind}.{entry.name}()"]
+        part = getattr(compose("csro", "half_cheetah_vel", profile="small", settings=settings), kind)
+        skipped = own if entry.name == "borel" else {"latent_dim"}
+        assert {value for name, value in widths(part) if name not in skipped} <= {(128, 128, 128)}, entry.name
+        if entry.name == "corro":
+            assert (part.negatives.steps, part.negatives.hidden) == (3000, (64,))
