@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -29,8 +30,9 @@ def group(runs: Sequence[Run]) -> tuple[list[Family], list[Omission]]:
         for method, of_method in groupby(of_env, key=lambda run: run.method):
             alike, odd = _one_experiment(list(of_method))
             omissions += odd
+            own = ChainMap(*(dict(run.own) for run in alike))  # the first seed's, as seeds may bind other collectors
             for label in sorted({label for run in alike for label in run.evaluations}):
-                row, odd = _one_test(method, label, alike)
+                row, odd = _one_test(method, label, alike, own)
                 rows.append(row)
                 omissions += odd
         protocols = {row.evaluation.protocol for row in rows}
@@ -93,7 +95,7 @@ def _trained(experiment: Bindings) -> Bindings:
     return {name: value for name, value in experiment.items() if name not in UNTRAINED}
 
 
-def _one_test(method: str, label: str, runs: list[Run]) -> tuple[Row, list[Omission]]:
+def _one_test(method: str, label: str, runs: list[Run], own: Mapping[str, str]) -> tuple[Row, list[Omission]]:
     """Keep the runs whose evaluation was made as the first one was."""
     having = [run for run in runs if label in run.evaluations]
     kept, omissions = [], []
@@ -104,8 +106,8 @@ def _one_test(method: str, label: str, runs: list[Run]) -> tuple[Row, list[Omiss
         else:
             path = run.path / "evaluations" / f"{label}.json"
             omissions.append(Omission(path, f"another test than that of seed {having[0].seed} ({told})"))
-    own = label in having[0].own.values()
-    return Row(method=method, label=label, own=own, runs=tuple(kept)), omissions
+    its_own = own.get(having[0].evaluations[label].protocol) == label
+    return Row(method=method, label=label, own=its_own, runs=tuple(kept)), omissions
 
 
 def _tested(evaluation: Evaluation) -> Bindings:

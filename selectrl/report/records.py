@@ -181,7 +181,7 @@ class Row:
     Attributes:
         method: what its runs are called.
         label: the evaluation's label.
-        own: whether this is the collector that the method binds.
+        own: whether the method is reported under it: the collector that it binds, or its first seed where seeds differ.
         runs: its runs, by seed.
     """
 

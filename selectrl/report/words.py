@@ -9,6 +9,7 @@ import numpy as np
 from selectrl.report.analyse import ENOUGH_SEEDS, Analysis, Comparison, Effect, Interval, Summary
 from selectrl.report.group import difference
 from selectrl.report.projection import TaskAxis
+from selectrl.report.records import Row
 
 MINUS, NONE = "−", "–"
 
@@ -174,6 +175,10 @@ def notes(analysis: Analysis) -> list[str]:
         said.append(
             "The methods do not have the same seeds; differences are taken over the seeds that two of them share."
         )
+    for row in rows:
+        others = _other_collectors(analysis, row)
+        if others:
+            said.append(f"{row.method} is reported under {row.label}, its first seed’s collector, not {join(others)}.")
     prints = sorted({short(run.dataset.get("fingerprint", "not recorded")) for row in rows for run in row.runs})
     if len(prints) > 1:
         said.append(f"The runs were not trained on the same data (fingerprints {join(prints)}).")
@@ -204,6 +209,13 @@ def notes(analysis: Analysis) -> list[str]:
         if len(found) > 1:
             said.append(f"The methods {words}: {join(found)}.")
     return said
+
+
+def _other_collectors(analysis: Analysis, own: Row) -> list[str]:
+    """Return the collectors that seeds of a method bind instead of the one that it is reported under."""
+    runs = {run.seed: run for row in analysis.family.rows if row.method == own.method for run in row.runs}
+    bound = {seed: runs[seed].own.get(analysis.family.protocol, own.label) for seed in sorted(runs)}
+    return [f"seed {seed}’s {label}" for seed, label in bound.items() if label != own.label]
 
 
 def _cost(gap: Effect, digits: int) -> str:

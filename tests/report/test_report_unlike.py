@@ -1,0 +1,44 @@
+"""Runs and evaluations of one report that are not alike: collectors, tasks, budgets and settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from selectrl.report.analyse import Analysis, analyse
+from selectrl.report.group import group
+from selectrl.report.load import load
+from selectrl.report.words import notes
+
+Make = Callable[..., Path]
+
+
+def analysed(root: Path) -> Analysis:
+    """Return the one analysis of runs of which nothing is left out."""
+    (family,), omissions = group(load([root])[0])
+    assert not omissions
+    return analyse(family)
+
+
+def edit(file: Path, **changes: object) -> None:
+    """Change some of a JSON object's values."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def bind(folder: Path, part: str, **values: object) -> None:
+    """Change some of a run's bindings."""
+    experiment = json.loads((folder / "experiment.json").read_text())["experiment"]
+    edit(folder / "experiment.json", experiment=experiment | {part: experiment[part] | values})
+
+
+def test_seeds_that_bind_other_collectors_are_one_method_under_its_first_seeds(tmp_path: Path, make_run: Make) -> None:
+    """Training does not depend on the collector, so such seeds lie in one folder."""
+    make_run(tmp_path, "select", 0)
+    make_run(tmp_path, "select", 1, own="non_prior", labels=("non_prior",))
+    make_run(tmp_path, "focal", 0)
+    analysis = analysed(tmp_path)
+    rows = [(row.label, row.own, row.seeds) for row in analysis.family.rows if row.method == "select"]
+    assert rows == [("proximal", True, (0,)), ("non_prior", False, (1,))]
+    assert len(analysis.verdicts) == 1
+    assert "select is reported under proximal, its first seed’s collector, not seed 1’s non_prior." in notes(analysis)
