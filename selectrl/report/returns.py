@@ -83,8 +83,9 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
 
 
 def axis_of(analysis: Analysis) -> TaskAxis | None:
-    """Return the test tasks in the order of their parameters, where some evaluation kept them."""
-    found = (row.runs[0].evaluations[row.label].traces for row in analysis.family.rows)
+    """Return the best method's test tasks in the order of their parameters, where an evaluation on them kept these."""
+    tasks = analysis.methods[0].row.evaluation.tasks
+    found = (row.evaluation.traces for row in analysis.family.rows if row.evaluation.tasks == tasks)
     return next((task_axis(traces.parameters) for traces in found if traces), None)
 
 
@@ -93,7 +94,7 @@ def by_task(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
     axis = axis_of(analysis)
     tasks = analysis.methods[0].row.evaluation.tasks
     rows = [one.row for one in analysis.methods if one.row.evaluation.tasks == tasks]
-    if axis is None or len(axis.values) != len(tasks) or len(tasks) < 2:
+    if axis is None or len(tasks) < 2:
         return None
     order = np.argsort(axis.values)
     x = axis.values[order]

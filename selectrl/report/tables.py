@@ -88,7 +88,7 @@ def tasks(analysis: Analysis) -> Table | None:
     ids = rows[0].evaluation.tasks
     rows = [row for row in rows if row.evaluation.tasks == ids]
     axis = axis_of(analysis)
-    places = axis.values if axis is not None and len(axis.values) == len(ids) else np.arange(len(ids))
+    places = axis.values if axis else np.arange(len(ids))
     digits = digits_for(one.mean for one in analysis.methods)
     first = next(iter(analysis.verdicts), None)
     pair = first if first and first.effect else None

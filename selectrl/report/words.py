@@ -139,10 +139,10 @@ def by_task_words(analysis: Analysis, axis: TaskAxis) -> str:
     if axis.cyclic or len(ranks) < 5:
         return ""
     digits = digits_for(one.mean for one in analysis.methods)
-    told = []
+    tasks, told = analysis.methods[0].row.evaluation.tasks, []
     for one in analysis.methods:
         scores = one.row.scores[..., -1].mean(axis=0)
-        if len(scores) == len(ranks):
+        if one.row.evaluation.tasks == tasks:
             outer, inner = (number(float(scores[which].mean()), digits) for which in (ends, ~ends))
             told.append(f"{one.row.method} {outer} against {inner}")
     return f"At the {count(int(ends.sum()), 'task')} at the two ends against all others: {join(told)}."

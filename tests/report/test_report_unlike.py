@@ -6,10 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
 from selectrl.report.analyse import Analysis, analyse
 from selectrl.report.group import group
 from selectrl.report.load import load
-from selectrl.report.words import notes
+from selectrl.report.projection import task_axis
+from selectrl.report.returns import axis_of
+from selectrl.report.words import by_task_words, notes
 
 Make = Callable[..., Path]
 
@@ -42,3 +47,20 @@ def test_seeds_that_bind_other_collectors_are_one_method_under_its_first_seeds(t
     assert rows == [("proximal", True, (0,)), ("non_prior", False, (1,))]
     assert len(analysis.verdicts) == 1
     assert "select is reported under proximal, its first seed’s collector, not seed 1’s non_prior." in notes(analysis)
+
+
+def test_tasks_stand_at_their_own_parameters(tmp_path: Path, make_run: Make) -> None:
+    """Another method, first by name, was tested on as many other tasks."""
+    best = make_run(tmp_path, "select", 0, skill=0.95)
+    other = make_run(tmp_path, "focal", 0, skill=0.2)
+    edit(other / "evaluations/proximal.json", tasks=list(range(10)))
+    file = other / "evaluations/proximal.safetensors"
+    save_file(load_file(file) | {"parameters": np.arange(10, dtype=np.float32)[:, None]}, file)
+    analysis = analysed(tmp_path)
+    axis = axis_of(analysis)
+    assert axis is not None
+    known = task_axis(load_file(best / "evaluations/proximal.safetensors")["parameters"].astype(float))
+    np.testing.assert_allclose(axis.values, known.values)
+    assert "focal" not in by_task_words(analysis, axis)
+    (best / "evaluations/proximal.safetensors").unlink()
+    assert axis_of(analysed(tmp_path)) is None
