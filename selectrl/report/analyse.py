@@ -69,7 +69,7 @@ class Summary:
         area: mean height of the few-shot curve.
         area_interval: its bootstrap interval over seeds; absent with one seed.
         tail: slope at the end of the learning curve, per 1,000 steps; absent where fewer than three tests are late.
-        offline: mean with context from the test tasks' data, where that was evaluated.
+        offline: mean with context from the test tasks' data, where that was evaluated with its own row's settings.
         gap: offline minus the row, paired by seed and task.
         against_own: the row minus the method's own collector, paired by seed and task; absent on that itself.
     """
@@ -169,7 +169,7 @@ def analyse(family: Family) -> Analysis:
         family=family,
         summaries=tuple(summaries),
         comparisons=_pairwise([row for row in rows if row.own]),
-        given=_pairwise([row for row in rows if row.evaluation.offline]),
+        given=_pairwise([row for row in rows if row is family.offline(row.method)]),
     )
 
 
@@ -204,8 +204,7 @@ def _summary(row: Row, family: Family) -> Summary:
     several = len(scores) > 1
     steps = np.array(row.evaluation.context_steps, float)
     areas = np.array([area(steps, one) for one in scores.mean(axis=1)] if len(steps) > 1 else [])  # (seed,)
-    offline = next((r for r in family.rows if r.method == row.method and r.evaluation.offline), None)
-    own = next(r for r in family.rows if r.method == row.method and r.own)
+    own, offline = family.own(row.method), family.offline(row.method)
     return Summary(
         row=row,
         mean=float(final.mean()),

@@ -246,6 +246,16 @@ class Family:
         """One row per method: the one under its own collector."""
         return tuple(row for row in self.rows if row.own)
 
+    def own(self, method: str) -> Row:
+        """Return a method's row under its own collector."""
+        return next(row for row in self.methods if row.method == method)
+
+    def offline(self, method: str) -> Row | None:
+        """Return a method's row with context from the test tasks' data that was otherwise tested as its own row was."""
+        settings = self.own(method).evaluation.settings
+        rows = (row for row in self.rows if row.method == method and row.evaluation.offline)
+        return next((row for row in rows if row.evaluation.settings == settings), None)
+
     @property
     def title(self) -> str:
         """The environment's name as papers write it."""

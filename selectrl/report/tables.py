@@ -78,7 +78,7 @@ def given(analysis: Analysis) -> Table | None:
         "Line minus column when every method reads the same stored context: what encoder, critic, actor and the "
         "actor’s constraint are worth once exploration is taken out, with the 95% interval."
     )
-    names = [one.row.method for one in analysis.summaries if one.row.evaluation.offline]
+    names = list(dict.fromkeys(a for a, _ in analysis.given))
     return _matrix(analysis, "given", "Differences with context from the data", note, names, analysis.given)
 
 

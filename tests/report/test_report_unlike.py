@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from safetensors.numpy import load_file, save_file
 
 from selectrl.report.analyse import Analysis, analyse
@@ -14,6 +15,7 @@ from selectrl.report.group import group
 from selectrl.report.load import load
 from selectrl.report.projection import task_axis
 from selectrl.report.returns import axis_of
+from selectrl.report.tables import given
 from selectrl.report.words import by_task_words, notes
 
 Make = Callable[..., Path]
@@ -64,3 +66,24 @@ def test_tasks_stand_at_their_own_parameters(tmp_path: Path, make_run: Make) -> 
     assert "focal" not in by_task_words(analysis, axis)
     (best / "evaluations/proximal.safetensors").unlink()
     assert axis_of(analysed(tmp_path)) is None
+
+
+def test_context_from_the_data_is_that_of_the_own_rows_settings(tmp_path: Path, make_run: Make) -> None:
+    """Beside it lies one of a larger budget, whose label is the first by name."""
+    returns = {}
+    for method in ("select", "focal"):
+        folder = make_run(tmp_path, method, 0, labels=("proximal", "offline"))
+        file = folder / "evaluations/offline.json"
+        record = json.loads(file.read_text())
+        returns[method] = np.array(record["returns"])[..., -1].mean()
+        more = {"label": "larger", "budget": 800, "returns": (np.array(record["returns"]) + 100).tolist()}
+        file.with_name("larger.json").write_text(json.dumps(record | more))
+    analysis = analysed(tmp_path)
+    assert {one.row.method: one.offline for one in analysis.methods} == pytest.approx(returns)
+    assert all(one.gap is not None for one in analysis.methods)
+    table = given(analysis)
+    assert table is not None
+    assert sorted(row[0].text for row in table.rows) == ["focal", "select"]
+    difference = analysis.given["select", "focal"].effect
+    assert difference is not None
+    assert difference.value == pytest.approx(returns["select"] - returns["focal"])
