@@ -116,7 +116,7 @@ def numbers(one: Summary) -> Mapping[str, Any]:
         "own": one.row.own,
         "seeds": list(one.row.seeds),
         "tasks": len(evaluation.tasks),
-        "repeats": evaluation.returns.shape[1],
+        "repeats": evaluation.repeats,
         **evaluation.settings,
         "mean": one.mean,
         "mean_interval": one.mean_interval,

@@ -116,5 +116,5 @@ def _tested(evaluation: Evaluation) -> Bindings:
         "collector": dict(evaluation.collector),
         "tasks": evaluation.tasks,
         "context_steps": evaluation.context_steps,
-        "repeats": evaluation.returns.shape[1],
+        "repeats": evaluation.repeats,
     }

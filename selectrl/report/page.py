@@ -137,9 +137,11 @@ def _section(section: Section, marks: Mapping[str, Mark]) -> str:
 def _facts(analysis: Analysis) -> str:
     first = analysis.methods[0].row.evaluation
     budgets = {one.row.evaluation.context_steps[-1] for one in analysis.methods}
+    alike = len({one.row.evaluation.repeats for one in analysis.methods}) == 1
+    each = count(first.repeats, "repeat") if alike else "each method’s own repeats"
     facts = [
         count(len(analysis.methods), "method"),
-        f"{count(len(first.tasks), 'test task')} × {count(first.returns.shape[1], 'repeat')}",
+        f"{count(len(first.tasks), 'test task')} × {each}",
         f"{count(first.context_steps[-1], 'step')} of context" if len(budgets) == 1 else "each method’s own budget",
         f"protocol {first.protocol}",
     ]

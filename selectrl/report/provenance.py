@@ -71,5 +71,5 @@ def _protocol(row: Row) -> str:
     return (
         f"{'' if evaluation.protocol == EQUAL_BUDGET else f'{row.method}: '}protocol {evaluation.protocol}, prior "
         f"{settings['prior']}, budget {settings['budget']} steps in blocks of {settings['block']}, "
-        f"{count(evaluation.returns.shape[1], 'repeat')} on {count(len(evaluation.tasks), 'task')}"
+        f"{count(evaluation.repeats, 'repeat')} on {count(len(evaluation.tasks), 'task')}"
     )

@@ -15,7 +15,7 @@ from selectrl.files import read_json
 from selectrl.json_text import parse
 from selectrl.report.records import EQUAL_BUDGET, Bindings, Curve, Diagnostics, Evaluation, Fairness, Traces
 
-SETTINGS = ("protocol", "prior", "budget", "block", "test_seed")
+SETTINGS = ("protocol", "prior", "budget", "block", "gate", "test_seed")
 
 T = TypeVar("T")
 

@@ -80,7 +80,7 @@ class Evaluation:
     Attributes:
         label: name of the evaluation, which is its file's stem.
         collector: bindings of the collector, with its ``part``.
-        settings: how it was tested: protocol, prior, budget, block, test_seed.
+        settings: how it was tested: protocol, prior, budget, block, test_seed, and under ``paper`` gate.
         tasks: ids of the test tasks.
         context_steps: environment steps of context before each scored episode; the first scored episode has none.
         returns: (task, repeat, point), undiscounted.
@@ -103,6 +103,11 @@ class Evaluation:
     def protocol(self) -> str:
         """How it was tested: ``equal_budget``, or ``paper`` for the protocol its authors published."""
         return str(self.settings["protocol"])
+
+    @property
+    def repeats(self) -> int:
+        """Independent repeats per task."""
+        return self.returns.shape[1]
 
     @property
     def offline(self) -> bool:
@@ -158,6 +163,12 @@ class Run:
         train = self.experiment.get("train")
         steps = train.get("steps") if isinstance(train, dict) else None
         return steps if isinstance(steps, int) else None
+
+    @property
+    def terminals(self) -> str:
+        """What its training took for the end of an episode."""
+        data = self.experiment.get("data")
+        return str(data.get("terminals", "not recorded") if isinstance(data, dict) else "not recorded")
 
     @property
     def protocol(self) -> str:

@@ -201,11 +201,19 @@ def notes(analysis: Analysis) -> list[str]:
     unexamined = [row.method for row in rows if examined and row.method not in examined]
     if unexamined:
         said.append(f"The record of fairness is of a comparison without {join(unexamined)}.")
+    settings = [
+        {**row.evaluation.settings, "repeats": row.evaluation.repeats, "terminals": row.runs[0].terminals}
+        for row in rows
+    ]
     for name, words in (
         ("prior", "start from different priors"),
         ("test_seed", "were tested under different noise, seeds"),
+        ("block", "collected context in blocks of other lengths"),
+        ("gate", "first read the belief after other numbers of episodes"),
+        ("repeats", "were tested with other numbers of repeats"),
+        ("terminals", "learnt from other ends of episodes"),
     ):
-        found = sorted({str(row.evaluation.settings[name]) for row in rows})
+        found = sorted({str(one[name]) for one in settings})
         if len(found) > 1:
             said.append(f"The methods {words}: {join(found)}.")
     return said

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from selectrl.report import build_report
 from selectrl.report.analyse import Analysis, analyse
 from selectrl.report.group import group
 from selectrl.report.load import load
@@ -87,3 +88,22 @@ def test_context_from_the_data_is_that_of_the_own_rows_settings(tmp_path: Path, 
     difference = analysis.given["select", "focal"].effect
     assert difference is not None
     assert difference.value == pytest.approx(returns["select"] - returns["focal"])
+
+
+def test_settings_that_methods_do_not_share_are_noted(tmp_path: Path, make_run: Make) -> None:
+    alike, unlike, out = (tmp_path / name for name in ("alike", "unlike", "out"))
+    for method in ("alpha", "beta"):
+        make_run(alike, method, 0)
+    assert [note for note in notes(analysed(alike)) if note.startswith("The methods")] == []
+    folder = make_run(unlike, "alpha", 0)
+    edit(folder / "evaluations/proximal.json", gate=1)
+    folder = make_run(unlike, "beta", 0, repeats=2)
+    edit(folder / "evaluations/proximal.json", gate=2, block=40)
+    bind(folder, "data", terminals="paper")
+    assert [note for note in notes(analysed(unlike)) if note.startswith("The methods")] == [
+        "The methods collected context in blocks of other lengths: 20 and 40.",
+        "The methods first read the belief after other numbers of episodes: 1 and 2.",
+        "The methods were tested with other numbers of repeats: 2 and 3.",
+        "The methods learnt from other ends of episodes: paper and true.",
+    ]
+    assert "10 test tasks × each method’s own repeats" in build_report([unlike], out).read_text()
