@@ -170,12 +170,15 @@ class Run:
         data = self.experiment.get("data")
         return str(data.get("terminals", "not recorded") if isinstance(data, dict) else "not recorded")
 
-    @property
-    def protocol(self) -> str:
-        """The protocol of its meta-tests while training."""
+    def tested_like(self, one: Evaluation) -> Curve:
+        """Return its learning curve if it was tested while training as in an evaluation; repeats may differ."""
         test = self.experiment.get("test")
-        bound = test.get("protocol") if isinstance(test, dict) else None
-        return str(bound or EQUAL_BUDGET)
+        bound = {"protocol": EQUAL_BUDGET, **(test if isinstance(test, dict) else {})}
+        bound["test_seed"] = bound.get("seed")
+        asked = {name: value for name, value in one.settings.items() if value is not None}
+        alike = all(bound.get(name) in (None, value) for name, value in asked.items())
+        part = str(one.collector.get("part", "")).rpartition(".")[2]
+        return self.tested.get(part, ()) if alike and one.collector == self.experiment.get("collector") else ()
 
     @property
     def pretraining(self) -> int:
@@ -219,9 +222,7 @@ class Row:
     @property
     def learning(self) -> tuple[Floats, Floats]:
         """Returns of meta-tests while training: the steps that every seed was tested at (point,), and (seed, point)."""
-        part = str(self.evaluation.collector.get("part", "")).rpartition(".")[2]
-        fitting = [run for run in self.runs if run.protocol == self.evaluation.protocol]
-        return shared_steps(run.tested.get(self.label) or run.tested.get(part, ()) for run in fitting)
+        return shared_steps(run.tested_like(self.evaluation) for run in self.runs)
 
     def logged(self, name: str) -> tuple[Floats, Floats]:
         """Return what losses logged under a name: steps (point,), and values (seed, point)."""

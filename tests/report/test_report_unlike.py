@@ -107,3 +107,17 @@ def test_settings_that_methods_do_not_share_are_noted(tmp_path: Path, make_run: 
         "The methods learnt from other ends of episodes: paper and true.",
     ]
     assert "10 test tasks × each method’s own repeats" in build_report([unlike], out).read_text()
+
+
+def test_a_curve_belongs_to_what_was_tested_in_training_alone(tmp_path: Path, make_run: Make) -> None:
+    folder = make_run(tmp_path, "m", 0)
+    file = folder / "evaluations/proximal.json"
+    record = json.loads(file.read_text())
+    wider = {"label": "wider", "collector": record["collector"] | {"sigma": 0.5}}
+    file.with_name("wider.json").write_text(json.dumps(record | wider))
+    bind(folder, "test", budget=400, prior="zero", seed=0)
+    file.with_name("longer.json").write_text(json.dumps(record | {"label": "longer", "budget": 800}))
+    file.with_name("renamed.json").write_text(json.dumps(record | {"label": "renamed", "test_seed": 0}))
+    analysis = analysed(tmp_path)
+    tails = {one.row.label: one.tail is not None for one in analysis.summaries}
+    assert tails == {"proximal": True, "renamed": True, "longer": False, "wider": False}
