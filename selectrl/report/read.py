@@ -82,6 +82,8 @@ def evaluation(file: Path, env: str, steps: object) -> Evaluation:
         raise InputError(
             f"corrupt: returns are {returns.shape}, expected ({expected[0]} tasks, repeats, {expected[1]})"
         )
+    if not np.isfinite(returns).all():
+        raise InputError("corrupt: returns are not all finite numbers")
     if (np.diff(context_steps) <= 0).any():
         raise InputError("corrupt: context_steps do not increase")
     protocol = record.get("protocol") or EQUAL_BUDGET

@@ -211,6 +211,10 @@ def test_unfinished_and_corrupt_runs_are_left_out_with_their_reason(tmp_path: Pa
     edit(spoil("j", "experiment is not a JSON object") / "experiment.json", experiment=[])
     edit(spoil("k", "cannot be read") / "evaluations" / "proximal.json", returns=[[1], [1, 2]])
     edit(spoil("m", "is no name of a protocol") / "evaluations" / "proximal.json", protocol="../../paper")
+    file = spoil("n", "returns are not all finite numbers") / "evaluations" / "proximal.json"
+    returns = json.loads(file.read_text())["returns"]
+    returns[3][1][0] = None
+    edit(file, returns=returns)
     folder = spoil("l", "is no name of an environment")
     experiment = json.loads((folder / "experiment.json").read_text())["experiment"]
     edit(folder / "experiment.json", experiment=experiment | {"env": {"part": "envs./etc/x"}})
