@@ -50,4 +50,4 @@ def choose(name: str, settings: Sequence[str], runs: int, side_by_side: int | No
         slurm = Slurm(**values)
     except FieldError as error:
         raise InputError(f"--launcher-set {error.field}: {error.problem}") from None
-    return slurm, slurm.cpus, runs
+    return slurm, slurm.cpus, min(runs, slurm.at_once)

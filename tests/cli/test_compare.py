@@ -24,6 +24,7 @@ from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.files import read_json
 from selectrl.gin_edge import shipped
+from selectrl.launch.choice import choose
 
 Call = Callable[..., Any]
 TOY = {
@@ -238,6 +239,11 @@ class TestDryRun:
     ) -> None:
         assert said in call(*words, *toy(data, tmp_path / "runs")).sentence(2)
         assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("runs", "at_work"), [(3, 3), (20, 4)])
+def test_a_cluster_has_no_more_runs_at_work_than_it_may(runs: int, at_work: int) -> None:
+    assert choose("slurm", ["at_once=4", "cpus=2"], runs, None)[1:] == (2, at_work)
 
 
 class TestMissingData:
