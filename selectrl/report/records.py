@@ -107,7 +107,7 @@ class Evaluation:
     @property
     def repeats(self) -> int:
         """Independent repeats per task."""
-        return self.returns.shape[1]
+        return int(self.returns.shape[1])
 
     @property
     def offline(self) -> bool:
@@ -168,15 +168,15 @@ class Run:
     def terminals(self) -> str:
         """What its training took for the end of an episode."""
         data = self.experiment.get("data")
-        return str(data.get("terminals", "not recorded") if isinstance(data, dict) else "not recorded")
+        bound = data.get("terminals") if isinstance(data, dict) else None
+        return str(bound or "not recorded")
 
     def tested_like(self, one: Evaluation) -> Curve:
-        """Return its learning curve if it was tested while training as in an evaluation; repeats may differ."""
+        """Return its learning curve where it was tested while training as in an evaluation, but for repeats."""
         test = self.experiment.get("test")
         bound = {"protocol": EQUAL_BUDGET, **(test if isinstance(test, dict) else {})}
         bound["test_seed"] = bound.get("seed")
-        asked = {name: value for name, value in one.settings.items() if value is not None}
-        alike = all(bound.get(name) in (None, value) for name, value in asked.items())
+        alike = all(None in (value, bound.get(name)) or value == bound[name] for name, value in one.settings.items())
         part = str(one.collector.get("part", "")).rpartition(".")[2]
         return self.tested.get(part, ()) if alike and one.collector == self.experiment.get("collector") else ()
 

@@ -64,7 +64,9 @@ def test_tasks_stand_at_their_own_parameters(tmp_path: Path, make_run: Make) -> 
     assert axis is not None
     known = task_axis(load_file(best / "evaluations/proximal.safetensors")["parameters"].astype(float))
     np.testing.assert_allclose(axis.values, known.values)
-    assert "focal" not in by_task_words(analysis, axis)
+    told = by_task_words(analysis, axis)
+    assert "select " in told
+    assert "focal" not in told
     (best / "evaluations/proximal.safetensors").unlink()
     assert axis_of(analysed(tmp_path)) is None
 
