@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench bench-ratio bench-report storm fuzz wheel-test lowest docs grid results readme clean
+.PHONY: setup demo test check bench bench-ratio bench-report storm fuzz wheel-test lowest docs grid results reproduce readme clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
@@ -77,6 +77,13 @@ grid: setup  ## Train every encoder x critic x actor for a moment, test every co
 
 results: setup  ## Draw reports, tables and figures of docs/results.md again from what results/ holds.
 	$(BIN)/python docs/results.py build/results
+
+SEEDS ?= 5
+reproduce: setup  ## Collect Point-Robot's data and train select_plus from scratch, and hold its return against the record.
+	$(BIN)/selectrl collect --env point_robot --preset laptop --threads 1 --data build/reproduce/data
+	$(BIN)/selectrl train --method select_plus --env point_robot --profile laptop --seeds $(SEEDS) --threads 1 \
+		--data build/reproduce/data --out build/reproduce/runs
+	$(BIN)/python docs/reproduce.py proximal results/point_robot/select_plus-* build/reproduce/runs/point_robot/select_plus-*
 
 readme: setup  ## Write the generated tables of README.md and docs/dependencies.md anew.
 	$(BIN)/python docs/readme.py
