@@ -65,7 +65,13 @@ def compare(
 
 def _found(tuned: Path | None, env: str, method: str) -> tuple[list[Layer], str]:
     """Return what tuning found for a method, as a layer, and what it spent."""
-    if tuned is None or not (tuned / env / f"{method}.gin").exists():
+    if tuned is None:
+        return [], "no tuning"
+    if not (tuned / env).is_dir():
+        raise InputError(
+            f"{tuned} has nothing for {env}: {tuned / env} is no folder; name the one that `selectrl tune --out` wrote"
+        )
+    if not (tuned / env / f"{method}.gin").exists():
         return [], "no tuning"
     spent = read_json(tuned / env / method / "tuned.json")
     return user_layers(tuned / env / f"{method}.gin", ()), f"{spent['trials']} trials of {spent['steps']} steps"

@@ -357,3 +357,10 @@ class TestTune:
         words = ["compare", "--methods", "select,focal", "--tuned", tmp_path / "tuned"]
         said = call(*words, *toy(data, tmp_path / "runs"), "--json").sentence(2)
         assert "the same tuning budget: select no tuning, focal 3 trials of 60 steps" in said
+
+    def test_a_folder_without_any_findings_is_refused(self, call: Call, data: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "tuned" / "point_robot"
+        folder.mkdir(parents=True)
+        words = ["compare", "--methods", "select,focal", "--tuned", folder]
+        said = call(*words, *toy(data, tmp_path / "runs"), "--json").sentence(2)
+        assert f"{folder} has nothing for point_robot" in said
