@@ -125,7 +125,7 @@ def markdown(table: Table) -> str:
 
     rules = ["---" if i < table.words else "---:" for i in range(len(table.head))]
     rows = [[_mark(name) for name in table.head], rules, *([filled(cell) for cell in row] for row in table.rows)]
-    return "\n".join([f"{table.title}. {table.note}", "", *(f"| {' | '.join(row)} |" for row in rows), ""])
+    return "\n".join([f"**{table.title}.** {table.note}", "", *(f"| {' | '.join(row)} |" for row in rows), ""])
 
 
 TEX = {

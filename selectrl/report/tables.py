@@ -165,7 +165,7 @@ def donors(analysis: Analysis) -> Table | None:
         return None
     return Table(
         name=f"{analysis.family.name}_donors",
-        title="Does the task variable read rewards, or who collected?",
+        title="What the task variable reads: rewards, or who collected",
         note="Contexts with another task’s states and actions and the true task’s rewards. 0: z stays where the "
         "rewards say; 1: z goes where the donor’s states and actions say, which is the shift that exploration runs "
         "into. Small print: one standard deviation over seeds.",
