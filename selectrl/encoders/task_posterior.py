@@ -109,5 +109,5 @@ class TaskPosteriorEncoder(CsroEncoder):
         known, means = self.anchors.known(), self.anchors.means()
         weights = task_posterior(state.missed, state.apart, known, width=width)
         z = weights @ means
-        spread = (weights @ means.square() - z.square()).clamp(min=0).sqrt()
+        spread = torch.einsum("wc,wcz->wz", weights, (means - z[:, None]).square()).sqrt()
         return Belief(torch.where(known.any(), z, pooled.z), torch.where(known.any(), spread, pooled.spread))
