@@ -10,7 +10,7 @@ from typing import TypeAlias
 import torch
 
 from selectrl.data.manifest import versions
-from selectrl.errors import InputError
+from selectrl.errors import InputError, Interrupted
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.drift import warn_of_drift
@@ -19,6 +19,7 @@ from selectrl.experiment.records import curve_point
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
 from selectrl.files import locked
+from selectrl.protocols import Phase
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
@@ -113,18 +114,31 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
             return False
         for run in runs:
             run.claim()
-            run.record_execution(phases, len(runs))
-        started = time.perf_counter()
+        held.enter_context(on_record(runs, phases))
         held.enter_context(torch_threads(execution.threads))
         held.enter_context(tensor_cores(experiment.train.precision == "tf32"))
         writes = [held.enter_context(sink(run)) for run in runs]
         for place, record in trainer.run():
             writes[place](record)
             progress(runs[place], record)
-        share = (time.perf_counter() - started) / len(runs)
-        for run in runs:
-            run.record_execution(phases, len(runs), wall_seconds=share)
     return True
+
+
+@contextmanager
+def on_record(runs: Sequence[Run], phases: Sequence[Phase]) -> Iterator[None]:
+    """Record how the runs are carried out, and afterwards what time it took, to its end or until a signal."""
+    for run in runs:
+        run.record_execution(phases, len(runs))
+    started, stop = time.perf_counter(), None
+    try:
+        yield
+    except Interrupted as signal:
+        stop = signal
+    share = (time.perf_counter() - started) / len(runs)
+    for run in runs:
+        run.record_execution(phases, len(runs), wall_seconds=share)
+    if stop:
+        raise stop
 
 
 def engine_for(experiment: Experiment, execution: Execution, agents: Sequence[Agent]) -> Engine:

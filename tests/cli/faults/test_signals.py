@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -36,6 +37,11 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return command
 
 
+def wall_seconds(folder: Path) -> float:
+    """Return the time that training took by the run's own record."""
+    return float(json.loads((folder / "execution.json").read_text())["wall_seconds"])
+
+
 @pytest.mark.parametrize(
     ("number", "step"),
     [(signal.SIGINT, 1), (signal.SIGTERM, 17), (signal.SIGUSR1, 20), (signal.SIGUSR2, 33), (signal.SIGHUP, 40)],
@@ -45,8 +51,12 @@ def test_training_saves_the_step_it_is_at_and_goes_on_in_the_same_bits(
 ) -> None:
     with at_step(step, lambda: signal.raise_signal(number)):
         assert command("train", *words, "--out", tmp_path) == (128 + number, SENTENCE)
-    assert checkpoint.reached(tmp_path / "point_robot" / "run" / "seed0") == step
+    folder = tmp_path / "point_robot" / "run" / "seed0"
+    assert checkpoint.reached(folder) == step
+    spent = wall_seconds(folder)
+    assert spent > 0
     assert command("train", *words, "--out", tmp_path)[0] == 0
+    assert wall_seconds(folder) > spent or step == 40  # where nothing is left to do
     assert print_of(tmp_path) == whole
 
 
