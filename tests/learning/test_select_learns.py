@@ -15,6 +15,7 @@ SETTINGS = [
     "critics.dual_target.hidden=(64,64)",
     "policies.deterministic.hidden=(64,64)",
     "encoders.csro.lr=1e-3",
+    "encoders.csro.club_weight=10.0",  # at 25 so few steps barely leave the bound's hold, by a processor's rounding
     "encoders.csro.club_lr=1e-3",
     "critics.dual_target.q_lr=1e-3",
     "critics.dual_target.v_lr=1e-3",
@@ -71,5 +72,5 @@ def test_select_adapts_to_unseen_goals(tmp_path):
     run = train(experiment, data=tmp_path / "data", out=tmp_path / "runs")
     assert run.dataset.opened == set(run.family.train_tasks)  # no test task was read for training
     offline = run.evaluate("offline", OfflineConfig())
-    assert offline["return"] > -15  # -12.4 where it was written; standing still -20, optimum -3.86
+    assert offline["return"] > -15  # -8 to -11 over seeds and processors; standing still -20, optimum -3.86
     assert offline["return"] > offline["context_free"] + 3
