@@ -136,12 +136,14 @@ class Analysis:
         summaries: one per row, best mean first within the methods' own collectors.
         comparisons: of the methods under their own collectors, by ordered pair.
         given: of the methods with context from the data, which takes exploration out of the comparison.
+        alike: of methods under one collector that is not the own one of both, by the row of the pair's better mean.
     """
 
     family: Family
     summaries: tuple[Summary, ...]
     comparisons: Mapping[tuple[str, str], Comparison]
     given: Mapping[tuple[str, str], Comparison]
+    alike: tuple[tuple[Row, Comparison], ...]
 
     @property
     def methods(self) -> tuple[Summary, ...]:
@@ -170,6 +172,7 @@ def analyse(family: Family) -> Analysis:
         summaries=tuple(summaries),
         comparisons=_pairwise([row for row in rows if row.own]),
         given=_pairwise([row for row in rows if row is family.offline(row.method)]),
+        alike=tuple((a, compare(a, b)) for a, b in combinations(rows, 2) if _alike(a, b)),
     )
 
 
@@ -196,6 +199,13 @@ def _pairwise(rows: Sequence[Row]) -> dict[tuple[str, str], Comparison]:
     """Compare every two rows, both ways round; rows of one method are not compared."""
     pairs = [(a, b) for a, b in permutations(rows, 2) if a.method != b.method]
     return {(a.method, b.method): compare(a, b) for a, b in pairs}
+
+
+def _alike(a: Row, b: Row) -> bool:
+    """Whether two methods collected alike for a test that is not the own one of both and read no data."""
+    one, other = a.evaluation, b.evaluation
+    same = one.collector == other.collector and one.settings == other.settings
+    return same and a.method != b.method and not (a.own and b.own) and not one.offline
 
 
 def _summary(row: Row, family: Family) -> Summary:

@@ -85,6 +85,9 @@ def _environment(analysis: Analysis) -> Mapping[str, Any]:
         "rows": [numbers(one) for one in analysis.summaries],
         "comparisons": [_comparison(one) for one in analysis.comparisons.values()],
         "comparisons_with_context_from_data": [_comparison(one) for one in analysis.given.values()],
+        "comparisons_under_one_collector": [
+            {"collector": row.evaluation.collector, **_comparison(one)} for row, one in analysis.alike
+        ],
         "runs": [
             {"path": str(run.path), "method": run.method, "seed": run.seed, "execution": run.execution}
             for run in dict.fromkeys(run for row in analysis.family.rows for run in row.runs)

@@ -31,6 +31,7 @@ WANTED = {
     "latents": "the map of task variables (no latents were kept)",
     "donors": "the donor swap (not measured, or dynamics vary)",
     "collectors": "other collectors (each method was tested with its own only)",
+    "alike": "methods under one collector (no two were tested with the same but as their own)",
     "given": "differences with context from the data (fewer than two methods were tested with it)",
     "training": "what losses logged (no metrics.jsonl)",
 }
@@ -118,7 +119,7 @@ def _section(section: Section, marks: Mapping[str, Mark]) -> str:
         table("results"),
         pair("by_task", "profile"),
         *map(wide, ("picture", "latents")),
-        *map(table, ("donors", "collectors", "given", "pairs")),
+        *map(table, ("donors", "collectors", "alike", "given", "pairs")),
         f"<details><summary>Every task</summary>{table('tasks')}</details>" if "tasks" in tables else "",
         wide("training"),
         table("cost"),

@@ -25,6 +25,7 @@ def tables(analysis: Analysis) -> dict[str, Table]:
         "tasks": tasks,
         "given": given,
         "collectors": collectors,
+        "alike": alike,
         "donors": donors,
         "cost": cost,
         "differs": differs,
@@ -151,6 +152,28 @@ def collectors(analysis: Analysis) -> Table | None:
     )
 
 
+def alike(analysis: Analysis) -> Table | None:
+    """One line per two methods that were tested with one collector; nothing where no two were."""
+    if not analysis.alike:
+        return None
+    digits = digits_for(one.mean for one in analysis.methods)
+    rows = []
+    for row, one in sorted(analysis.alike, key=lambda pair: str(pair[0].evaluation.collector)):
+        collector = row.evaluation.collector
+        label = Cell(str(collector.get("part", NONE)).rpartition(".")[2], arguments(collector))
+        rows.append([label, Cell(one.a, method=one.a), Cell(one.b, method=one.b), _difference(one, digits)])
+    return Table(
+        name=f"{analysis.family.name}_alike",
+        title="Two methods under one collector",
+        note="The first minus the second where both collect alike, which one of them at least does not by itself: what "
+        "is left of their difference without the collector’s share. P is the probability that a seed of the first "
+        "beats one of the second on the same task. Bold: it excludes zero, over two shared seeds or more.",
+        head=["Collector", "First", "Second", "Difference"],
+        rows=rows,
+        words=3,
+    )
+
+
 def donors(analysis: Analysis) -> Table | None:
     """How far z follows a donor's states and actions; nothing where it was not measured."""
     rows = []
@@ -267,13 +290,7 @@ def _matrix(
     digits = digits_for(one.mean for one in analysis.methods)
 
     def cell(a: str, b: str) -> Cell:
-        if a == b:
-            return Cell("·")
-        one = comparisons[a, b]
-        if one.effect is None:
-            return Cell(NONE, one.reason)
-        said = f"{interval(one.effect.interval, digits, sign=True)}; P {number(one.improvement, 2)}"
-        return Cell(number(one.effect.value, digits, sign=True), said, strong=one.sign != 0)
+        return Cell("·") if a == b else _difference(comparisons[a, b], digits)
 
     return Table(
         name=f"{analysis.family.name}_{name}",
@@ -282,6 +299,13 @@ def _matrix(
         head=["Method", *(f"− {b}" for b in methods)],
         rows=[[Cell(a, method=a), *(cell(a, b) for b in methods)] for a in methods],
     )
+
+
+def _difference(one: Comparison, digits: int) -> Cell:
+    if one.effect is None:
+        return Cell(NONE, one.reason)
+    said = f"{interval(one.effect.interval, digits, sign=True)}; P {number(one.improvement, 2)}"
+    return Cell(number(one.effect.value, digits, sign=True), said, strong=one.sign != 0)
 
 
 def _task_difference(pair: Comparison, task: int, digits: int) -> Cell:

@@ -116,8 +116,28 @@ def test_donors_fairness_and_missing_figures(two_methods: Path, tmp_path: Path, 
     assert "A check of fairness failed: one budget." in notes(analysis)
     assert {"differs", "given", "cost"} - tables(analysis).keys() == {"given"}  # one method has context from the data
     make_run(tmp_path, "alone", 0)
-    assert not {"donors", "collectors", "given", "differs", "pairs"} & tables(analysed(tmp_path)[0]).keys()
-    assert {"donors", "collectors", "given"} < WANTED.keys()
+    missing = {"donors", "collectors", "alike", "given", "differs", "pairs"}
+    assert not missing & tables(analysed(tmp_path)[0]).keys()
+    assert {"donors", "collectors", "alike", "given"} < WANTED.keys()
+
+
+def test_methods_are_compared_where_they_collect_alike(tmp_path: Path, make_run: Make) -> None:
+    """Of select (proximal), focal and csro (both non_prior), each tested with stored context too."""
+    for seed in (0, 1):
+        make_run(tmp_path, "select", seed, labels=("proximal", "non_prior", "offline"))
+        for method in ("focal", "csro"):
+            make_run(tmp_path, method, seed, skill=0.5, own="non_prior", labels=("non_prior", "offline"))
+    (analysis,) = analysed(tmp_path)
+    assert {(one.a, one.b) for _, one in analysis.alike} == {("select", "focal"), ("select", "csro")}  # others: pairs
+    rows = {(row.method, row.label): row.scores[..., -1] for row in analysis.family.rows}
+    for row, one in analysis.alike:
+        assert (row.method, row.label) == ("select", "non_prior")
+        expected = rows["select", "non_prior"] - rows[one.b, "non_prior"]
+        np.testing.assert_allclose(one.differences, expected)
+    table = tables(analysis)["alike"]
+    assert [[cell.text for cell in line[:3]] for line in table.rows] == [
+        ["non_prior", one.a, one.b] for _, one in analysis.alike
+    ]
 
 
 THREE = ((0, -15.0), (4500, -5.0), (9000, -5.0))
