@@ -85,7 +85,7 @@ def evaluate(
     with bars() as shown:
         for run, *what in plans:
             shown.update("evaluate", len(results), len(plans), str(run.folder))
-            results.append(run.evaluate(*what))
+            results.append({"run": str(run.folder), **run.evaluate(*what)})
             if diagnose:
                 run.diagnose()
             shown.update("evaluate", len(results), len(plans), str(run.folder), tell=True)

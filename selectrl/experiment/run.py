@@ -149,7 +149,6 @@ class Run:
             "collector": to_record(collector),
             "train_step": step,
             "seed": self.seed,
-            "run": str(self.folder),
             **summary(result, test, self.family.spec.horizon),
         }
         traces: dict[str, np.ndarray[Any, Any]] = {
@@ -306,7 +305,6 @@ class Run:
             "population": population,
             "dataset": {
                 "name": self.experiment.data.name,
-                "folder": str(self.dataset.folder),
                 "fingerprint": self.dataset.fingerprint,
                 "keep_warmup": self.dataset.manifest.keep_warmup,
             },

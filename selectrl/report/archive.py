@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from selectrl.errors import InputError
-from selectrl.files import write_atomically
+from selectrl.files import read_json, write_atomically
 from selectrl.report.load import places
 
 READ = (
@@ -58,8 +60,25 @@ def copy(planned: Mapping[Path, Path], out: Path) -> None:
         InputError: ``out`` cannot be written to.
     """
     for name, file in planned.items():
-        traces = name.suffix == ".safetensors" and name.parent.name == "evaluations"
-        write_atomically(out / name, partial(_last_beliefs if traces else shutil.copyfile, file))
+        write_atomically(out / name, partial(_copier(name), file))
+
+
+def _copier(name: Path) -> Callable[[Path, Path], object]:
+    if name.suffix == ".safetensors" and name.parent.name == "evaluations":
+        return _last_beliefs
+    return _unplaced if name.name == "execution.json" else shutil.copyfile
+
+
+def _unplaced(file: Path, target: Path) -> None:
+    """Copy how a run was carried out with the last names of the command's absolute paths, which are one machine's."""
+    try:
+        record = read_json(file)
+        words = [word.rpartition("=") for word in shlex.split(str(record["command"]))]
+    except (InputError, KeyError, TypeError, ValueError):
+        shutil.copyfile(file, target)  # damaged, or of another make; a report says so of the copy, too
+        return
+    named = ["".join((*start, Path(value).name if value.startswith("/") else value)) for *start, value in words]
+    target.write_text(json.dumps(record | {"command": shlex.join(named)}, indent=2) + "\n", encoding="utf-8")
 
 
 def _last_beliefs(file: Path, target: Path) -> None:

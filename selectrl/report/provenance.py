@@ -49,7 +49,7 @@ def _list(lines: Mapping[str, str]) -> str:
 def _dataset(dataset: Bindings) -> str:
     if not dataset:
         return "not recorded"
-    name = dataset.get("name") or dataset.get("folder") or "unnamed"
+    name = dataset.get("name") or "unnamed"
     return f"{name}, fingerprint {short(dataset.get('fingerprint', 'not recorded'))}"
 
 

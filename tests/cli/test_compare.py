@@ -54,9 +54,7 @@ def numbers(out: Path) -> dict[str, Any]:
     """Return every meta-test below a folder, and the fairness of the comparison."""
     found = {}
     for path in sorted(out.rglob("evaluations/*.json")):
-        record = read_json(path)
-        del record["run"]
-        found[str(path.relative_to(out))] = record
+        found[str(path.relative_to(out))] = read_json(path)
     return {**found, "fairness": json.loads((out / "point_robot" / "fairness.json").read_text())}
 
 

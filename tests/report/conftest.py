@@ -155,7 +155,6 @@ def write_run(
                 "threads": 1,
                 "device": "cpu",
                 "dataset": {
-                    "folder": "data/point_robot/laptop",
                     "fingerprint": "5f3a9bd0c1e2a4",
                     "name": "laptop",
                     "keep_warmup": 50,

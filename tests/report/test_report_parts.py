@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,6 +197,20 @@ def test_tables_are_escaped_in_every_format() -> None:
     page = html(table, marks(["a_b & $x$ <i>"]))
     assert "a_b &amp; $x$ &lt;i&gt;" in page
     assert "<strong>−1.50</strong> <small>−2 to 1</small>" in page
+
+
+def test_an_export_names_no_folder_of_the_machine(two_methods: Path, tmp_path: Path) -> None:
+    run = two_methods / "point_robot/select/seed0"
+    how = json.loads((run / "execution.json").read_text())
+    words = ["selectrl", "compare", "--data", "/home/a b/data", "--out=/home/a b/runs", "--tuned", "results/tuned"]
+    (run / "execution.json").write_text(json.dumps(how | {"command": shlex.join(words)}))
+    damaged = two_methods / "point_robot/focal/seed0/execution.json"
+    damaged.write_text('{"command": "no end to \'this"}')
+    out = tmp_path / "results"
+    archive.copy(archive.plan([two_methods / "point_robot"], out), out)
+    copied = json.loads((out / "select/seed0/execution.json").read_text())
+    assert copied == how | {"command": "selectrl compare --data data --out=runs --tuned results/tuned"}
+    assert (out / "focal/seed0/execution.json").read_bytes() == damaged.read_bytes()
 
 
 def test_an_export_holds_what_a_report_reads_and_nothing_else(two_methods: Path, tmp_path: Path) -> None:

@@ -65,9 +65,7 @@ def words(data: Path, out: Path, *more: str) -> list[str]:
 def numbers(out: Path) -> dict[str, Any]:
     found = {}
     for path in sorted(out.rglob("evaluations/*.json")):
-        record = read_json(path)
-        del record["run"]
-        found[str(path.relative_to(out))] = record
+        found[str(path.relative_to(out))] = read_json(path)
     return found
 
 
