@@ -373,6 +373,7 @@ class TestWholeRun:
         assert done.code == 0
         (found,) = json.loads(done.out)["evaluations"]
         assert found["label"] == "proximal-sigma0.5-budget80"
+        assert found.pop("run") == str(run)
         assert read_json(run / "evaluations" / f"{found['label']}.json") == found
         assert found["protocol"] == "equal_budget"
         assert found["collector"]["part"] == "collectors.proximal"
