@@ -1,4 +1,4 @@
-"""Writing: temporary names that are surely ours, swept when their writer is gone; modes by the umask; names that last."""
+"""Writing: temporary names that are surely ours, modes by the umask, names that last; folders held and made whole."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_the_names_of_new_folders_are_flushed(tmp_path: Path, monkeypatch: pytes
     real = os.fsync
 
     def note(handle: int) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        path = Path(f"/proc/self/fd/{handle}").readlink()
         flushed.append((path, {one.name for one in path.iterdir()} if path.is_dir() else set()))
         real(handle)
 
@@ -167,7 +167,7 @@ def test_a_whole_folder_is_flushed_before_it_gets_its_name(tmp_path: Path, monke
     real = os.fsync
 
     def note(handle: int) -> None:
-        flushed.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        flushed.append(Path(f"/proc/self/fd/{handle}").readlink().name)
         real(handle)
 
     with whole(tmp_path / "data") as work:
@@ -203,9 +203,13 @@ def test_a_link_inside_what_a_kill_left_is_not_followed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_after_an_error_nothing_is_left(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), whole(tmp_path / "a" / "b" / "data") as work:
-        (work / "half").touch()
-        raise error
+    def fill() -> None:
+        with whole(tmp_path / "a" / "b" / "data") as work:
+            (work / "half").touch()
+            raise error
+
+    with pytest.raises(error):
+        fill()
     assert list(tmp_path.iterdir()) == []
 
 
