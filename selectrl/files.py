@@ -6,14 +6,16 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from safetensors import SafetensorError
 
-from selectrl.errors import InputError
+from selectrl.errors import InputError, UnreadableError
 from selectrl.json_text import parse, unsealed
 
 
@@ -59,16 +61,59 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; an ``OSError`` in the block is taken for the file's own.
+
+    A pipe, a socket or a device is refused at once, where reading it could wait without end.
+
+    Raises:
+        UnreadableError: the file is there, but cannot be read or is not a regular file.
+        InputError: there is no such file.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as handle:
+            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                raise UnreadableError(f"cannot read {path}: it is not a regular file; move it away or restore it")
+            yield handle
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def unreadable(path: Path, error: OSError) -> UnreadableError:
+    """Return the error for a file that is there and cannot be read."""
+    denied = isinstance(error, PermissionError)
+    remedy = "ask its owner for the right to read it" if denied else "look after the disk that it is on"
+    return UnreadableError(f"cannot read {path}: {error.strerror or error}; {remedy}, and give the command again")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole regular file; errors as :func:`open_regular`."""
+    with open_regular(path) as handle:
+        return handle.read()
+
+
+def read_text(path: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """Read a whole regular file as text; errors as :func:`open_regular`, and ``UnicodeDecodeError``."""
+    with open_regular(path) as handle, TextIOWrapper(handle, encoding, errors) as text:
+        return text.read()
+
+
 def read_json(path: Path) -> Any:
     """Read JSON strictly, see :func:`selectrl.json_text.parse`; an object comes without its seal, which must fit.
 
     Raises:
-        InputError: the file is missing, unreadable, not such JSON, or was changed after it was sealed.
+        UnreadableError: the file is there, but cannot be read.
+        InputError: the file is missing, not such JSON, or was changed after it was sealed.
     """
     try:
-        value = parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        value = parse(read_text(path))
     except ValueError as error:  # not text, not JSON, or JSON made to hurt
         raise InputError(f"{path} is not valid JSON ({error}); restore it or make it again") from error
     try:
