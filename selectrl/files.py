@@ -26,13 +26,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         InputError: the folder cannot be written to, or the disk is full.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    require_held(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write(temporary)
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
-        _flush_names(path.parent)
+        flush_names(path.parent)
     except (OSError, SafetensorError) as error:
         raise unwritable(path, error) from error
     finally:
@@ -46,7 +47,7 @@ def unwritable(path: Path, error: Exception) -> InputError:
     return InputError(f"cannot write {path}: {reason}; free the disk, or choose another folder, and give it again")
 
 
-def _flush_names(folder: Path) -> None:
+def flush_names(folder: Path) -> None:
     """Flush a folder's list of names: until then a power cut may undo a rename in it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -122,38 +123,106 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} {error}; restore it or make it again") from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, so that a power cut does not undo it.
+
+    Raises:
+        OSError: it cannot be made, or a file has its name.
+    """
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush_names(folder.parent)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[int]:
+    """Hold a folder: what this process writes below it goes to the folder that is there now, or nowhere.
+
+    Without this a write below a folder that was renamed or removed would make another one of its name.
+
+    Yields:
+        a handle of the folder.
+
+    Raises:
+        InputError: it is not there.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    before = _HELD.get(folder)
+    _HELD[folder] = handle
+    try:
+        yield handle
+    finally:
+        if before is None:
+            del _HELD[folder]
+        else:
+            _HELD[folder] = before
+        os.close(handle)
+
+
+_HELD: dict[Path, int] = {}
+
+
+def require_held(path: Path) -> None:
+    """Refuse to write to a file of a held folder to which its path leads no more.
+
+    Raises:
+        InputError: the folder was renamed, removed or replaced; the sentence says where it is now.
+    """
+    for folder in path.parents:
+        if folder not in _HELD:
+            continue
+        try:
+            if os.path.samestat(os.stat(folder), os.fstat(_HELD[folder])):
+                continue
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise unwritable(path, error) from error
+        raise InputError(f"{folder} was renamed or removed during the work in it; {_whereabouts(folder)}")
+
+
+def _whereabouts(folder: Path) -> str:
+    """Say where a held folder is now, as far as the system tells."""
+    if os.fstat(_HELD[folder]).st_nlink == 0:
+        return "the work is gone, give the same command again to begin again"
+    try:
+        place = os.readlink(f"/proc/self/fd/{_HELD[folder]}")
+    except OSError:  # a system without /proc
+        place = "its new place"
+    return f"the work up to the last checkpoint is in {place}, move it back and give the same command again"
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for this process alone, and sweep away what killed writes left in it.
 
-    The lock is the operating system's: it ends with the process, however that ends.
+    The lock is the operating system's: it ends with the process, however that ends. See also :func:`held`.
 
     Raises:
         InputError: another process holds the folder, its file system knows no locks, or it cannot be made or written
             to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
+        make_folder(folder)
     except OSError as error:
         raise unwritable(folder, error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise InputError(f"another process works in {folder}; wait for it, or choose another folder") from error
-    except OSError as error:
-        os.close(handle)
-        raise InputError(
-            f"{folder} lies on a file system that gives no locks ({error.strerror or error}), without which two "
-            "commands could spoil each other's work; choose a folder on a local disk"
-        ) from error
-    try:
+    with held(folder) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"another process works in {folder}; wait for it, or choose another folder") from error
+        except OSError as error:
+            raise InputError(
+                f"{folder} lies on a file system that gives no locks ({error.strerror or error}), without which two "
+                "commands could spoil each other's work; choose a folder on a local disk"
+            ) from error
         for leftover in folder.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
