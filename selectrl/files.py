@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO
 
 from safetensors import SafetensorError
 
-from selectrl.errors import InputError, UnreadableError
+from selectrl.errors import DamageWarning, InputError, UnreadableError
 from selectrl.json_text import parse, unsealed
 
 
@@ -123,6 +124,54 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} {error}; restore it or make it again") from error
 
 
+def read_json_or_none(path: Path) -> Any:
+    """Read JSON as :func:`read_json` does; None where there is no such file or a damaged one.
+
+    Raises:
+        UnreadableError: the file is there, but cannot be read.
+
+    Warns:
+        DamageWarning: the file is damaged.
+    """
+    try:
+        return read_json(path)
+    except UnreadableError:
+        raise
+    except InputError as error:
+        if is_there(path):
+            warnings.warn(f"{error}; it counts as missing", DamageWarning, 2)
+        return None
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is anything of this name.
+
+    Raises:
+        UnreadableError: the operating system does not tell.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return True
+
+
+def names_in(folder: Path) -> list[str]:
+    """List the names in a folder; none where there is no such folder.
+
+    Raises:
+        UnreadableError: the folder cannot be listed.
+    """
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it that are missing, so that a power cut does not undo it.
 
@@ -176,7 +225,7 @@ def require_held(path: Path) -> None:
         if folder not in _HELD:
             continue
         try:
-            if os.path.samestat(os.stat(folder), os.fstat(_HELD[folder])):
+            if os.path.samestat(folder.stat(), os.fstat(_HELD[folder])):
                 continue
         except (FileNotFoundError, NotADirectoryError):
             pass
@@ -190,7 +239,7 @@ def _whereabouts(folder: Path) -> str:
     if os.fstat(_HELD[folder]).st_nlink == 0:
         return "the work is gone, give the same command again to begin again"
     try:
-        place = os.readlink(f"/proc/self/fd/{_HELD[folder]}")
+        place = str(Path(f"/proc/self/fd/{_HELD[folder]}").readlink())
     except OSError:  # a system without /proc
         place = "its new place"
     return f"the work up to the last checkpoint is in {place}, move it back and give the same command again"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
-from selectrl.fields import is_name
+from selectrl.fields import LARGEST, is_name
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:
@@ -21,6 +21,7 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
 
 
 AT_LEAST_0 = Parameter(converter=whole, validator=Number(gte=0))
+SEED = Parameter(converter=whole, validator=Number(gte=0, lte=LARGEST))
 AT_LEAST_1 = Parameter(converter=whole, validator=Number(gte=1))
 
 

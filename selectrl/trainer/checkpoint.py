@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file that is the whole state of a run, written so that a kill or a power cut cannot hurt it.
+"""Checkpoints: one safetensors file that is the whole state of a run, which no kill and no power cut hurts.
 
 Draws are functions of the step, so parameters, targets and optimisers are all the tensors there are; beside them lies
 the record of what they belong to: the step, the experiment and the versions of what made them.
@@ -10,7 +10,6 @@ command, for it may be sound.
 from __future__ import annotations
 
 import json
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from selectrl.errors import DamageWarning, InputError, RunError
-from selectrl.files import flush_names, read_bytes, unreadable, unwritable, write_atomically
+from selectrl.files import flush_names, names_in, read_bytes, unwritable, write_atomically
 from selectrl.json_text import parse
 from selectrl.trainer.metrics import Metrics
 
@@ -93,14 +92,9 @@ def files(folder: Path, ending: str = "") -> list[tuple[int, Path]]:
     Raises:
         UnreadableError: the folder cannot be listed.
     """
-    try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise unreadable(folder, error) from error
     pattern = re.compile(rf"checkpoint-(\d+)\.safetensors{re.escape(ending)}")
-    return sorted(((int(match[1]), folder / match[0]) for match in map(pattern.fullmatch, names) if match), reverse=True)
+    found = [match for name in names_in(folder) if (match := pattern.fullmatch(name))]
+    return sorted(((int(match[1]), folder / match[0]) for match in found), reverse=True)
 
 
 def set_aside(folder: Path, step: int) -> None:
