@@ -20,11 +20,10 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
-from safetensors.torch import save_file
 from torch import Tensor
 
 from selectrl.errors import DamageWarning, InputError, RunError
-from selectrl.files import flush_names, names_in, read_bytes, unwritable, write_atomically
+from selectrl.files import flush_names, names_in, read_bytes, unwritable, write_tensors
 from selectrl.json_text import parse
 from selectrl.trainer.metrics import Metrics
 
@@ -74,7 +73,7 @@ def save(folder: Path, made: Checkpoint) -> Path:
     tensors = {name: value.detach().contiguous() for name, value in made.state.items()}
     text = json.dumps(made.about)
     metadata = {"about": text, "digest": digest(tensors, text)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    write_tensors(path, {name: value.numpy() for name, value in tensors.items()}, metadata)
     before = [old for step, old in files(folder) if step < made.step]
     passed = [old for step, old in files(folder, ASIDE) if step <= made.step]
     for old in [*before[KEPT - 1 :], *passed]:

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from selectrl.files import flush_names, require_held, unreadable, unwritable
+from selectrl.files import flush_names, unreadable, unwritable
+from selectrl.holding import require_held
 
 Record: TypeAlias = dict[str, Any]
 
@@ -39,8 +40,8 @@ class Metrics:
         Raises:
             InputError: the file cannot be written to, the disk is full, or the run's folder was renamed or removed.
         """
-        require_held(self.path)
         try:
+            require_held(self.path)
             with self.path.open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps(record, allow_nan=False) + "\n")
         except OSError as error:
