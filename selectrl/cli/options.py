@@ -10,7 +10,7 @@ from cyclopts import App, ArgumentCollection, Parameter, Token
 from cyclopts.validators import Number
 
 from selectrl.errors import InputError
-from selectrl.fields import is_name
+from selectrl.fields import LARGEST, is_name
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:
@@ -22,6 +22,7 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
 
 
 AT_LEAST_0 = Parameter(converter=whole, validator=Number(gte=0))
+SEED = Parameter(converter=whole, validator=Number(gte=0, lte=LARGEST))
 AT_LEAST_1 = Parameter(converter=whole, validator=Number(gte=1))
 
 

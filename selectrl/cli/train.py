@@ -9,8 +9,8 @@ import attrs
 from cyclopts import Parameter
 
 from selectrl.cli.options import (
-    AT_LEAST_0,
     AT_LEAST_1,
+    SEED,
     Ablation,
     Data,
     Device,
@@ -45,7 +45,7 @@ def train(
     ablation: Ablation = None,
     set_: Sets = (),
     seeds: Annotated[int, AT_LEAST_1, Parameter(help="How many seeds: 0, 1, ….")] = 1,
-    seed: Annotated[int | None, AT_LEAST_0, Parameter(help="Train this one seed instead.")] = None,
+    seed: Annotated[int | None, SEED, Parameter(help="Train this one seed instead.")] = None,
     jobs: Annotated[
         int | None, AT_LEAST_1, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
     ] = None,

@@ -30,7 +30,8 @@ from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
 from selectrl.experiment.records import SCHEMA, read_record, summary
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.files import read_json, write_atomically, write_json, write_tensors
+from selectrl.fields import LARGEST
+from selectrl.files import held, is_there, names_in, read_json_or_none, write_atomically, write_json, write_tensors
 from selectrl.json_text import sealed
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.registry import registered_name
@@ -53,9 +54,14 @@ class Run:
         experiment: what is run.
         seed: its seed.
         execution: how it is carried out.
+
+    Raises:
+        InputError: the seed is not an integer from 0 to 2**63 - 1, which is what a record can hold.
     """
 
     def __init__(self, folder: Path, experiment: Experiment, seed: int, execution: Execution) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST:
+            raise InputError(f"expected a seed from 0 to {LARGEST}, got {seed!r}; choose another seed")
         self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
         self.family: TaskFamily = experiment.env.build()
         self._dataset: OfflineDataset | None = None
@@ -110,11 +116,18 @@ class Run:
         """Return the trained agent and the rl step of its checkpoint.
 
         Raises:
+            UnreadableError: a checkpoint cannot be read.
             InputError: there is no sound checkpoint, or it is of another experiment.
         """
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
+        own = read_record(self.folder)
+        if any(found.record.get(name, own.get(name)) != own.get(name) for name in ("key", "seed")):
+            raise InputError(
+                f"the newest checkpoint in {self.folder} is of another experiment or seed than its experiment.json; "
+                "train it again in another folder"
+            )
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         agent.load({n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")})
         return agent, found.step - (found.total - self.experiment.train.steps)
@@ -133,8 +146,12 @@ class Run:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, or the folder cannot be written to.
+            InputError: the run has no sound checkpoint, or the folder cannot be written to, was renamed or removed.
         """
+        with held(self.folder):
+            return self._evaluate(label, collector, test)
+
+    def _evaluate(self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None) -> Record:
         warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
         label = label or label_of(collector, test, self.experiment)
@@ -164,10 +181,7 @@ class Run:
     @property
     def diagnosed(self) -> bool:
         """Whether the diagnostics of the whole training lie there already."""
-        try:
-            found = read_json(self.folder / "diagnostics.json")
-        except InputError:  # none yet, or one that a kill or a hand has damaged
-            return False
+        found = read_json_or_none(self.folder / "diagnostics.json")
         return isinstance(found, dict) and found.get("train_step") == self.experiment.train.steps
 
     def diagnose(self) -> Record:
@@ -182,8 +196,13 @@ class Run:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, the dataset is missing, or the folder cannot be written to.
+            InputError: the run has no sound checkpoint, the dataset is missing, or the folder cannot be written to, was
+                renamed or removed.
         """
+        with held(self.folder):
+            return self._diagnose()
+
+    def _diagnose(self) -> Record:
         agent, step = self.agent()
         test, alive = self.experiment.test, cast(Any, agent)
         sets = {"train": self.family.train_tasks, "test": self.family.test_tasks}
@@ -240,13 +259,14 @@ class Run:
         """Return the experiment that the directory was begun with, None if it is new.
 
         Raises:
+            UnreadableError: the directory or its record cannot be read.
             InputError: it holds something else, or the run was begun on other data.
         """
         fingerprint = self.dataset.fingerprint
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
-        if not (self.folder / "experiment.json").exists():
-            if self.folder.exists() and any(not path.name.startswith(".") for path in self.folder.iterdir()):
+        if not is_there(self.folder / "experiment.json"):
+            if is_there(self.folder) and not self.folder.is_dir():
+                raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
+            if any(not name.startswith(".") for name in names_in(self.folder)):
                 raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
             return None
         old = read_record(self.folder)
@@ -277,17 +297,14 @@ class Run:
     def claim(self) -> None:
         """Write the run's record, unless it is there; it comes first, for without it the folder holds no run."""
         record, gin = self.folder / "experiment.json", self.folder / "config.gin"
-        if not record.exists():
+        if not is_there(record):
             write_json(record, sealed(self.record))
-        if self.execution.gin and not gin.exists():
+        if self.execution.gin and not is_there(gin):
             write_atomically(gin, lambda file: file.write_text(self.execution.gin))
 
     def _execution_record(self) -> dict[str, Any]:
         """Return what execution.json says, as far as it can be understood."""
-        try:
-            found = read_json(self.folder / "execution.json")
-        except InputError:
-            return {}
+        found = read_json_or_none(self.folder / "execution.json")
         found = found if isinstance(found, dict) else {}
         data = found.get("dataset")
         if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from selectrl.collectors.configs import OfflineConfig
-from selectrl.errors import InputError, RunError, SelectRLError
+from selectrl.errors import RunError, SelectRLError, UnreadableError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
-from selectrl.files import read_json
+from selectrl.files import read_json_or_none
 from selectrl.protocols import CollectorConfig
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
     if asked is not None:
         return asked
     try:
-        found = read_json(folder / "execution.json")
-    except InputError:  # a new run, or a record that a hand has damaged
+        found = read_json_or_none(folder / "execution.json")
+    except UnreadableError:  # with which the run itself will end, and no other run
         return otherwise
     threads = found.get("threads") if isinstance(found, dict) else None
     return threads if isinstance(threads, int) and threads > 0 else otherwise
@@ -180,10 +180,7 @@ def matches(found: object, steps: int, collector: CollectorConfig, test: TestCon
 def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> Record:
     """Return the meta-test of a trained run, done now unless this very one lies there already."""
     label = label_of(collector, test, first)
-    try:
-        found = read_json(run.folder / "evaluations" / f"{label}.json")
-    except InputError:  # none yet, or one that a kill or a hand has damaged
-        found = None
+    found = read_json_or_none(run.folder / "evaluations" / f"{label}.json")
     if matches(found, run.experiment.train.steps, collector, test):
         return dict(found)
     return run.evaluate(label, collector, test)

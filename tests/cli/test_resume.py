@@ -287,7 +287,7 @@ class TestDamage:
         self, call: Call, words: list[str], whole: Path, own_half: Path
     ) -> None:
         """A kill in the middle of a write leaves a temporary file, never half a checkpoint; they must not pile up."""
-        leftover = own_half / ".checkpoint-000000100.safetensors.1.tmp"
+        leftover = own_half / ".selectrl-0123456789abcdef.tmp"
         leftover.write_bytes(b"half")
         assert call("train", *words, "--out", out_of(own_half)).code == 0
         check_same(own_half, whole)
