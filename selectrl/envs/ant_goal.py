@@ -118,6 +118,7 @@ class AntGoalEnv(SingleWorld):
 
     ## Starting State
     At rest at the origin, 0.75 m high, with U(-0.1, 0.1) added to each coordinate and 0.1 · N(0, 1) to each velocity.
+    The orientation is then scaled to length 1.
 
     ## Episode End
     Truncated after 200 steps, never terminated, not even on its back.
@@ -130,6 +131,7 @@ class AntGoalEnv(SingleWorld):
     ## Differs from the authors' code
     MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
     last simulation step; PEARL and CORRO, under MuJoCo 1.5, observe them too. PEARL draws goals in a disc of radius 3.
+    The reset scales the orientation to length 1 here; there MuJoCo 2 does it in the first forward pass.
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.

@@ -103,7 +103,7 @@ class HumanoidDirEnv(SingleWorld):
     is no part of the observation, so the family has no reward function of transitions.
 
     ## Starting State
-    Upright at rest with U(-0.01, 0.01) added to each coordinate and velocity.
+    Upright at rest with U(-0.01, 0.01) added to each coordinate and velocity. The orientation is then scaled to length 1.
 
     ## Episode End
     Terminated when the torso is lower than 1 m or higher than 2 m. Truncated after 200 steps.
@@ -115,7 +115,8 @@ class HumanoidDirEnv(SingleWorld):
 
     ## Differs from the authors' code
     MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
-    last simulation step. PEARL and FOCAL draw directions anew in every process.
+    last simulation step. PEARL and FOCAL draw directions anew in every process. The reset scales the orientation to
+    length 1 here; there MuJoCo 2 does it in the first forward pass.
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.

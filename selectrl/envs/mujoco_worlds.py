@@ -109,6 +109,7 @@ class MujocoWorlds(Worlds):
         self.generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._gave_up = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")]
         self._none = int(mujoco.mjtStage.mjSTAGE_NONE)
+        self._normalise = mujoco.mj_normalizeQuat
         self._camera: Camera | None = None
         self._bind()
 
@@ -127,6 +128,7 @@ class MujocoWorlds(Worlds):
             qpos, qvel = self._jolt(generator)
             self.qpos[world] += qpos
             self.qvel[world] += qvel
+            self._normalise(self.model, self.qpos[world])  # MuJoCo 2 did so itself, MuJoCo 4 does only after a step
         self.batch.forward(worlds)
 
     def _advance(self, actions: Array) -> tuple[Array, Array]:
