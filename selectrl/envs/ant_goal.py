@@ -45,7 +45,7 @@ class AntGoalWorlds(ContactWorlds):
     def _bind(self) -> None:
         super()._bind()
         late = self.family.config.torso == "late"
-        self.torso = self.batch.bind("xpos")[:, 1, :2] if late else self.qpos[:, :2]  # (world, 2), a view
+        self.torso = self._derive("xpos")[:, 1, :2] if late else self.qpos[:, :2]  # (world, 2), a view
 
     def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
         return generator.uniform(-0.1, 0.1, self.model.nq), 0.1 * generator.standard_normal(self.model.nv)

@@ -57,7 +57,7 @@ class HalfCheetahVelWorlds(MujocoWorlds):
     robot, frame_skip = "half_cheetah", 5
 
     def _bind(self) -> None:
-        self.xpos = self.batch.bind("xpos")  # (world, body, 3), as of the last simulation step's beginning
+        self.xpos = self._derive("xpos")  # (world, body, 3), as of the last simulation step's beginning
 
     def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
         return generator.uniform(-0.1, 0.1, self.model.nq), 0.1 * generator.standard_normal(self.model.nv)

@@ -25,7 +25,7 @@ class HumanoidDirWorlds(ContactWorlds):
     def _bind(self) -> None:
         super()._bind()
         names = ("xipos", "cinert", "cvel", "qfrc_actuator")
-        self.xipos, self.cinert, self.cvel, self.torque = (self.batch.bind(name) for name in names)
+        self.xipos, self.cinert, self.cvel, self.torque = (self._derive(name) for name in names)
         self.share = self.model.body_mass / self.model.body_mass.sum()  # (body,)
 
     def _place(self) -> Array:
