@@ -121,12 +121,12 @@ class AntGoalEnv(SingleWorld):
     The orientation is then scaled to length 1.
 
     ## Episode End
-    Truncated after 200 steps, never terminated, not even on its back.
+    Truncated by `gymnasium.make` after 200 steps or `max_episode_steps`, never terminated, not even on its back.
 
     ## Arguments
     * `task`: from 0 to 39; the goal is 2 (cos θ, sin θ) with θ = 2π · task / 40.
     * `render_mode`: `"rgb_array"` draws the robot and the goal, 256 × 256, without a screen.
-    * the fields of `AntGoalConfig`, among them `contact_forces`, `torso` and `capsules`.
+    * the fields of `AntGoalConfig` but `horizon`, among them `contact_forces`, `torso` and `capsules`.
 
     ## Differs from the authors' code
     MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
@@ -141,7 +141,7 @@ class AntGoalEnv(SingleWorld):
     """
 
     def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
-        super().__init__(AntGoalConfig(**settings).build().worlds([task], render_mode))
+        super().__init__(AntGoalConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(AntGoalConfig)

@@ -103,15 +103,17 @@ class HumanoidDirEnv(SingleWorld):
     is no part of the observation, so the family has no reward function of transitions.
 
     ## Starting State
-    Upright at rest with U(-0.01, 0.01) added to each coordinate and velocity. The orientation is then scaled to length 1.
+    Upright at rest with U(-0.01, 0.01) added to each coordinate and velocity. The orientation is then scaled to
+    length 1.
 
     ## Episode End
-    Terminated when the torso is lower than 1 m or higher than 2 m. Truncated after 200 steps.
+    Terminated when the torso is lower than 1 m or higher than 2 m. Truncated by `gymnasium.make` after 200
+    steps or `max_episode_steps`.
 
     ## Arguments
     * `task`: from 0 to 39; u = (cos θ, sin θ) with θ = 2π · task / 40.
     * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
-    * the fields of `HumanoidDirConfig`, among them `contact_forces` and `capsules`.
+    * the fields of `HumanoidDirConfig` but `horizon`, among them `contact_forces` and `capsules`.
 
     ## Differs from the authors' code
     MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
@@ -126,7 +128,7 @@ class HumanoidDirEnv(SingleWorld):
     """
 
     def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
-        super().__init__(HumanoidDirConfig(**settings).build().worlds([task], render_mode))
+        super().__init__(HumanoidDirConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(HumanoidDirConfig)
