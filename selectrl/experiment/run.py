@@ -231,7 +231,14 @@ class Run:
         """Return what draws the batches of a training on these rows."""
         train = self.experiment.train
         sizes = {"rl": train.batch, "context": train.context}
-        return Sampler(store, meta_batch=train.meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)
+        return Sampler(
+            store,
+            meta_batch=train.meta_batch,
+            replacement=train.replacement,
+            sizes=sizes,
+            seed=self.seed,
+            hold={"rl": train.hold_tasks},
+        )
 
     def prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
         """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
