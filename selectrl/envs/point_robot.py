@@ -131,6 +131,7 @@ class PointRobotEnv(SingleWorld):
 
     ## Arguments
     * `task`: from 0 to 39; the goal is (cos θ, sin θ) with θ = π · task / 39.
+    * the fields of `PointRobotConfig`, which sets the 40 tasks, the 20 steps and the step of 0.1 that stand here.
     * `render_mode`: `"rgb_array"` draws the goal, the path and the robot, 256 × 256.
 
     ## Differs from the authors' code
@@ -144,8 +145,8 @@ class PointRobotEnv(SingleWorld):
     * v0: initial version
     """
 
-    def __init__(self, task: int = 0, render_mode: str | None = None) -> None:
-        super().__init__(PointRobotConfig().build().worlds([task], render_mode))
+    def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
+        super().__init__(PointRobotConfig(**settings).build().worlds([task], render_mode))
 
 
 make_worlds = vectorised(PointRobotConfig)

@@ -54,7 +54,7 @@ class TestWhatIsWritten:
         found = import_tree(
             find_files(tree, TASKS), CONFIG, tmp_path / "out", source="x", progress=lambda *at: steps.append(at)
         )
-        assert found == (TASKS * 4, 0, [])
+        assert found == (TASKS * 4, 0, [], {})
         assert steps == [(i + 1, TASKS * 4) for i in range(TASKS * 4)]
         dataset = OfflineDataset.open(tmp_path / "out", env="point_robot", spec=FAMILY.spec)
         assert dataset.verify() == []
@@ -147,7 +147,10 @@ FILES: dict[str, tuple[Callable[[], list[list[Any]]], str]] = {
     "with a vector as reward": (lambda: put(rows(), 4, 2, np.zeros(1)), r"reward of row 4 has shape \(1,\)"),
     "nan": (lambda: put(rows(), 4, 2, np.float64("nan")), "reward of row 4 is not a finite number"),
     "too large for float32": (lambda: put(rows(), 3, 3, np.full(2, 1e300)), "next_obs of row 3 is not a finite"),
-    "beyond the box": (lambda: put(rows(), 4, 1, np.full(2, 1.5)), "an action of 1.5, expected -1 to 1"),
+    "beyond the box": (
+        lambda: put(put(rows(), 4, 1, np.full(2, -1.5)), 6, 1, np.array([0.0, 1.25])),
+        ": 2 of 320 rows of the import have an action beyond -1 to 1, up to 1.5; .*--actions clip .*--actions rescale",
+    ),
     "torn": (lambda: rows()[:5] + rows()[7:], "next_obs of row 4 is not obs of row 5, so it is not one episode"),
     "too long": (lambda: rows() + rows()[:1], r"expected an object array of \(1 to 20, 4\), got object \(21, 4\)"),
 }
