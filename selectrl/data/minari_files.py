@@ -136,7 +136,8 @@ def import_minari(
     _installed("h5py")
     place = _place(namespace, root)
     remedy = f"check namespace and {ROOT}, or name the folder with --root"
-    paths = [path / "data" / "metadata.json" for path in entries(place, remedy)]
+    folders = [path for path in entries(place, remedy) if not path.name.startswith(".")]  # as Minari lists them
+    paths = [path / "data" / "metadata.json" for path in folders]
     records = [_read_record(inside(path, place)) for path in paths if is_there(path)]
     if not records:
         raise DataError(f"no Minari dataset at {place}; {remedy}")
