@@ -12,6 +12,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
+from selectrl.cli.options import paths_at_home
 from selectrl.cli.screen import say
 from selectrl.errors import SelectRLWarning
 from selectrl.version import __version__
@@ -24,6 +25,7 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
     suppress_keyboard_interrupt=False,
+    config=paths_at_home,
 )
 #: Where each command is. Its module is imported when the command is given, so that none waits for another's imports.
 COMMANDS = {

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from selectrl.data.manifest import versions
@@ -31,7 +30,7 @@ from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
 from selectrl.experiment.records import SCHEMA, read_record, summary
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.files import read_json, write_atomically, write_json
+from selectrl.files import read_json, write_atomically, write_json, write_tensors
 from selectrl.json_text import sealed
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.registry import registered_name
@@ -158,7 +157,7 @@ class Run:
             "parameters": np.asarray(self.family.parameters[list(result.tasks)], np.float64),
         }
         folder = self.folder / "evaluations"
-        write_atomically(folder / f"{label}.safetensors", lambda temporary: save_file(traces, temporary))
+        write_tensors(folder / f"{label}.safetensors", traces)
         write_json(folder / f"{label}.json", sealed(record))
         return record
 
@@ -196,7 +195,7 @@ class Run:
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
             swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
         record = {"schema": SCHEMA, "train_step": step, "donor_swap": swap}
-        write_atomically(self.folder / "diagnostics.safetensors", lambda temporary: save_file(arrays, temporary))
+        write_tensors(self.folder / "diagnostics.safetensors", arrays)
         write_json(self.folder / "diagnostics.json", sealed(record))
         return record
 

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from selectrl.errors import DamageWarning, RunError
-from selectrl.files import write_atomically
+from selectrl.files import write_tensors
 from selectrl.json_text import parse
 
 KEPT = 2  # the newest and the one before it, in case the newest is damaged
@@ -67,7 +66,7 @@ def save(folder: Path, made: Checkpoint) -> Path:
     tensors = {name: value.detach().contiguous() for name, value in made.state.items()}
     text = json.dumps(made.about)
     metadata = {"about": text, "digest": digest(tensors, text)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    write_tensors(path, {name: value.numpy() for name, value in tensors.items()}, metadata)
     for old in sorted(folder.glob("checkpoint-*.safetensors"))[:-KEPT]:
         old.unlink(missing_ok=True)
     return path

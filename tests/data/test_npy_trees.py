@@ -312,7 +312,7 @@ class TestRefusals:
         assert refused().startswith("cannot write")
 
     def test_what_a_killed_import_left_is_swept_away(self, tree: Path, tmp_path: Path) -> None:
-        left = tmp_path / ".out.making"
+        left = tmp_path / ".out.selectrl-making"
         left.mkdir()
         (left / "task_099.safetensors").touch()
         bring_in(tree, tmp_path / "out")
