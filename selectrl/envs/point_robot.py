@@ -134,6 +134,7 @@ class PointRobotEnv(SingleWorld):
 
     ## Arguments
     * `task`: from 0 to 39; the goal is (cos θ, sin θ) with θ = π · task / 39.
+    * the fields of `PointRobotConfig` but `horizon`; by default 40 tasks and 0.1 as the length of a step.
     * `render_mode`: `"rgb_array"` draws the goal, the path and the robot, 256 × 256.
 
     ## Differs from the authors' code
@@ -147,8 +148,8 @@ class PointRobotEnv(SingleWorld):
     * v0: initial version
     """
 
-    def __init__(self, task: int = 0, render_mode: str | None = None) -> None:
-        super().__init__(PointRobotConfig, task, render_mode)
+    def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
+        super().__init__(PointRobotConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(PointRobotConfig)
