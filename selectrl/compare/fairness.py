@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from selectrl.data.manifest import Manifest
+from selectrl.envs.split import split_tasks
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, to_record
 
@@ -131,11 +132,11 @@ def _alike(prefix: str, differs: Mapping[str, Mapping[str, Any]], same: Mapping[
 def _disjoint(experiments: Sequence[Experiment], manifests: Iterable[Manifest]) -> Check:
     """Check that no task that is tested is trained on, by the families and by what the datasets say of themselves."""
     wrong: set[int] = set()
-    families = [one.env.build() for one in experiments]
-    tested = {task for family in families for task in family.test_tasks}
+    splits = [split_tasks(one.env.build(), one.data.split) for one in experiments]
+    tested = {task for _, test in splits for task in test}
     tested |= {task for manifest in manifests for task in manifest.split.get("test", ())}
-    for family in families:
-        wrong |= tested & set(family.train_tasks)
+    for trained, _ in splits:
+        wrong |= tested & set(trained)
     detail = f"tasks {sorted(wrong)} are both" if wrong else f"{len(tested)} test tasks, none of them trained on"
     return Check(what="no data of a test task in training", ok=not wrong, detail=detail)
 

@@ -17,6 +17,7 @@ from selectrl.data.manifest import versions
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.data.store import OfflineDataset
+from selectrl.envs.split import split_tasks
 from selectrl.errors import DataError, InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.diagnose import DRAWS, donor_swap, offline_latents
@@ -59,6 +60,7 @@ class Run:
     def __init__(self, folder: Path, experiment: Experiment, seed: int, execution: Execution) -> None:
         self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
         self.family: TaskFamily = experiment.env.build()
+        self.train_tasks, self.test_tasks = split_tasks(self.family, experiment.data.split)
         self._dataset: OfflineDataset | None = None
 
     @classmethod
@@ -187,7 +189,7 @@ class Run:
         """
         agent, step = self.agent()
         test, alive = self.experiment.test, cast(Any, agent)
-        sets = {"train": self.family.train_tasks, "test": self.family.test_tasks}
+        sets = {"train": self.train_tasks, "test": self.test_tasks}
         stores = {name: self.store(tasks) for name, tasks in sets.items()}
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         with torch_threads(self.execution.threads):
@@ -217,7 +219,7 @@ class Run:
 
     def made_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
         """Return a meta-test of an agent, which may run as often as wanted while the agent learns."""
-        built, tasks = collector.build(), self.family.test_tasks
+        built, tasks = collector.build(), self.test_tasks
         what: Any = (agent, self.family, built, test)
         stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
         if test.protocol == "equal_budget":
@@ -235,7 +237,7 @@ class Run:
         """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
         if test.prior == "zero":
             return None
-        return centroid(cast(Any, agent), self.store(self.family.train_tasks), test)
+        return centroid(cast(Any, agent), self.store(self.train_tasks), test)
 
     def begun(self) -> Experiment | None:
         """Return the experiment that the directory was begun with, None if it is new.
