@@ -112,6 +112,28 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
+
+    Where the file system knows no locks, nothing is held.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def whole(folder: Path) -> Iterator[Path]:
     """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
 

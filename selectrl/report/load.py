@@ -10,10 +10,11 @@ from typing import TypeVar
 import attrs
 
 from selectrl.errors import InputError
+from selectrl.experiment.folders import RUN_FILE, run_folders
 from selectrl.report import read
 from selectrl.report.records import Bindings, Evaluation, Omission, Run
 
-RUN_FILE, FAIRNESS_FILE = "experiment.json", "fairness.json"
+FAIRNESS_FILE = "fairness.json"
 
 T = TypeVar("T")
 
@@ -92,7 +93,7 @@ def places(paths: Sequence[Path]) -> list[Place]:
     for path in paths:
         if not path.is_dir():
             raise InputError(f"{path} is not a folder; give run directories or a folder above them")
-        folders = sorted({file.parent for file in path.rglob(RUN_FILE)})
+        folders = run_folders(path)
         if not folders:
             raise InputError(f"no run lies at or below {path} (none of its folders holds {RUN_FILE})")
         for folder in folders:
