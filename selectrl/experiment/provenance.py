@@ -96,6 +96,11 @@ def check_code(folder: Path, execution: Mapping[str, Any], experiment: Experimen
             f"the source code of {part} has changed since {folder} was trained; {AGAIN}, or give the new one another "
             "--name"
         )
+    warn_of_versions(folder, execution)
+
+
+def warn_of_versions(folder: Path, execution: Mapping[str, Any]) -> None:
+    """Warn if a run was made with another version of this package or of a plugin than the installed one."""
     other = other_versions(execution)
     if other is not None:
         sentence = f"{folder} was trained with {other}; its numbers are kept, {AGAIN}"
