@@ -344,6 +344,28 @@ LOCKS = ("flock", "lease")
 
 
 @contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
+
+    Where the file system knows no locks, nothing is held.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    try:
+        make_folder(folder)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def whole(folder: Path) -> Iterator[Path]:
     """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
 

@@ -12,8 +12,9 @@ import attrs
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.errors import RunError, SelectRLError, UnreadableError
 from selectrl.evaluate.config import TestConfig
-from selectrl.experiment.config import Experiment, to_record
+from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.identity import difference, read_written
 from selectrl.experiment.labels import label_of
 from selectrl.files import read_json_or_none
 from selectrl.protocols import CollectorConfig
@@ -170,17 +171,15 @@ def finished(job: Job, run: Run, trained: bool) -> Record:
     }
 
 
-def matches(found: object, steps: int, collector: CollectorConfig, test: TestConfig) -> bool:
-    """Say whether a written evaluation is the very meta-test that is wanted."""
-    wanted: Record = {"train_step": steps, "collector": to_record(collector), "protocol": test.protocol}
-    wanted |= {"budget": test.budget, "repeats": test.repeats, "prior": test.prior, "test_seed": test.seed}
-    return isinstance(found, dict) and all(found.get(name) == value for name, value in wanted.items())
+def matches(record: Record | None, steps: int, wanted: Record) -> bool:
+    """Say whether a written evaluation is the wanted meta-test of the whole training."""
+    return record is not None and record["train_step"] == steps and difference(record, wanted) is None
 
 
 def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> Record:
     """Return the meta-test of a trained run, done now unless this very one lies there already."""
     label = label_of(collector, test, first)
-    found = read_json_or_none(run.folder / "evaluations" / f"{label}.json")
-    if matches(found, run.experiment.train.steps, collector, test):
-        return dict(found)
+    record = read_written(run.folder / "evaluations" / f"{label}.json")
+    if record is not None and matches(record, run.experiment.train.steps, run.identity(collector, test)):
+        return record
     return run.evaluate(label, collector, test)

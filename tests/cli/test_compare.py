@@ -311,9 +311,7 @@ class TestTune:
         assert len(runs) == 3
         assert all(json.loads(path.read_text())["tasks"] == [3] for path in runs)
 
-    def test_a_trial_is_another_experiment_than_the_full_training(
-        self, call: Call, data: Path, tmp_path: Path
-    ) -> None:
+    def test_a_trial_is_another_experiment_than_the_full_training(self, call: Call, data: Path, tmp_path: Path) -> None:
         words = ["--method", "focal", "--json", *toy(data, tmp_path / "tuned", train__steps=4)]
         assert call("tune", *words, "--trials", 1).code == 0
         (trial,) = (tmp_path / "tuned").rglob("seed0")
