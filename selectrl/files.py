@@ -376,9 +376,13 @@ def whole(folder: Path) -> Iterator[Path]:
     """
     if os.path.lexists(folder):
         raise InputError(f"{folder} is there already; choose another name or delete it")
-    above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
     work = folder.with_name(f".{folder.name}.selectrl-making")
-    if work.is_symlink():
+    try:
+        above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
+        is_link = work.is_symlink()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if is_link:
         raise InputError(f"{work} is a symbolic link where a folder is expected to be made; remove the link")
     with _held(work, os.O_NOFOLLOW):
         try:

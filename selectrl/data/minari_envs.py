@@ -57,7 +57,8 @@ class Recovery:
         if spec is None:
             raise InputError(f"Gymnasium knows no {family.env_id}")
         spec = copy.deepcopy(spec)
-        spec.kwargs = {**spec.kwargs, **manifest.env_config}
+        settings = {name: value for name, value in manifest.env_config.items() if name != "horizon"}
+        spec.kwargs, spec.max_episode_steps = {**spec.kwargs, **settings}, manifest.spec.horizon
         try:
             env: Any = gymnasium.make(spec, task=manifest.tasks[0].task)
             env.close()

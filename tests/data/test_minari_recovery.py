@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
+from gymnasium.wrappers import TransformObservation
 
 from selectrl.data.minari_files import export_minari, import_minari
 from selectrl.data.store import Episodes, OfflineDataset, write_manifest, write_task
@@ -85,10 +87,12 @@ def test_the_environment_is_that_of_the_data(config: Any, load: Callable[..., An
             assert np.array_equal(obs, episode.observations[t + 1])
             assert np.float32(reward) == episode.rewards[t]
             assert truncated == (t == config.horizon - 1) or terminated
-        assert env.unwrapped.worlds.horizon == config.horizon
+        assert env.spec.max_episode_steps == config.horizon
         env.close()
     assert all(dataset.observation_space.contains(one) for one in dataset[1].observations)
-    assert dataset.env_spec.kwargs == {"task": 2, **attrs.asdict(config)}
+    settings = {"task": 2, **attrs.asdict(config)}
+    assert settings.pop("horizon") == dataset.env_spec.max_episode_steps
+    assert dataset.env_spec.kwargs == settings
 
 
 def test_metadata(load: Callable[..., Any], tmp_path: Path) -> None:
@@ -106,10 +110,18 @@ def test_unknown_simulators_are_no_requirement(load: Callable[..., Any], tmp_pat
     assert load(folder).storage.metadata["requirements"] == ["selectrl"]
 
 
-def test_observations_beyond_the_environments_space(load: Callable[..., Any], tmp_path: Path) -> None:
-    dataset = load(write_data(tmp_path / "data", CONFIGS[0], lambda episodes: episodes._replace(obs=episodes.obs + 99)))
-    assert dataset.observation_space == Box(-np.inf, np.inf, (2,), np.float32)
-    assert dataset.recover_environment().observation_space.shape == (2,)
+@pytest.mark.parametrize("reach", [0.1, 9.0])
+def test_a_space_with_bounds(reach: float, load: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
+    """The environment's own space is written where the data lie in it, else one without bounds."""
+    bounded, make = Box(-reach, reach, (2,), np.float32), gymnasium.make
+
+    def make_bounded(*arguments: Any, **settings: Any) -> Any:
+        return TransformObservation(make(*arguments, **settings), lambda obs: obs, bounded)
+
+    monkeypatch.setattr("gymnasium.make", make_bounded)
+    unbounded = Box(-np.inf, np.inf, (2,), np.float32)
+    dataset = load(write_data(tmp_path / "data", CONFIGS[0]))
+    assert dataset.observation_space == (bounded if reach == 9.0 else unbounded)
 
 
 UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {

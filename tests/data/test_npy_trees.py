@@ -231,7 +231,7 @@ class TestRefusals:
     def test_a_pipe(self, refused: Callable[..., str], tree: Path) -> None:
         file(tree).unlink()
         os.mkfifo(file(tree))
-        assert refused().startswith(f"cannot read {file(tree)}: it is not a regular file")
+        assert refused().startswith(f"cannot read {file(tree)}: it is a pipe, a socket or a device")
 
     def test_a_cut_file(self, refused: Callable[..., str], tree: Path) -> None:
         file(tree).write_bytes(file(tree).read_bytes()[:-40])
