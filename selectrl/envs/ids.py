@@ -10,12 +10,6 @@ Episodes are cut by the worlds' own step counter, so no id carries ``max_episode
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-
 #: The class of one world by id; the entry point of many stands beside it in its module.
 IDS = {
     "selectrl/PointRobot-v0": "selectrl.envs.point_robot:PointRobotEnv",
@@ -35,31 +29,3 @@ def register() -> None:
         if env_id not in gymnasium.registry:
             many = f"{single.partition(':')[0]}:make_worlds"
             gymnasium.register(env_id, entry_point=single, vector_entry_point=many)
-
-
-class _Waiter:
-    """A finder of modules that finds none itself: it registers the ids at the end of Gymnasium's own import."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != "gymnasium":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            return spec
-        load = spec.loader.exec_module
-
-        def load_and_register(module: ModuleType) -> None:
-            load(module)
-            register()
-
-        spec.loader.exec_module = load_and_register  # type: ignore[method-assign]
-        return spec
-
-
-def register_in_time() -> None:
-    """Register the ids now if Gymnasium is imported, else as soon as it is: a command that needs none pays for none."""
-    if "gymnasium" in sys.modules:
-        register()
-    else:
-        sys.meta_path.insert(0, _Waiter())

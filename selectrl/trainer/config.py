@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import as_tuple, choice, flag, integer, names
+from selectrl.fields import MOST, as_tuple, choice, flag, integer, names
 
 
 @attrs.frozen(kw_only=True)
@@ -27,10 +27,10 @@ class TrainConfig:
     """
 
     steps: int = attrs.field(default=65_000, validator=integer(0))
-    meta_batch: int = attrs.field(default=16, validator=integer(2))
+    meta_batch: int = attrs.field(default=16, validator=integer(2, MOST))
     replacement: bool = attrs.field(default=False, validator=flag())
-    batch: int = attrs.field(default=256, validator=integer(1))
-    context: int = attrs.field(default=256, validator=integer(1))
+    batch: int = attrs.field(default=256, validator=integer(1, MOST))
+    context: int = attrs.field(default=256, validator=integer(1, MOST))
     order: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=names())
     precision: str = attrs.field(default="fp32", validator=choice("fp32", "tf32", "bf16"))
     test_every: int = attrs.field(default=1000, validator=integer(1))
