@@ -12,12 +12,6 @@ Both take another limit, shorter or longer, as ``max_episode_steps``.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-
 #: The class of one world by id, and its time limit in steps; the entry point of many worlds is in the same module.
 IDS = {
     "selectrl/PointRobot-v0": ("selectrl.envs.point_robot:PointRobotEnv", 20),
@@ -37,31 +31,3 @@ def register() -> None:
         if env_id not in gymnasium.registry:
             many = f"{single.partition(':')[0]}:make_worlds"
             gymnasium.register(env_id, entry_point=single, vector_entry_point=many, max_episode_steps=limit)
-
-
-class _Waiter:
-    """A finder of modules that finds none itself: it registers the ids at the end of Gymnasium's own import."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != "gymnasium":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            return spec
-        load = spec.loader.exec_module
-
-        def load_and_register(module: ModuleType) -> None:
-            load(module)
-            register()
-
-        spec.loader.exec_module = load_and_register  # type: ignore[method-assign]
-        return spec
-
-
-def register_in_time() -> None:
-    """Register the ids now if Gymnasium is imported, else as soon as it is: a command that needs none pays for none."""
-    if "gymnasium" in sys.modules:
-        register()
-    else:
-        sys.meta_path.insert(0, _Waiter())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import ADDED_LATER, WIDEST, as_tuple, choice, flag, integer, number, optional, sizes
+from selectrl.fields import ADDED_LATER, MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, sizes
 from selectrl.registry import ENCODERS
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ class BorelConfig:
     decode_state: bool | None = attrs.field(default=None, validator=optional(flag()))
     state_weight: float = attrs.field(default=1.0, validator=number(0))
     kl_weight: float = attrs.field(default=0.05, validator=number(0))
-    episodes: int = attrs.field(default=21, validator=integer(1))
-    sequences: int = attrs.field(default=1, validator=integer(1))
-    beliefs: int = attrs.field(default=50, validator=integer(1))
-    decodings: int = attrs.field(default=50, validator=integer(1))
+    episodes: int = attrs.field(default=21, validator=integer(1, MOST))
+    sequences: int = attrs.field(default=1, validator=integer(1, MOST))
+    beliefs: int = attrs.field(default=50, validator=integer(1, MOST))
+    decodings: int = attrs.field(default=50, validator=integer(1, MOST))
     relabel: float = attrs.field(default=0.0, validator=number(0, 1))
     steps: int = attrs.field(default=100_000, validator=integer(0))
     lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
