@@ -12,8 +12,8 @@ from selectrl.compare.fairness import Fairness, examine
 from selectrl.compare.plan import Plan
 from selectrl.compare.state import first_of, is_done
 from selectrl.data.manifest import NAME, Manifest, read_manifest
-from selectrl.errors import InputError, RunError
-from selectrl.files import read_json, write_json
+from selectrl.errors import RunError
+from selectrl.files import read_sound_json, write_json
 from selectrl.launch.job import Event, Job, Launcher, Tell
 
 
@@ -39,10 +39,7 @@ class Failures:
 
     def __init__(self, out: Path) -> None:
         self.path = out / "failures.json"
-        try:
-            found = read_json(self.path)
-        except InputError:  # none yet
-            found = {}
+        found = read_sound_json(self.path)
         self.known: dict[str, str] = found if isinstance(found, dict) else {}
 
     def add(self, folder: Path, reason: str) -> None:
@@ -138,8 +135,5 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-    except InputError:
-        return {}
+    found = read_sound_json(path)
     return found if isinstance(found, dict) else {}

@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 
 from selectrl.compare.plan import Plan
-from selectrl.errors import InputError
+from selectrl.errors import InputError, UnreadableError
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
-from selectrl.files import read_json
+from selectrl.files import read_sound_json, read_text
 from selectrl.json_text import parse
 from selectrl.launch.job import Job, matches
 
@@ -39,10 +39,15 @@ class Estimate:
 
 
 def first_of(folder: Path) -> Experiment | None:
-    """Return the experiment that a run directory was begun with, ``None`` where there is no sound record."""
+    """Return the experiment that a run directory was begun with, ``None`` where there is no sound record.
+
+    Raises:
+        UnreadableError: the record is there, but cannot be read.
+    """
     try:
-        record = read_json(folder / "experiment.json")
-        return experiment_from_record(record["experiment"])
+        return experiment_from_record(read_sound_json(folder / "experiment.json")["experiment"])
+    except UnreadableError:
+        raise
     except (InputError, KeyError, TypeError):
         return None
 
@@ -54,10 +59,7 @@ def is_done(job: Job) -> bool:
         return False
     for collector, test in job.wanted:
         label = label_of(collector, test, first)
-        try:
-            found = read_json(job.folder / "evaluations" / f"{label}.json")
-        except InputError:
-            return False
+        found = read_sound_json(job.folder / "evaluations" / f"{label}.json")
         if not matches(found, job.experiment.train.steps, collector, test):
             return False
     return True
@@ -79,8 +81,8 @@ def reached(folder: Path) -> tuple[int, list[float]]:
     """Return the training steps that a run's metrics tell of, all phases together, and the speeds that they log."""
     last: dict[str, int] = {}
     speeds = []
-    with suppress(OSError):
-        for line in (folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
+    with suppress(InputError):  # without it nothing is timed
+        for line in read_text(folder / "metrics.jsonl", errors="replace").splitlines():
             with suppress(ValueError, KeyError, TypeError):  # a line that a kill has torn
                 record = parse(line)
                 if record["kind"] == "train":

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from selectrl.collectors.configs import OfflineConfig
-from selectrl.errors import InputError, RunError, SelectRLError
+from selectrl.errors import RunError, SelectRLError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
-from selectrl.files import read_json
+from selectrl.files import read_sound_json
 from selectrl.protocols import CollectorConfig
 
 if TYPE_CHECKING:
@@ -95,10 +95,7 @@ def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
     """Return the thread count for a run: as asked, or what it began with, for its bits depend on that, or another."""
     if asked is not None:
         return asked
-    try:
-        found = read_json(folder / "execution.json")
-    except InputError:  # a new run, or a record that a hand has damaged
-        return otherwise
+    found = read_sound_json(folder / "execution.json")  # None: a new run, or a record that a hand has damaged
     threads = found.get("threads") if isinstance(found, dict) else None
     return threads if isinstance(threads, int) and threads > 0 else otherwise
 
@@ -180,10 +177,7 @@ def matches(found: object, steps: int, collector: CollectorConfig, test: TestCon
 def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> Record:
     """Return the meta-test of a trained run, done now unless this very one lies there already."""
     label = label_of(collector, test, first)
-    try:
-        found = read_json(run.folder / "evaluations" / f"{label}.json")
-    except InputError:  # none yet, or one that a kill or a hand has damaged
-        found = None
+    found = read_sound_json(run.folder / "evaluations" / f"{label}.json")
     if matches(found, run.experiment.train.steps, collector, test):
         return dict(found)
     return run.evaluate(label, collector, test)
