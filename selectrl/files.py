@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import stat
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader, TextIOWrapper
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save as serialize
 
 from selectrl import lease
-from selectrl.errors import InputError, UnreadableError, suggest
+from selectrl.errors import DamageWarning, InputError, UnreadableError, suggest
+from selectrl.holding import holding, is_still, require_held
 from selectrl.json_text import parse, unsealed
 from selectrl.lease import leased
 
@@ -38,7 +40,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises:
         UnreadableError: the file is there, but cannot be read.
-        InputError: the folder cannot be written to, or the disk is full.
+        InputError: the folder cannot be written to, the disk is full, or a held folder was renamed or removed.
     """
     try:
         with open_regular(path) as old:
@@ -48,12 +50,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except InputError:
         pass  # a new file
     try:
+        require_held(path)
         make_folder(path.parent)
         with _temporary(path.parent) as (temporary, handle):
             write(temporary)
             os.fsync(handle)
             temporary.replace(path)
-        _flush_names(path.parent)
+        flush_names(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
 
@@ -129,10 +132,10 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)  # another process may have made it meanwhile
-        _flush_names(folder.parent)
+        flush_names(folder.parent)
 
 
-def _flush_names(folder: Path) -> None:
+def flush_names(folder: Path) -> None:
     """Flush a folder's list of names: until then a power cut may undo a rename in it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
@@ -214,20 +217,6 @@ def read_text(path: Path, encoding: str = "utf-8", errors: str = "strict") -> st
         return text.read()
 
 
-def read_sound_json(path: Path) -> Any:
-    """Read JSON as :func:`read_json` does; None where the file is missing or damaged, and may be written again.
-
-    Raises:
-        UnreadableError: the file is there, but cannot be read.
-    """
-    try:
-        return read_json(path)
-    except UnreadableError:
-        raise
-    except InputError:
-        return None
-
-
 def read_json(path: Path) -> Any:
     """Read JSON strictly, see :func:`selectrl.json_text.parse`; an object comes without its seal, which must fit.
 
@@ -245,9 +234,75 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} {error}; restore it or make it again") from error
 
 
+def read_json_or_none(path: Path) -> Any:
+    """Read JSON as :func:`read_json` does; None where there is no such file or a damaged one.
+
+    Raises:
+        UnreadableError: the file is there, but cannot be read.
+
+    Warns:
+        DamageWarning: the file is damaged.
+    """
+    try:
+        return read_json(path)
+    except UnreadableError:
+        raise
+    except InputError as error:
+        if is_there(path):
+            warnings.warn(f"{error}; it counts as missing", DamageWarning, 2)
+        return None
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is anything of this name.
+
+    Raises:
+        UnreadableError: the operating system does not tell.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return True
+
+
+def names_in(folder: Path) -> list[str]:
+    """List the names in a folder; none where there is no such folder.
+
+    Raises:
+        UnreadableError: the folder cannot be listed.
+    """
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder without a lock: what is written below it goes to that very folder or nowhere.
+
+    Raises:
+        UnreadableError: it is not there or cannot be opened.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    try:
+        with holding(folder, handle):
+            yield
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, made if missing, for this process alone.
+    """Hold a folder, made if missing, for this process alone; see also :func:`held`.
 
     The lock is the operating system's and ends with the process, however that ends; ``SELECTRL_LOCK=lease`` takes a
     lease instead, see :mod:`selectrl.lease`.
@@ -289,20 +344,35 @@ def _held(folder: Path, flags: int = 0) -> Iterator[None]:
                 "commands could spoil each other's work; choose a folder on a local disk, or set the environment "
                 "variable SELECTRL_LOCK=lease for every command that works there"
             ) from error
-        if not _is_still(folder, handle):  # renamed or removed between opening and locking
+        if not is_still(folder, handle):  # renamed or removed between opening and locking
             raise InputError(busy)
-        yield
+        with holding(folder, handle):
+            yield
 
 
 LOCKS = ("flock", "lease")
 
 
-def _is_still(folder: Path, handle: int) -> bool:
-    """Whether a path still leads to the folder that was opened."""
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
+
+    Where the file system knows no locks, nothing is held.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
     try:
-        return os.path.samestat(folder.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
+        make_folder(folder)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -316,9 +386,13 @@ def whole(folder: Path) -> Iterator[Path]:
     """
     if os.path.lexists(folder):
         raise InputError(f"{folder} is there already; choose another name or delete it")
-    above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
     work = folder.with_name(f".{folder.name}.selectrl-making")
-    if work.is_symlink():
+    try:
+        above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
+        is_link = work.is_symlink()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if is_link:
         raise InputError(f"{work} is a symbolic link where a folder is expected to be made; remove the link")
     with _held(work, os.O_NOFOLLOW):
         try:
@@ -327,7 +401,7 @@ def whole(folder: Path) -> Iterator[Path]:
             yield work
             _flush_tree(work)
             work.rename(folder)
-            _flush_names(folder.parent)
+            flush_names(folder.parent)
         except BaseException as error:
             shutil.rmtree(work, ignore_errors=True)
             for parent in above:
@@ -344,4 +418,4 @@ def _flush_tree(folder: Path) -> None:
         for name in names:
             with Path(place, name).open("rb") as handle:
                 os.fsync(handle.fileno())
-        _flush_names(Path(place))
+        flush_names(Path(place))

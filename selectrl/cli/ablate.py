@@ -29,7 +29,7 @@ PARTS: dict[str, Registry[object]] = {"encoder": ENCODERS, "critic": CRITICS, "a
 
 def ablate(
     grid: Annotated[
-        Path | None, Parameter(help='A gin file that binds grid.vary = ("NAME=a,b", …), beside --vary.')
+        Path | None, Parameter(help='A gin file that binds grid.vary = ("NAME=a,b", ...), beside --vary.')
     ] = None,
     /,
     *,
@@ -37,7 +37,11 @@ def ablate(
     env: Annotated[tuple[str, ...], Parameter(negative="", help="A shipped environment; may be given again.")],
     vary: Annotated[
         tuple[str, ...],
-        Parameter(negative="", help="What is varied, NAME=a,b: parts, ablations, gin files or values; give it again."),
+        Parameter(
+            negative="",
+            show_default=False,
+            help="What is varied, NAME=a,b: parts, ablations, gin files or values; give it again.",
+        ),
     ] = (),
     profile: Profile = None,
     set_: Sets = (),
@@ -45,9 +49,11 @@ def ablate(
 ) -> None:
     """Train a method with each combination of variations, and say which is better.
 
-    NAME is encoder, critic, actor or collector, and takes registered parts; a binding such as
-    actors.weighted_bc.alpha, and takes its values; or any word, and takes shipped ablations and gin files. Combinations
-    that differ only in how they collect context share one trained policy. The first values are set against all others.
+    NAME is encoder, critic, actor or collector, and takes registered parts; a
+    binding such as actors.weighted_bc.alpha, and takes its values; or any word, and
+    takes shipped ablations and gin files. Combinations that differ only in how they
+    collect context share one trained policy. The first values are set against all
+    others.
     """
     varied = [*cast(GridConfig, build_part("grid", user_layers(grid, ()))).vary, *vary]
     if not varied:

@@ -78,7 +78,11 @@ def test_an_id_that_another_process_has_now_is_no_owner(run: Path, file: Path) -
         pass
 
 
-@pytest.mark.parametrize("text", [another(), another(space=None), "", "{", "[]", another(pid="x")])
+@pytest.mark.parametrize(
+    "text",
+    [another(), another(space=None), "", "{", "[]", another(pid="x")],
+    ids=["elsewhere", "no space", "empty", "half", "list", "no id"],  # the texts differ from process to process
+)
 def test_an_owner_that_cannot_be_looked_for_has_time(run: Path, file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(InputError, match=r"renewed \d+ seconds ago"), locked(run):
