@@ -85,6 +85,10 @@ class DriftWarning(SelectRLWarning):
     """Data were made with another simulator than the one that tests."""
 
 
+class VersionWarning(SelectRLWarning):
+    """A run was made with another version of this package or of a plugin."""
+
+
 def printable(text: str) -> str:
     """Return a text with a question mark in place of control characters, which could steer a terminal, and the like."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -34,12 +34,21 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     What killed writes left in the folder is swept away.
 
     Args:
-        path: the file; its folder is made if missing.
+        path: the file; its folder is made if missing. A file that is there but cannot be read is not replaced: it may
+            hold the work of another.
         write: fills the file whose path it gets; that file is there already and must not be replaced.
 
     Raises:
+        UnreadableError: the file is there, but cannot be read.
         InputError: the folder cannot be written to, the disk is full, or a held folder was renamed or removed.
     """
+    try:
+        with open_regular(path) as old:
+            old.read(1)
+    except UnreadableError:
+        raise
+    except InputError:
+        pass  # a new file
     try:
         require_held(path)
         make_folder(path.parent)
@@ -171,9 +180,9 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 raise UnreadableError(f"cannot read {path}: it is a pipe, a socket or a device; {_EXPECTED}")
             yield handle
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except OSError as error:
+        if error.errno in _ABSENT:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
         raise unreadable(path, error) from error
 
 
@@ -187,11 +196,12 @@ def unreadable(path: Path, error: OSError) -> UnreadableError:
     return UnreadableError(f"cannot read {path}: {error.strerror or error}; {remedy}")
 
 
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _ASK = "ask its owner for the right to read it, and give the command again"
 _EXPECTED = "a regular file is expected there"
 _REMEDIES: dict[int | None, str] = {
     **{errno.EACCES: _ASK, errno.EPERM: _ASK},
-    **{errno.EISDIR: _EXPECTED, errno.ENXIO: _EXPECTED, errno.ELOOP: _EXPECTED, errno.ENAMETOOLONG: _EXPECTED},
+    **{errno.EISDIR: _EXPECTED, errno.ENXIO: _EXPECTED, errno.ELOOP: _EXPECTED},
 }
 
 
@@ -344,6 +354,28 @@ LOCKS = ("flock", "lease")
 
 
 @contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
+
+    Where the file system knows no locks, nothing is held.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    try:
+        make_folder(folder)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def whole(folder: Path) -> Iterator[Path]:
     """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
 
@@ -354,9 +386,13 @@ def whole(folder: Path) -> Iterator[Path]:
     """
     if os.path.lexists(folder):
         raise InputError(f"{folder} is there already; choose another name or delete it")
-    above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
     work = folder.with_name(f".{folder.name}.selectrl-making")
-    if work.is_symlink():
+    try:
+        above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
+        is_link = work.is_symlink()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if is_link:
         raise InputError(f"{work} is a symbolic link where a folder is expected to be made; remove the link")
     with _held(work, os.O_NOFOLLOW):
         try:

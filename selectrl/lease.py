@@ -6,10 +6,10 @@ lose it to another process, and is stopped at its next renewal; in between the t
 
 from __future__ import annotations
 
-import _thread
 import json
 import os
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -141,5 +141,5 @@ def _renew(path: Path, text: str, ended: threading.Event, lost: threading.Event)
             held = time.monotonic() - renewed <= EXPIRES
         if not held:
             lost.set()
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             return

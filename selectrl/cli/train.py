@@ -9,8 +9,9 @@ import attrs
 from cyclopts import Parameter
 
 from selectrl.cli.options import (
-    AT_LEAST_1,
+    JOBS,
     SEED,
+    SEEDS,
     Ablation,
     Data,
     Device,
@@ -22,7 +23,7 @@ from selectrl.cli.options import (
     Population,
     Profile,
     Sets,
-    Threads,
+    TrainThreads,
     plain_name,
 )
 from selectrl.cli.screen import Bars, bars, emit, line, say, table
@@ -30,6 +31,7 @@ from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.folders import set_aside
 from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
 from selectrl.launch.job import Event, Job, Launcher, threads_of
 from selectrl.launch.local import launcher_for
@@ -44,12 +46,12 @@ def train(
     profile: Profile = None,
     ablation: Ablation = None,
     set_: Sets = (),
-    seeds: Annotated[int, AT_LEAST_1, Parameter(help="How many seeds: 0, 1, ….")] = 1,
+    seeds: Annotated[int, SEEDS, Parameter(help="How many seeds: 0, 1, and so on.")] = 1,
     seed: Annotated[int | None, SEED, Parameter(help="Train this one seed instead.")] = None,
     jobs: Annotated[
-        int | None, AT_LEAST_1, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
+        int | None, JOBS, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
     ] = None,
-    threads: Threads = None,
+    threads: TrainThreads = None,
     device: Device = "cpu",
     engine: EngineMode = "eager",
     population: Population = 64,
@@ -64,13 +66,20 @@ def train(
     profile_step: Annotated[
         bool, Parameter(negative="", show_default=False, help="Only profile a few steps: shares, and a trace to open.")
     ] = False,
+    force: Annotated[
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Train again from the beginning; an earlier run is kept beside it."
+        ),
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Meta-train a method on a dataset and meta-test it on unseen tasks.
 
-    Runs resume: give the same command again after an interruption, and what is finished is not done again. Each run is
-    tested at the end with its own collector and with offline context; `selectrl evaluate` tests it in other ways.
+    Runs resume: give the same command again after an interruption, and what is
+    finished is not done again. Each run is tested at the end with its own collector
+    and with offline context; `selectrl evaluate` tests it in other ways.
     """
     layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file, settings=set_)
     experiment = build_experiment(layers, name or default_name(method, ablation, file))
@@ -101,6 +110,10 @@ def train(
     if profile_step:
         show_profile(todo[0], json=json)
         return
+    for job in todo if force else ():
+        kept = set_aside(job.folder)
+        if kept is not None:
+            say(f"the earlier run of {job.name} is kept in {kept}")
     with bars() as shown:
         results = carry_out(launcher, todo, shown)
     finish(folder, results, json=json)

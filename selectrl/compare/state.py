@@ -13,8 +13,10 @@ from selectrl.compare.plan import Plan
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.identity import identity_of, read_written
 from selectrl.experiment.labels import label_of
-from selectrl.files import read_json
+from selectrl.experiment.provenance import changed_part, read_execution, source_fingerprints, trained_parts
+from selectrl.files import read_json, read_text
 from selectrl.json_text import parse
 from selectrl.launch.job import Job, matches
 
@@ -51,20 +53,24 @@ def first_of(folder: Path) -> Experiment | None:
 
 
 def is_done(job: Job) -> bool:
-    """Say whether a run is trained and every meta-test that is wanted of it is there, and can be read.
+    """Say whether a run is trained with today's parts and every meta-test that is wanted of it is there.
 
     A run that is not done is carried out, which refuses a file that cannot be read and replaces none.
     """
     first = first_of(job.folder)
     if first is None or first.key != job.experiment.key:
         return False
+    execution = read_execution(job.folder)
+    if changed_part(execution, job.experiment):
+        return False
+    data = execution.get("dataset")
+    fingerprint = data.get("fingerprint") if isinstance(data, dict) else None
     for collector, test in job.wanted:
-        label = label_of(collector, test, first)
-        try:
-            found = read_json(job.folder / "evaluations" / f"{label}.json")
-        except InputError:
-            return False
-        if not matches(found, job.experiment.train.steps, collector, test):
+        path = job.folder / "evaluations" / f"{label_of(collector, test, first)}.json"
+        wanted = identity_of(
+            collector, test, fingerprint, source_fingerprints(*trained_parts(job.experiment), collector)
+        )
+        if not matches(read_written(path), job.experiment.train.steps, wanted):
             return False
     return True
 
@@ -85,8 +91,8 @@ def reached(folder: Path) -> tuple[int, list[float]]:
     """Return the training steps that a run's metrics tell of, all phases together, and the speeds that they log."""
     last: dict[str, int] = {}
     speeds = []
-    with suppress(OSError):
-        for line in (folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
+    with suppress(InputError):  # without it nothing is timed
+        for line in read_text(folder / "metrics.jsonl", errors="replace").splitlines():
             with suppress(ValueError, KeyError, TypeError):  # a line that a kill has torn
                 record = parse(line)
                 if record["kind"] == "train":

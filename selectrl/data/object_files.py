@@ -37,16 +37,14 @@ def read_table(path: Path, *, columns: int, most_rows: int, most_bytes: int) -> 
         most_bytes: bytes that a file may have, so that a small machine survives a bad one.
 
     Raises:
-        UnreadableError: the file is there, but cannot be read.
-        DataError: the file is missing, is no such table, or names anything that an array does not need.
+        UnreadableError: the file is there, but cannot be read or is not a regular file.
+        DataError: the file is not such a table, or names anything that an array does not need.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: expected a file; {_REMEDY}")
     with open_regular(path) as handle:
         size = os.fstat(handle.fileno()).st_size
         if size > most_bytes:
             raise DataError(f"{path}: expected at most {most_bytes:,} bytes, got {size:,}; {_REMEDY}")
-        content = io.BytesIO(handle.read())
+        content = io.BytesIO(handle.read(most_bytes))
     rows = _rows(path, content, columns, most_rows)
     try:
         found = _Reader(content).load()

@@ -13,6 +13,7 @@ import numpy as np
 import safetensors
 
 from selectrl.data.episodes import DTYPES, Array, Episodes, layout_problem, shapes, value_problems
+from selectrl.data.folders import is_there
 from selectrl.data.json_fields import Json
 from selectrl.data.manifest import NAME, LabelReturn, Manifest, TaskEntry, read_manifest, write_manifest
 from selectrl.errors import DataError, InputError, UnreadableError
@@ -100,11 +101,11 @@ class OfflineDataset:
         folder = Path(folder)
         name = folder.name
         command = f"`selectrl collect --env {env or 'ENV'} --preset {name}` (or another preset and --name {name})"
-        if not folder.is_dir():
+        if not (is_there(folder) and folder.is_dir()):
             others = sorted(path.parent.name for path in folder.parent.glob(f"*/{NAME}"))
             beside = f"; there is {', '.join(others)}: bind data.name, or the profile that does" if others else ""
             raise DataError(f"no dataset at {folder}, expected a folder with {NAME}{beside}; collect it with {command}")
-        if not (folder / NAME).is_file():
+        if not is_there(folder / NAME):
             raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")
         manifest = read_manifest(folder / NAME)
         if env is not None and manifest.env != env:

@@ -94,9 +94,15 @@ def to_record(value: Any) -> Any:
     record: dict[str, Any] = {"part": known}
     for field in attrs.fields(type(value)):
         item = getattr(value, field.name)
+        if _added_later(field) and item == field.default:
+            continue
         whole = isinstance(item, int) and not isinstance(item, bool) and str(field.type).startswith("float")
         record[field.name] = float(item) if whole else to_record(item)
     return record
+
+
+def _added_later(field: attrs.Attribute[Any]) -> bool:
+    return bool(field.metadata.get("added_later"))
 
 
 def from_record(record: Any, where: str = "experiment") -> Any:
@@ -117,7 +123,8 @@ def from_record(record: Any, where: str = "experiment") -> Any:
     unknown = [key for key in record if key not in fields | {"part"}]
     if unknown:
         raise InputError(f"{where}: {part_name} has no field {unknown[0]!r}; {suggest(unknown[0], fields)}")
-    missing = sorted(fields - record.keys())
+    optional = {field.name for field in attrs.fields(cls) if _added_later(field)}
+    missing = sorted(fields - optional - record.keys())
     if missing:
         raise InputError(f"{where}: {part_name} lacks the field {missing[0]!r}; the record is incomplete")
     return cls(**{key: from_record(item, f"{where}.{key}") for key, item in record.items() if key != "part"})

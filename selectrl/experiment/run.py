@@ -12,10 +12,11 @@ from typing import Any, cast
 import numpy as np
 from torch import Tensor
 
-from selectrl.data.manifest import versions
+from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.data.store import OfflineDataset
+from selectrl.envs.split import split_tasks
 from selectrl.errors import DataError, InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.diagnose import DRAWS, donor_swap, offline_latents
@@ -27,17 +28,29 @@ from selectrl.experiment.build import build_agent
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.identity import difference, identity_of, read_written, refuse_to_replace
 from selectrl.experiment.labels import label_of
+from selectrl.experiment.provenance import (
+    check_code,
+    describe_code,
+    other_versions,
+    read_execution,
+    source_fingerprints,
+    trained_parts,
+)
 from selectrl.experiment.records import SCHEMA, read_record, summary
 from selectrl.experiment.torch_settings import torch_threads
 from selectrl.fields import LARGEST
-from selectrl.files import held, is_there, names_in, read_json_or_none, write_atomically, write_json, write_tensors
+from selectrl.files import alone, held, is_there, names_in, write_atomically, write_json, write_tensors
 from selectrl.json_text import sealed
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.registry import registered_name
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.metrics import Record
+
+LATEST = sys.maxsize  # a training step after all others
+CONTINUED = "continued with other versions"
 
 
 def peak_rss_mib() -> float:
@@ -64,6 +77,7 @@ class Run:
             raise InputError(f"expected a seed from 0 to {LARGEST}, got {seed!r}; choose another seed")
         self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
         self.family: TaskFamily = experiment.env.build()
+        self.train_tasks, self.test_tasks = split_tasks(self.family, experiment.data.split)
         self._dataset: OfflineDataset | None = None
 
     @classmethod
@@ -119,6 +133,11 @@ class Run:
             UnreadableError: a checkpoint cannot be read.
             InputError: there is no sound checkpoint, or it is of another experiment.
         """
+        agent, saved = self._agent()
+        return agent, saved["train_step"]
+
+    def _agent(self) -> tuple[Agent, Record]:
+        """Return the trained agent, and what evaluations record of its checkpoint."""
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
@@ -130,7 +149,41 @@ class Run:
             )
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         agent.load({n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")})
-        return agent, found.step - (found.total - self.experiment.train.steps)
+        step = found.step - (found.total - self.experiment.train.steps)
+        saved = {"step": found.step, "digest": checkpoint.digest(found.state, "")}
+        return agent, {"train_step": step, "checkpoint": saved}
+
+    @property
+    def begun_as(self) -> Experiment:
+        """The experiment of the run's record, whose collector and test labels are relative to."""
+        return experiment_from_record(read_record(self.folder)["experiment"])
+
+    def identity(self, collector: CollectorConfig, test: TestConfig) -> Record:
+        """Return what makes a meta-test of this run the one that it is, see :func:`identity_of`."""
+        reads = bool(collector.build().offline) or test.prior != "zero"
+        found = source_fingerprints(*trained_parts(self.experiment), collector)
+        return identity_of(collector, test, self.dataset.fingerprint if reads else None, found)
+
+    def refuse_label(self, label: str, collector: CollectorConfig, test: TestConfig, step: int = LATEST) -> None:
+        """Refuse a label that is that of another meta-test of this run.
+
+        Args:
+            label: what the result would be called.
+            collector: how context is gathered.
+            test: budget, repeats, prior and seed.
+            step: the training step that it would be of.
+
+        Raises:
+            InputError: an evaluation of this label is of another collector, test, dataset or source code, is of a later
+                step, or cannot be read; or the run's own tests have this label.
+        """
+        own = self.begun_as
+        for of_run in ((own.collector, own.test), (OfflineConfig(), own.test)):
+            if label == label_of(*of_run, own) and (collector, test) != of_run:
+                raise InputError(f"the label {label!r} is that of the run's own tests; choose another --label")
+        remedy = f"choose another --label, or move that file out of {self.folder.name}"
+        path = self.folder / "evaluations" / f"{label}.json"
+        refuse_to_replace(path, self.identity(collector, test), step, remedy)
 
     def evaluate(
         self, label: str | None = None, collector: CollectorConfig | None = None, test: TestConfig | None = None
@@ -146,7 +199,8 @@ class Run:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, or the folder cannot be written to, was renamed or removed.
+            InputError: the run has no sound checkpoint, the label is that of another meta-test or of a later training
+                step, or the folder cannot be written to, was renamed or removed.
         """
         with held(self.folder):
             return self._evaluate(label, collector, test)
@@ -154,8 +208,9 @@ class Run:
     def _evaluate(self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None) -> Record:
         warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
-        label = label or label_of(collector, test, self.experiment)
-        agent, step = self.agent()
+        label = label or label_of(collector, test, self.begun_as)
+        agent, saved = self._agent()
+        self.refuse_label(label, collector, test, saved["train_step"])
         with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
         record = {
@@ -163,9 +218,11 @@ class Run:
             "label": label,
             "env": self.experiment.env_name,
             "collector": to_record(collector),
-            "train_step": step,
+            **saved,
             "seed": self.seed,
             **summary(result, test, self.family.spec.horizon),
+            "dataset": self.identity(collector, test)["dataset"],
+            **describe_code(*trained_parts(self.experiment), collector),
         }
         traces: dict[str, np.ndarray[Any, Any]] = {
             "explored": result.explored,
@@ -174,15 +231,24 @@ class Run:
             "parameters": np.asarray(self.family.parameters[list(result.tasks)], np.float64),
         }
         folder = self.folder / "evaluations"
-        write_tensors(folder / f"{label}.safetensors", traces)
-        write_json(folder / f"{label}.json", sealed(record))
+        with alone(folder):  # another process may have written this label since
+            self.refuse_label(label, collector, test, saved["train_step"])
+            write_tensors(folder / f"{label}.safetensors", traces)
+            write_json(folder / f"{label}.json", sealed(record))
         return record
 
     @property
     def diagnosed(self) -> bool:
         """Whether the diagnostics of the whole training lie there already."""
-        found = read_json_or_none(self.folder / "diagnostics.json")
-        return isinstance(found, dict) and found.get("train_step") == self.experiment.train.steps
+        found = read_written(self.folder / "diagnostics.json")
+        if found is None or found["train_step"] != self.experiment.train.steps:
+            return False
+        return difference(found, self._diagnosis) is None
+
+    @property
+    def _diagnosis(self) -> Record:
+        """What makes diagnostics the ones that they are."""
+        return {"dataset": self.dataset.fingerprint, "sources": source_fingerprints(*trained_parts(self.experiment))}
 
     def diagnose(self) -> Record:
         """Write what the newest checkpoint's encoder makes of stored context, of training and of test tasks.
@@ -196,16 +262,19 @@ class Run:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, the dataset is missing, or the folder cannot be written to, was
-                renamed or removed.
+            InputError: the run has no sound checkpoint, the dataset is missing, there are diagnostics of other data or
+                of a later training step, or the folder cannot be written to, was renamed or removed.
         """
         with held(self.folder):
             return self._diagnose()
 
     def _diagnose(self) -> Record:
-        agent, step = self.agent()
+        agent, saved = self._agent()
+        record_file, step = self.folder / "diagnostics.json", saved["train_step"]
+        remedy = f"move that file out of {self.folder.name}, or leave --diagnose out"
+        refuse_to_replace(record_file, self._diagnosis, step, remedy)
         test, alive = self.experiment.test, cast(Any, agent)
-        sets = {"train": self.family.train_tasks, "test": self.family.test_tasks}
+        sets = {"train": self.train_tasks, "test": self.test_tasks}
         stores = {name: self.store(tasks) for name, tasks in sets.items()}
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         with torch_threads(self.execution.threads):
@@ -213,9 +282,12 @@ class Run:
                 arrays[f"{name}_latents"] = offline_latents(alive, stores[name], test, DRAWS)
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
             swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
-        record = {"schema": SCHEMA, "train_step": step, "donor_swap": swap}
-        write_tensors(self.folder / "diagnostics.safetensors", arrays)
-        write_json(self.folder / "diagnostics.json", sealed(record))
+        about = {"dataset": self.dataset.fingerprint, **describe_code(*trained_parts(self.experiment))}
+        record = {"schema": SCHEMA, **saved, "donor_swap": swap, **about}
+        with alone(self.folder / "evaluations"):  # another process may have written them since
+            refuse_to_replace(record_file, self._diagnosis, step, remedy)
+            write_tensors(record_file.with_suffix(".safetensors"), arrays)
+            write_json(record_file, sealed(record))
         return record
 
     def meta_test(
@@ -235,7 +307,7 @@ class Run:
 
     def made_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
         """Return a meta-test of an agent, which may run as often as wanted while the agent learns."""
-        built, tasks = collector.build(), self.family.test_tasks
+        built, tasks = collector.build(), self.test_tasks
         what: Any = (agent, self.family, built, test)
         stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
         if test.protocol == "equal_budget":
@@ -247,20 +319,27 @@ class Run:
         """Return what draws the batches of a training on these rows."""
         train = self.experiment.train
         sizes = {"rl": train.batch, "context": train.context}
-        return Sampler(store, meta_batch=train.meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)
+        return Sampler(
+            store,
+            meta_batch=train.meta_batch,
+            replacement=train.replacement,
+            sizes=sizes,
+            seed=self.seed,
+            hold={"rl": train.hold_tasks},
+        )
 
     def prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
         """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
         if test.prior == "zero":
             return None
-        return centroid(cast(Any, agent), self.store(self.family.train_tasks), test)
+        return centroid(cast(Any, agent), self.store(self.train_tasks), test)
 
     def begun(self) -> Experiment | None:
         """Return the experiment that the directory was begun with, None if it is new.
 
         Raises:
             UnreadableError: the directory or its record cannot be read.
-            InputError: it holds something else, or the run was begun on other data.
+            InputError: it holds something else, or the run was begun on other data or with other source code of a part.
         """
         fingerprint = self.dataset.fingerprint
         if not is_there(self.folder / "experiment.json"):
@@ -281,6 +360,7 @@ class Run:
                 f"{self.folder} was begun on other data (fingerprint {ran[:12]}, now {fingerprint[:12]}); "
                 "restore the dataset or choose another folder"
             )
+        check_code(self.folder, self._execution_record(), self.experiment)
         return experiment_from_record(old["experiment"])
 
     @property
@@ -302,19 +382,27 @@ class Run:
         if self.execution.gin and not is_there(gin):
             write_atomically(gin, lambda file: file.write_text(self.execution.gin))
 
-    def _execution_record(self) -> dict[str, Any]:
+    def _execution_record(self) -> Record:
         """Return what execution.json says, as far as it can be understood."""
-        found = read_json_or_none(self.folder / "execution.json")
-        found = found if isinstance(found, dict) else {}
+        found = read_execution(self.folder)
         data = found.get("dataset")
         if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
             found.pop("dataset", None)
         return found
 
     def record_execution(self, phases: Sequence[Phase], population: int, wall_seconds: float = 0.0) -> None:
-        """Write how the run was carried out, and add to the time that it took."""
+        """Write how the run was carried out, and add to the time that it took.
+
+        The code is that of the run's beginning; later versions that continued it are named in the notes.
+        """
+        before, today = self._execution_record(), describe_code(*trained_parts(self.experiment))
+        begun = {name: before[name] for name in today if isinstance(before.get(name), dict)}
+        earlier, other, drift = before.get("notes"), other_versions(before), self.dataset.manifest.drift()
+        notes = [f"the data were made with {drift}"] if drift else []
+        notes += [note for note in earlier if str(note).startswith(CONTINUED)] if isinstance(earlier, list) else []
+        notes += [f"{CONTINUED}: begun with {other}"] if other else []
         record = {
-            "versions": versions(),
+            **(begun or today),
             "threads": self.execution.threads,
             "device": self.execution.device,
             "engine": self.execution.engine,
@@ -324,7 +412,7 @@ class Run:
                 "fingerprint": self.dataset.fingerprint,
                 "keep_warmup": self.dataset.manifest.keep_warmup,
             },
-            "notes": [f"the data were made with {drift}"] if (drift := self.dataset.manifest.drift()) else [],
+            "notes": list(dict.fromkeys(notes)),
             "phases": {phase.name: phase.steps for phase in phases},
             "command": shlex.join(["selectrl", *sys.argv[1:]]),
             "wall_seconds": round(self.wall_seconds + wall_seconds, 2),

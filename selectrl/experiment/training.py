@@ -80,7 +80,7 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
         Whether there was anything left to do.
     """
     first, execution = runs[0], runs[0].execution
-    experiment, tasks = first.experiment, first.family.train_tasks
+    experiment, tasks = first.experiment, first.train_tasks
     begun = [run.begun() or experiment for run in runs]  # curves keep the collector and test of their first call
     agents = [build_agent(experiment, run.family.spec, run.seed) for run in runs]
     phases = build_phases(experiment, agents[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -10,23 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from selectrl.collectors.configs import OfflineConfig
-from selectrl.errors import RunError, SelectRLError, UnreadableError
+from selectrl.errors import UnreadableError
 from selectrl.evaluate.config import TestConfig
-from selectrl.experiment.config import Experiment, to_record
+from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.identity import difference, read_written
 from selectrl.experiment.labels import label_of
 from selectrl.files import read_json_or_none
+from selectrl.launch.verdict import verdict
 from selectrl.protocols import CollectorConfig
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
 
 Record: TypeAlias = dict[str, Any]
-NO_MEMORY = ("allocate memory", "out of memory")  # how torch says so, on the CPU and on CUDA
-LESS = (
-    "run fewer side by side (--jobs) or bind smaller batches; the same command, of a comparison with --retry-failed, "
-    "goes on from the last checkpoint"
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -103,17 +99,6 @@ def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
     return threads if isinstance(threads, int) and threads > 0 else otherwise
 
 
-def verdict(error: Exception) -> tuple[str, int]:
-    """Return the sentence and the exit code with which an error ends; a bug of ours is still one sentence."""
-    if isinstance(error, SelectRLError):
-        return str(error), error.exit_code
-    if isinstance(error, MemoryError) or any(word in str(error) for word in NO_MEMORY):
-        return f"memory ran out ({' '.join(str(error).split())[:120]}); {LESS}", RunError.exit_code
-    if os.environ.get("SELECTRL_TRACEBACK"):
-        raise error
-    return f"internal error, {type(error).__name__}: {error}; SELECTRL_TRACEBACK=1 shows where, please report it", 1
-
-
 def grouped(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
     """Return the jobs in groups that one process carries out: alone, or seeds of one experiment as a population."""
     alike: dict[Job, list[Job]] = {}
@@ -170,17 +155,15 @@ def finished(job: Job, run: Run, trained: bool) -> Record:
     }
 
 
-def matches(found: object, steps: int, collector: CollectorConfig, test: TestConfig) -> bool:
-    """Say whether a written evaluation is the very meta-test that is wanted."""
-    wanted: Record = {"train_step": steps, "collector": to_record(collector), "protocol": test.protocol}
-    wanted |= {"budget": test.budget, "repeats": test.repeats, "prior": test.prior, "test_seed": test.seed}
-    return isinstance(found, dict) and all(found.get(name) == value for name, value in wanted.items())
+def matches(record: Record | None, steps: int, wanted: Record) -> bool:
+    """Say whether a written evaluation is the wanted meta-test of the whole training."""
+    return record is not None and record["train_step"] == steps and difference(record, wanted) is None
 
 
 def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> Record:
     """Return the meta-test of a trained run, done now unless this very one lies there already."""
     label = label_of(collector, test, first)
-    found = read_json_or_none(run.folder / "evaluations" / f"{label}.json")
-    if matches(found, run.experiment.train.steps, collector, test):
-        return dict(found)
+    record = read_written(run.folder / "evaluations" / f"{label}.json")
+    if record is not None and matches(record, run.experiment.train.steps, run.identity(collector, test)):
+        return record
     return run.evaluate(label, collector, test)

@@ -21,7 +21,7 @@ import attrs
 
 from selectrl.errors import InputError
 from selectrl.fields import integer, number
-from selectrl.files import write_json
+from selectrl.files import read_bytes, write_json
 from selectrl.launch.job import Event, Job, Record, Tell, grouped, run_group
 
 POLL = 1.0  # seconds between looks at the run directories
@@ -142,8 +142,8 @@ class Task:
 
     def records(self) -> list[Record]:
         """Return the records that the run has added to its metrics."""
-        with suppress(OSError):
-            text = (self.job.folder / "metrics.jsonl").read_bytes()
+        with suppress(InputError):
+            text = read_bytes(self.job.folder / "metrics.jsonl")
             whole = text[: text.rfind(b"\n") + 1]
             new, self.read = whole[min(self.read, len(whole)) :], len(whole)
             return [json.loads(line) for line in new.splitlines()]

@@ -10,10 +10,12 @@ from typing import TypeVar
 import attrs
 
 from selectrl.errors import InputError
+from selectrl.experiment.folders import RUN_FILE, run_folders
+from selectrl.experiment.identity import is_own
 from selectrl.report import read
-from selectrl.report.records import Bindings, Evaluation, Omission, Run
+from selectrl.report.records import EQUAL_BUDGET, Bindings, Evaluation, Omission, Run
 
-RUN_FILE, FAIRNESS_FILE = "experiment.json", "fairness.json"
+FAIRNESS_FILE = "fairness.json"
 
 T = TypeVar("T")
 
@@ -79,7 +81,8 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
             reason = one.reason.replace(str(place.folder), str(place.name))  # so that a copy gives the same report
             omissions.append(Omission(place.named(one.path), reason))
     omissions = list(dict.fromkeys(omissions))
-    return sorted(_called(runs.values()), key=lambda run: (run.env, run.method, run.seed)), omissions
+    rows = [row for run in runs.values() for row in _compared(run)]
+    return sorted(_called(rows), key=lambda run: (run.env, run.method, run.seed)), omissions
 
 
 def places(paths: Sequence[Path]) -> list[Place]:
@@ -92,7 +95,7 @@ def places(paths: Sequence[Path]) -> list[Place]:
     for path in paths:
         if not path.is_dir():
             raise InputError(f"{path} is not a folder; give run directories or a folder above them")
-        folders = sorted({file.parent for file in path.rglob(RUN_FILE)})
+        folders = run_folders(path)
         if not folders:
             raise InputError(f"no run lies at or below {path} (none of its folders holds {RUN_FILE})")
         for folder in folders:
@@ -119,14 +122,20 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
     steps = read.mapping(experiment.get("train", {}), "train").get("steps")
     log = read.log(folder / "metrics.jsonl")
 
-    evaluations = _evaluations(folder, env, steps, omissions)
+    execution: Bindings = _or({}, read.json_object, folder / "execution.json", omissions)
+    data = execution.get("dataset")
+    evaluations = _evaluations(
+        folder, env, steps, data.get("fingerprint") if isinstance(data, dict) else None, omissions
+    )
     own = _own(experiment, evaluations)
     if not own:
         if omissions:
             raise InputError(f"{omissions[0].path.name}: {omissions[0].reason}")
         wanted = read.part(experiment, "collector")
         progress = f"; training reached step {log.reached:,}" + (f" of {steps:,}" if isinstance(steps, int) else "")
-        raise InputError(f"unfinished: not evaluated with its own collector, {wanted}{progress if log.reached else ''}")
+        raise InputError(
+            f"unfinished: not evaluated with its own collector and test, {wanted}{progress if log.reached else ''}"
+        )
     return Run(
         path=place.name,
         env=env,
@@ -134,7 +143,7 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
         method=read.text(read.field(record, "name", str)),
         seed=read.field(record, "seed", int),
         experiment=experiment,
-        execution=_or({}, read.json_object, folder / "execution.json", omissions),
+        execution=execution,
         evaluations=evaluations,
         own=own,
         tested=log.tested,
@@ -145,12 +154,14 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
     )
 
 
-def _evaluations(folder: Path, env: str, steps: object, omissions: list[Omission]) -> dict[str, Evaluation]:
+def _evaluations(
+    folder: Path, env: str, steps: object, own_data: object, omissions: list[Omission]
+) -> dict[str, Evaluation]:
     """Read every evaluation of a run, by label."""
     found: dict[str, Evaluation] = {}
     for file in sorted((folder / "evaluations").glob("*.json")):
         try:
-            one = read.evaluation(file, env, steps)
+            one = read.evaluation(file, env, steps, own_data)
         except InputError as error:
             omissions.append(Omission(file, str(error)))
             continue
@@ -161,21 +172,58 @@ def _evaluations(folder: Path, env: str, steps: object, omissions: list[Omission
 
 
 def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[str, str]:
-    """Return by protocol the label of the evaluation with the experiment's collector: equal bindings before a part."""
-    bound, name = (
-        read.mapping(experiment.get("collector"), "experiment.json: collector"),
-        read.part(experiment, "collector"),
-    )
+    """Return by protocol the label of the evaluation that is the experiment's own, whatever its label.
+
+    Under the experiment's protocol it has the experiment's collector and test, and the run's data. Under another
+    protocol it has the experiment's collector, and of its test as much as any.
+    """
+    name = read.part(experiment, "collector")
+    test = read.mapping(experiment.get("test", {}), "experiment.json: test")
+    of_run = str(test.get("protocol") or EQUAL_BUDGET)
 
     def closeness(one: Evaluation) -> int:
-        same, named = one.collector == bound, one.label == name
-        return 0 if one.collector.get("part") != bound.get("part") else 1 + 2 * same + (same and named)
+        record = {"collector": one.collector, **one.settings, "repeats": one.repeats}
+        under = {**test, "protocol": one.protocol}
+        variants: tuple[Bindings, ...] = (under, {**under, "budget": None, "repeats": None}, {})
+        alike = [is_own(record, {**experiment, "test": wanted}) and not one.other_data for wanted in variants]
+        return sum(alike) if alike[0] or one.protocol != of_run else 0
 
     own: dict[str, str] = {}
-    for one in sorted(evaluations.values(), key=lambda one: (-closeness(one), one.label)):
+    for one in sorted(evaluations.values(), key=lambda one: (-closeness(one), one.label != name, one.label)):
         if closeness(one):
             own.setdefault(one.protocol, one.label)
     return own
+
+
+def _compared(run: Run) -> list[Run]:
+    """Return a run once for each row that a comparison made of it, under the row's name and with its own meta-test.
+
+    The first row keeps the evaluations that no row claims; a run that no comparison tells of is returned as it is.
+    """
+    rows = run.fairness.rows if run.fairness else {}
+    found: list[Run] = []
+    for name, row in rows.items():
+        if row.get("policy") != run.folder:
+            continue
+        tested = {part: row.get(part) for part in ("collector", "test")}
+        experiment = {**run.experiment, **tested}
+        own = _own(experiment, run.evaluations)
+        if own:
+            trained = all(run.experiment.get(part) == value for part, value in tested.items())
+            tests = run.tested if trained else {}  # those in training were of the experiment that was begun
+            found.append(attrs.evolve(run, method=name, experiment=experiment, own=own, tested=tests))
+    claimed = {label for row in found for label in row.own.values()}
+    return [
+        attrs.evolve(
+            row,
+            evaluations={
+                label: one
+                for label, one in run.evaluations.items()
+                if label in row.own.values() or one.offline or (row is found[0] and label not in claimed)
+            },
+        )
+        for row in found
+    ] or [run]
 
 
 def _or(default: T, reading: Callable[[Path], T], file: Path, omissions: list[Omission]) -> T:

@@ -63,8 +63,15 @@ def log(file: Path) -> Log:
     return Log(_curves(tested), _curves(values), speed, reached)
 
 
-def evaluation(file: Path, env: str, steps: object) -> Evaluation:
-    """Read one evaluation, without its traces."""
+def evaluation(file: Path, env: str, steps: object, own_data: object = None) -> Evaluation:
+    """Read one evaluation, without its traces.
+
+    Args:
+        file: where it lies.
+        env: the run's environment.
+        steps: training steps of the whole run.
+        own_data: fingerprint of the data that the run was trained on, as far as it is recorded.
+    """
     record = json_object(file)
     step = record.get("train_step")
     if isinstance(steps, int) and isinstance(step, int) and step < steps:
@@ -89,7 +96,7 @@ def evaluation(file: Path, env: str, steps: object) -> Evaluation:
     protocol = record.get("protocol") or EQUAL_BUDGET
     if not (isinstance(protocol, str) and protocol.isidentifier()):  # it names files
         raise InputError(f"corrupt: {protocol!r} is no name of a protocol")
-    quirks = record.get("quirks", [])
+    quirks, dataset = record.get("quirks", []), record.get("dataset")
     return Evaluation(
         label=text(file.stem),
         collector=mapping(record.get("collector"), "collector"),
@@ -98,6 +105,7 @@ def evaluation(file: Path, env: str, steps: object) -> Evaluation:
         context_steps=context_steps,
         returns=returns,
         env_steps={str(k): int(v) for k, v in mapping(record.get("env_steps", {}), "env_steps").items()},
+        other_data=text(dataset) if dataset not in (None, own_data) else None,
         quirks=tuple(map(text, quirks)) if isinstance(quirks, list) else (),
     )
 
@@ -142,6 +150,7 @@ def fairness(file: Path) -> Fairness:
             same={text(name): value for name, value in record.get("same", {}).items()},
             differs=[(text(one["what"]), dict(one["values"])) for one in record.get("differs", [])],
             checks=[(text(one["what"]), bool(one["ok"]), text(one.get("detail", ""))) for one in record["checks"]],
+            rows={text(name): mapping(row, "row") for name, row in record.get("rows", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"corrupt: {file.name} is not a record of fairness ({error!r})") from error

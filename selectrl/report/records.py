@@ -66,11 +66,14 @@ class Fairness(NamedTuple):
         same: what all methods share, by name.
         differs: what they do not share, and each method's value.
         checks: what was checked, whether it holds, and details.
+        rows: the rows that it compared, by name, each with the folder of its ``policy``, ``collector`` and ``test``;
+            empty where they were not recorded.
     """
 
     same: Mapping[str, Any]
     differs: Sequence[tuple[str, Mapping[str, Any]]]
     checks: Sequence[tuple[str, bool, str]]
+    rows: Mapping[str, Bindings] = {}
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -85,6 +88,7 @@ class Evaluation:
         context_steps: environment steps of context before each scored episode; the first scored episode has none.
         returns: (task, repeat, point), undiscounted.
         env_steps: environment steps spent, by purpose.
+        other_data: fingerprint of the data that it read, where these are not the run's own.
         quirks: in what a published protocol departs from the usual one, in words.
         traces: what it left besides, where it did.
     """
@@ -96,6 +100,7 @@ class Evaluation:
     context_steps: tuple[int, ...]
     returns: Floats
     env_steps: Mapping[str, int]
+    other_data: str | None = None
     quirks: tuple[str, ...] = ()
     traces: Traces | None = None
 
@@ -266,7 +271,8 @@ class Family:
         """Return a method's row with context from the test tasks' data that was otherwise tested as its own row was."""
         settings = self.own(method).evaluation.settings
         rows = (row for row in self.rows if row.method == method and row.evaluation.offline)
-        return next((row for row in rows if row.evaluation.settings == settings), None)
+        alike = (row for row in rows if row.evaluation.settings == settings and not row.evaluation.other_data)
+        return next(alike, None)
 
     @property
     def title(self) -> str:

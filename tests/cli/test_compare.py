@@ -307,9 +307,27 @@ class TestTune:
         assert found["held_out"] == [3]  # the third of 0, 1, 3, 4, 5, 7; tasks 2 and 6 are the test tasks
         assert read == {0, 1, 4, 5, 7}
         assert found["return"] >= first["return"] == first["own"] == found["own"]
-        runs = list((tmp_path / "tuned").rglob("evaluations/held_out.json"))
+        runs = list((tmp_path / "tuned").rglob("evaluations/online.json"))
         assert len(runs) == 3
         assert all(json.loads(path.read_text())["tasks"] == [3] for path in runs)
+
+    def test_a_trial_is_another_experiment_than_the_full_training(self, call: Call, data: Path, tmp_path: Path) -> None:
+        words = ["--method", "focal", "--json", *toy(data, tmp_path / "tuned", train__steps=4)]
+        assert call("tune", *words, "--trials", 1).code == 0
+        (trial,) = (tmp_path / "tuned").rglob("seed0")
+        record = read_json(trial / "experiment.json")
+        assert record["experiment"]["data"]["split"] == "tuning"
+        full = json.loads(call("train", *words, "--dry-run").out)
+        assert "split" not in full["experiment"]["data"]
+        assert record["key"] != full["key"]
+        name = trial.parent.name
+        (tmp_path / "runs" / "point_robot").mkdir(parents=True)
+        shutil.copytree(trial.parent, tmp_path / "runs" / "point_robot" / name)
+        words[words.index("--out") + 1] = str(tmp_path / "runs")
+        refused = call("train", *words, "--name", name).sentence(2)
+        assert "holds another experiment" in refused
+        done = call("evaluate", trial, "--collector", "offline", "--data", data, "--json")
+        assert json.loads(done.out)["evaluations"][0]["tasks"] == [3]  # never a test task, whoever asks
 
     def test_chooses_among_parts_and_passes_over_knobs_of_parts_that_are_not_there(
         self, call: Call, data: Path, tmp_path: Path

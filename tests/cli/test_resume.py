@@ -330,7 +330,7 @@ class TestDamage:
     ) -> None:
         run = tmp_path / "point_robot" / "run" / "seed0"
         run.mkdir(parents=True)
-        (run / ".experiment.json.77.tmp").write_text("{")
+        (run / ".selectrl-0123456789abcdef.tmp").write_text("{")
         done = call("train", *words, "--out", tmp_path)
         assert done.code == 0, done
         check_same(run, whole)

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save
 from safetensors.numpy import load_file as read_tensors
 
 from selectrl import files
-from selectrl.errors import InputError
+from selectrl.errors import InputError, UnreadableError
 from selectrl.files import locked, make_folder, whole, write_atomically, write_json, write_tensors
 
 HELD = "import sys, time\nfrom pathlib import Path\nfrom selectrl import files\n"
@@ -86,6 +86,35 @@ def test_a_killed_write_is_swept_by_the_next_one_and_a_running_one_is_not(tmp_pa
     end(running)
     write_json(tmp_path / "b", {})
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("kind", ["another owner's", "a pipe", "a folder"])
+def test_what_cannot_be_read_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the folders above are closed to others
+    path = Path("record.json")
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        path.write_text("precious")
+        path.chmod(0)
+    tmp_path.chmod(0o777)
+    before = path.lstat()
+    if kind == "another owner's":
+        request.getfixturevalue("unprivileged")
+    with pytest.raises(UnreadableError, match="cannot read"):
+        write_json(path, {})
+    assert path.lstat().st_ino == before.st_ino
+
+
+def test_a_link_to_nothing_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "record.json").symlink_to(tmp_path / "nothing")
+    write_json(tmp_path / "record.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+    assert (tmp_path / "record.json").read_text() == "{}\n"
 
 
 FOREIGN = (".syncthing.a.tmp", ".a.tmp", ".a.123.tmp", ".selectrl-12.tmp", ".tmpAbCdEf", ".selectrl-mine.tmp")
