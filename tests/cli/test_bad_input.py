@@ -70,6 +70,7 @@ class TestWords:
             (["train", *SELECT, "--seeds", "two"], "Invalid value for --seeds: expected a whole number, got 'two'"),
             (["train", *SELECT, "--seeds", "1.5"], "expected a whole number, got '1.5'"),
             (["train", *SELECT, "--seed", "-1"], "--seed"),
+            (["train", *SELECT, "--seed", str(2**63)], "Must be <= 9223372036854775807"),
             (["train", *SELECT, "--jobs", "0"], "--jobs"),
             (["train", *SELECT, "--jobs", "-2"], "--jobs"),
             (["train", *SELECT, "--threads", "0"], "--threads"),
