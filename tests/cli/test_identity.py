@@ -76,15 +76,25 @@ class TestEvaluation:
         assert proximal["versions"] == execution["versions"]
         assert proximal["sources"] == execution["sources"] == {}  # every part is ours
 
-    def test_other_data_do_not_replace_it(self, call: Call, run: Path, other_data: Path, tmp_path: Path) -> None:
+    def test_other_data_do_not_replace_it(
+        self, call: Call, run: Path, data: Path, other_data: Path, tmp_path: Path
+    ) -> None:
         offline = run / "evaluations" / "offline.json"
         before, own = offline.read_bytes(), headline(run.parent)
         words = ("evaluate", run, "--collector", "offline", "--data", other_data)
         sentence = call(*words).sentence()
-        assert sentence.startswith(f"{offline} is of another meta-test (dataset differs: ")
-        assert sentence.endswith("; choose another --label, or move that file out of seed0")
+        assert sentence.startswith(
+            f"the label 'offline' is that of a meta-test on the data that {run} was trained on ("
+        )
+        assert sentence.endswith(f", not on those in {other_data}/point_robot/tiny; choose another --label")
         assert offline.read_bytes() == before
+        offline.unlink()  # as before the training's end, which writes it
+        assert call(*words).sentence() == sentence
+        offline.write_bytes(before)
         assert call(*words, "--label", "above_all").code == 0
+        mixed = call("evaluate", run, "--collector", "offline", "--label", "above_all", "--data", data).sentence()
+        assert f"{run}/evaluations/above_all.json is of another meta-test (dataset differs: " in mixed
+        assert mixed.endswith("; choose another --label, or move that file out of seed0")
         elsewhere = read_json(run / "evaluations" / "above_all.json")
         assert elsewhere["dataset"] != read_json(offline)["dataset"]
         assert headline(run.parent) == own  # with its gap to context from its own data
