@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from selectrl.envs.ids import register_in_time
+from selectrl.after_import import after_import
 from selectrl.version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from selectrl.citations import citation
     from selectrl.experiment.config import Experiment
 
-register_in_time()  # Gymnasium knows the ids from here on
+
+def _register_ids() -> None:
+    from selectrl.envs.ids import register
+
+    register()
+
+
+after_import("gymnasium", _register_ids)  # it knows the ids from then on
 
 __all__ = ["Experiment", "__version__", "citation", "compose", "train"]
 

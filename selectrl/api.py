@@ -61,7 +61,7 @@ def train(
 
     Raises:
         InputError: the dataset is missing or damaged, the folder cannot be written to, or the device is not there.
-        RunError: a loss is no longer finite.
+        RunError: a loss is no longer finite, or memory ran out.
     """
     told = lambda run, record: progress(record)  # noqa: E731
     return train_seeds(experiment, [seed], data=data, out=out, progress=told, **execution)[0]
@@ -77,12 +77,15 @@ def train_seeds(
     **execution: Any,
 ) -> list[Run]:
     """Train several seeds: on CUDA side by side as one population, on the CPU in turn. See :func:`train`."""
-    from selectrl.experiment.execution import Execution
-    from selectrl.experiment.run import Run
-    from selectrl.experiment.training import train as train_runs
+    from selectrl.launch.verdict import explained
 
-    folder = Path(out) / experiment.env_name / experiment.folder_name
-    how = Execution(data=Path(data), **execution)
-    runs = [Run(folder / f"seed{seed}", experiment, seed, how) for seed in seeds]
-    train_runs(runs, progress)
+    with explained():
+        from selectrl.experiment.execution import Execution
+        from selectrl.experiment.run import Run
+        from selectrl.experiment.training import train as train_runs
+
+        folder = Path(out) / experiment.env_name / experiment.folder_name
+        how = Execution(data=Path(data), **execution)
+        runs = [Run(folder / f"seed{seed}", experiment, seed, how) for seed in seeds]
+        train_runs(runs, progress)
     return runs

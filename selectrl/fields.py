@@ -15,6 +15,7 @@ Validator: TypeAlias = Callable[[Any, Any, Any], None]
 LARGEST = 2**63 - 1  # of 64 bits, as arrays and files hold them
 WIDEST = 2**16  # units of a layer, and numbers of a latent
 MOST_TASKS = 10**6  # tables by task are as long as the largest id
+MOST = 10**7  # of what is held in memory side by side: rows of a batch, episodes, worlds
 
 ADDED_LATER = {"added_later": True}
 """Metadata of a field that came after runs were recorded: its default is left out of records and of keys, which stay

@@ -30,6 +30,7 @@ from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import Experiment, config_classes
 from selectrl.fields import config as is_config
 from selectrl.fields import part
+from selectrl.files import read_text
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import FAMILIES
 
@@ -118,8 +119,8 @@ def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
     layers = []
     if file is not None:
         try:
-            layers.append(Layer(str(file), file.read_text(encoding="utf-8-sig"), own=False))
-        except (OSError, UnicodeDecodeError) as error:
+            layers.append(Layer(str(file), read_text(file, "utf-8-sig"), own=False))
+        except UnicodeDecodeError as error:
             raise InputError(f"cannot read {file}: {error}") from error
     for setting in settings:
         path, equals, value = setting.partition("=")

@@ -121,3 +121,12 @@ def _file(name: str) -> Path | None:
 def excuse() -> str:
     """Return what a sentence on an unknown name adds when plugins could not be loaded, or nothing."""
     return "".join(f"; {plugin.problem}" for plugin in load() if plugin.problem)
+
+
+@cache
+def plugin_of(module: str) -> str | None:
+    """Return how a sentence names the plugin that a module is part of, or None if it is part of none."""
+    package = module.partition(".")[0]
+    names = {point.name for point in entry_points(group=GROUP) if point.module.partition(".")[0] == package}
+    plugin = next((plugin for plugin in load() if plugin.name in names), None)
+    return f"the plugin {plugin.name!r} of {plugin.distribution}" if plugin else None

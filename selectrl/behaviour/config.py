@@ -7,7 +7,7 @@ from typing import NoReturn
 import attrs
 
 from selectrl.errors import FieldError
-from selectrl.fields import as_tuple, integer, number, sizes
+from selectrl.fields import MOST, as_tuple, integer, number, sizes
 
 
 @attrs.frozen(kw_only=True)
@@ -47,10 +47,10 @@ class SacBehaviourConfig:
     period: int = attrs.field(default=200, validator=integer(1))
     first_label: int = attrs.field(default=2200, validator=integer(1))
     last_label: int = attrs.field(default=4800, validator=integer(1))
-    episodes: int = attrs.field(default=50, validator=integer(1))
-    keep_warmup: int = attrs.field(default=0, validator=integer(0))
+    episodes: int = attrs.field(default=50, validator=integer(1, MOST))
+    keep_warmup: int = attrs.field(default=0, validator=integer(0, MOST))
     hidden: tuple[int, ...] = attrs.field(default=(1024, 1024), converter=as_tuple, validator=sizes())
-    batch: int = attrs.field(default=1024, validator=integer(1))
+    batch: int = attrs.field(default=1024, validator=integer(1, MOST))
     lr: float = attrs.field(default=1e-4, validator=number(0, above=True))
     gamma: float = attrs.field(default=0.99, validator=number(0, 1))
     tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True))

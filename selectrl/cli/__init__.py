@@ -13,20 +13,23 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
-from selectrl.errors import Interrupted
-from selectrl.stopping import at_once
-
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script; its imports are inside, because Ctrl-C may come while they are made."""
     try:
+        from selectrl.stopping import at_once
+
         with at_once():
-            from selectrl.cli.app import run  # in here, because Ctrl-C may come while it is imported
+            from selectrl.cli.screen import open_streams
+
+            open_streams()
+            from selectrl.cli.app import run
 
             code = run(sys.argv[1:])
-    except Interrupted as stop:
-        sys.stderr.write("selectrl: interrupted; give the same command again to go on\n")
-        code = stop.exit_code
+    except KeyboardInterrupt as stop:
+        if sys.stderr is not None:
+            sys.stderr.write("selectrl: interrupted; give the same command again to go on\n")
+        code = getattr(stop, "exit_code", 130)  # without one before the signals have their handlers
     sys.exit(code)

@@ -10,7 +10,7 @@ from typing import Annotated, cast
 from cyclopts import Parameter
 
 from selectrl.cli.comparing import Options, conduct, refuse_unused, row, settings_of
-from selectrl.cli.options import Profile, Sets
+from selectrl.cli.options import Profile, Sets, at_home
 from selectrl.compare.plan import GridConfig, Row
 from selectrl.errors import InputError, suggest
 from selectrl.gin_edge import (
@@ -29,7 +29,7 @@ PARTS: dict[str, Registry[object]] = {"encoder": ENCODERS, "critic": CRITICS, "a
 
 def ablate(
     grid: Annotated[
-        Path | None, Parameter(help='A gin file that binds grid.vary = ("NAME=a,b", …), beside --vary.')
+        Path | None, Parameter(help='A gin file that binds grid.vary = ("NAME=a,b", ...), beside --vary.')
     ] = None,
     /,
     *,
@@ -37,7 +37,11 @@ def ablate(
     env: Annotated[tuple[str, ...], Parameter(negative="", help="A shipped environment; may be given again.")],
     vary: Annotated[
         tuple[str, ...],
-        Parameter(negative="", help="What is varied, NAME=a,b: parts, ablations, gin files or values; give it again."),
+        Parameter(
+            negative="",
+            show_default=False,
+            help="What is varied, NAME=a,b: parts, ablations, gin files or values; give it again.",
+        ),
     ] = (),
     profile: Profile = None,
     set_: Sets = (),
@@ -45,9 +49,11 @@ def ablate(
 ) -> None:
     """Train a method with each combination of variations, and say which is better.
 
-    NAME is encoder, critic, actor or collector, and takes registered parts; a binding such as
-    actors.weighted_bc.alpha, and takes its values; or any word, and takes shipped ablations and gin files. Combinations
-    that differ only in how they collect context share one trained policy. The first values are set against all others.
+    NAME is encoder, critic, actor or collector, and takes registered parts; a
+    binding such as actors.weighted_bc.alpha, and takes its values; or any word, and
+    takes shipped ablations and gin files. Combinations that differ only in how they
+    collect context share one trained policy. The first values are set against all
+    others.
     """
     varied = [*cast(GridConfig, build_part("grid", user_layers(grid, ()))).vary, *vary]
     if not varied:
@@ -89,7 +95,7 @@ def _variation(name: str, value: str) -> Layer:
     if "." in name:
         return user_layers(None, [f"{name}={value}"])[0]
     if value.endswith(".gin"):
-        return user_layers(Path(value), ())[0]
+        return user_layers(Path(at_home(value)), ())[0]
     parts = {entry.name for entry in PARTS[name]} if name in PARTS else set()
     if value in parts:
         return user_layers(None, [f"experiment.{name}=@{PARTS[name].kind}.{value}()"])[0]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
-from selectrl.cli.screen import say
-from selectrl.errors import SelectRLWarning
+from selectrl.cli.options import paths_at_home
+from selectrl.cli.screen import OutputError, console, flush, say
+from selectrl.errors import InputError, SelectRLWarning
 from selectrl.version import __version__
 
 app = App(
@@ -24,6 +23,7 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
     suppress_keyboard_interrupt=False,
+    config=paths_at_home,
 )
 #: Where each command is. Its module is imported when the command is given, so that none waits for another's imports.
 COMMANDS = {
@@ -46,8 +46,37 @@ for name, place in COMMANDS.items():
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    code = _ended(lambda: _carry_out(list(arguments)))
+    flushed = _ended(flush)  # what a full disk or a closed pipe did not take shows here and not at the exit
+    return code or flushed
+
+
+def _ended(work: Callable[[], object]) -> int:
+    """Do some work, say the error that it ends with, and return the exit code."""
+    try:
+        work()
+    except CycloptsError as error:
+        say(f"{' '.join(str(error).split())} See `selectrl --help`.")
+        return InputError.exit_code
+    except OutputError as error:
+        if error.sentence:
+            say(error.sentence)
+        return error.exit_code
+    except Exception as error:
+        from selectrl.launch.verdict import verdict
+
+        sentence, code = verdict(error)
+        say(sentence)
+        return code
+    return 0
+
+
+def _carry_out(arguments: list[str]) -> None:
+    """Run one command line."""
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # their help names each command with the first sentence of its docstring
+    if len(arguments) < 2 or not {*app.help_flags}.isdisjoint(arguments):  # a command without words may print its help
+        app.console = console()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
     for plugin in plugins.load():
         if plugin.problem:
@@ -60,23 +89,7 @@ def run(arguments: Sequence[str]) -> int:
             said.add(str(message))
             say(f"warning: {message}")
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", SelectRLWarning)
-            warnings.showwarning = show_warning
-            app(list(arguments), exit_on_error=False, print_error=False)
-        sys.stdout.flush()  # a closed pipe shows here and not at exit
-    except CycloptsError as error:
-        text = " ".join(str(error).split())
-        say(f"{text} See `selectrl --help`.")
-        return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:
-        from selectrl.launch.job import verdict
-
-        sentence, code = verdict(error)
-        say(sentence)
-        return code
-    return 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", SelectRLWarning)
+        warnings.showwarning = show_warning
+        app(arguments, exit_on_error=False, print_error=False)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import attrs
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from selectrl.cli.screen import console, tell_line
 from selectrl.launch.job import Event, Job
 
 COLOURS = {"queued": "dim", "running": "cyan", "done": "green", "failed": "red", "lost": "red"}
@@ -59,8 +58,7 @@ class Board:
         elif told:
             words = [one.state, one.step and f"step {one.step}", one.rate and f"{one.rate} steps/s"]
             words += [one.newest and f"return {one.newest}", event.value[0] if event.kind in ("failed", "lost") else ""]
-            line = f"{self._names[event.job.folder]}: {'  '.join(filter(None, words))}"
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            tell_line(f"{self._names[event.job.folder]}: {'  '.join(filter(None, words))}")
 
     def table(self) -> Table:
         """Return the table; runs that are at work stand above the others, so that a long list shows them."""
@@ -76,9 +74,9 @@ class Board:
 @contextmanager
 def board(jobs: Sequence[Job]) -> Iterator[Board]:
     """Draw a board on stderr inside the block."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    screen = console(stderr=True)
+    if not screen.is_terminal:
         yield Board(jobs, None)
         return
-    with Live(console=console, refresh_per_second=4) as live:
+    with Live(console=screen, refresh_per_second=4) as live:
         yield Board(jobs, live)

@@ -27,7 +27,9 @@ def collect(
     name: Annotated[
         str | None, Parameter(validator=plain_name, help="Name of the dataset; default: the preset's.")
     ] = None,
-    threads: Threads = None,
+    threads: Annotated[
+        Threads, Parameter(help="Threads of torch and simulator; default: torch's own, and 1 for the simulator.")
+    ] = None,
     device: Annotated[Literal["cpu", "cuda"], Parameter(help="Where the learners live.")] = "cpu",
     data: Data = Path("data"),
     dry_run: DryRun = False,
@@ -35,7 +37,8 @@ def collect(
 ) -> None:
     """Collect behaviour data: one SAC policy per task, all tasks trained together, episodes kept at every checkpoint.
 
-    Collection resumes: give the same command again after an interruption. A complete dataset is left alone.
+    Collection resumes: give the same command again after an interruption. A
+    complete dataset is left alone.
     """
     layers = [shipped_layer("envs", env), shipped_layer("behaviour", preset), *user_layers(file, set_)]
     collection = build_collection(layers)

@@ -43,8 +43,9 @@ def compare(
 ) -> None:
     """Train methods on the same data, test them with the same budget, and say which is better.
 
-    Prints plan, estimate and what the methods do not share, and then runs what is missing: give the same command again
-    after an interruption. Ends with a report in OUT/report and one sentence a pair.
+    Prints plan, estimate and what the methods do not share, and then runs what is
+    missing: give the same command again after an interruption. Ends with a report
+    in OUT/report and one sentence a pair.
     """
     names = [name.strip() for name in methods.split(",") if name.strip()]
     rows: list[Row] = []

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from selectrl.cli.board import board
 from selectrl.cli.collect import fill
-from selectrl.cli.options import AT_LEAST_1, Data, Device, DryRun, EngineMode, Json, Population, Threads
+from selectrl.cli.options import JOBS, SEEDS, Data, Device, DryRun, EngineMode, Json, Population, TrainThreads
 from selectrl.cli.screen import emit, line, say, table
 from selectrl.compare.fairness import Fairness
 from selectrl.compare.plan import Plan, Row, make_plan
@@ -51,9 +51,9 @@ class Options:
         population: seeds side by side on CUDA, at most.
     """
 
-    seeds: Annotated[int, AT_LEAST_1, Parameter(help="How many seeds of each method: 0, 1, ….")] = 1
-    jobs: Annotated[int | None, AT_LEAST_1, Parameter(help="Runs side by side; default: as many as cores.")] = None
-    threads: Threads = None
+    seeds: Annotated[int, SEEDS, Parameter(help="How many seeds of each method: 0, 1, and so on.")] = 1
+    jobs: Annotated[int | None, JOBS, Parameter(help="Runs side by side; default: as many as cores.")] = None
+    threads: TrainThreads = None
     launcher: Annotated[str, Parameter(help=f"Where runs are carried out: {', '.join(LAUNCHERS)}.")] = "local"
     launcher_set: Annotated[
         tuple[str, ...],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import attrs
 from cyclopts import Parameter
 
-from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, Json, Sets, Threads, plain_name
+from selectrl.cli.options import REPEATS, STEPS, Data, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.errors import InputError
 from selectrl.evaluate.config import PAPER_REPEATS
@@ -53,9 +53,9 @@ def evaluate(
         str | None, Parameter(help="Either equal_budget, or paper: the collector's published schedule, 2 repeats.")
     ] = None,
     budget: Annotated[
-        int | None, AT_LEAST_0, Parameter(help="Environment steps of context per task and repeat.")
+        int | None, STEPS, Parameter(help="Environment steps of context per task and repeat; default: the run's own.")
     ] = None,
-    repeats: Annotated[int | None, AT_LEAST_1, Parameter(help="Repeats per task.")] = None,
+    repeats: Annotated[int | None, REPEATS, Parameter(help="Repeats per task; default: the run's own.")] = None,
     diagnose: Annotated[
         bool, Parameter(negative="", show_default=False, help="Also write what the encoder makes of stored context.")
     ] = False,
@@ -69,7 +69,8 @@ def evaluate(
 ) -> None:
     """Meta-test trained runs on unseen tasks; results lie below each run, in evaluations/.
 
-    `--set collectors.proximal.sigma=0.5` changes the collector, `--set test.prior=centroid` the test.
+    `--set collectors.proximal.sigma=0.5` changes the collector, `--set
+    test.prior=centroid` the test.
     """
     if not runs:
         raise InputError("no run given; for example `selectrl evaluate runs/point_robot`")

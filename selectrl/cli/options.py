@@ -2,26 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from cyclopts import Parameter, Token
+from cyclopts import App, ArgumentCollection, Parameter, Token
 from cyclopts.validators import Number
 
-from selectrl.fields import is_name
+from selectrl.errors import InputError
+from selectrl.evaluate.config import MOST_CONTEXT, MOST_REPEATS
+from selectrl.experiment.execution import MOST_THREADS
+from selectrl.fields import LARGEST, MOST, is_name
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:
     """Read an int; cyclopts alone would round 1.5 to 2."""
     word = tokens[0].value
-    if not word.removeprefix("-").isdecimal():
+    if not re.fullmatch("-?[0-9]+", word):
         raise ValueError(f"expected a whole number, got {word!r}.")
+    if len(word) > LONGEST:
+        raise ValueError(f"expected a whole number of up to {LONGEST} digits, got {len(word)}.")
     return int(word)
 
 
-AT_LEAST_0 = Parameter(converter=whole, validator=Number(gte=0))
-AT_LEAST_1 = Parameter(converter=whole, validator=Number(gte=1))
+def between(low: int, high: int) -> Parameter:
+    """Return what makes an option a whole number from low to high, both included."""
+    return Parameter(converter=whole, validator=Number(gte=low, lte=high))
+
+
+LONGEST = len(str(LARGEST))
+SEED = between(0, LARGEST)
+COUNT = between(1, MOST)
+STEPS = between(0, MOST_CONTEXT)
+REPEATS = between(1, MOST_REPEATS)
+SEEDS = between(1, 10_000)
+JOBS = between(1, 1024)
+
+
+def at_home(word: str) -> str:
+    """Put the home folder in place of a leading ``~``, which a shell leaves as it is in ``--out=~/runs``.
+
+    Raises:
+        InputError: it is of a user whom this machine does not have.
+    """
+    try:
+        return str(Path(word).expanduser()) if word.startswith("~") else word
+    except RuntimeError as error:
+        raise InputError(f"{word}: there is no such user's home; write ./{word} for a folder of that name") from error
+
+
+def paths_at_home(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Apply :func:`at_home` to every path of a command line, in cyclopts' step between splitting and converting."""
+    for argument in arguments:
+        if Path in (argument.hint, *get_args(argument.hint)):
+            argument.tokens = [token.evolve(value=at_home(token.value)) for token in argument.tokens]
 
 
 def plain_name(kind: Any, value: Any) -> None:
@@ -39,6 +74,17 @@ Sets: TypeAlias = Annotated[
 ]
 Folder: TypeAlias = Annotated[Path, Parameter(help="A dataset's folder, for example data/point_robot/laptop.")]
 Data: TypeAlias = Annotated[Path, Parameter(name="--data", help="Folder of the datasets.")]
+Threads: TypeAlias = Annotated[
+    int | None,
+    between(1, MOST_THREADS),
+    Parameter(name="--threads", help="Threads of torch and simulator; default: 1."),
+]
+TrainThreads: TypeAlias = Annotated[
+    Threads,
+    Parameter(
+        help="Threads of each run; default: OMP_NUM_THREADS, or its share of the cores; a begun run keeps its own."
+    ),
+]
 DryRun: TypeAlias = Annotated[
     bool,
     Parameter(
@@ -57,8 +103,5 @@ EngineMode: TypeAlias = Annotated[
     Literal["eager", "compiled"], Parameter(name="--engine", help="How steps run; compiled: on CUDA whole, as graphs.")
 ]
 Population: TypeAlias = Annotated[
-    int, AT_LEAST_1, Parameter(help="Seeds trained side by side on CUDA, at most; on the CPU each trains alone.")
-]
-Threads: TypeAlias = Annotated[
-    int | None, AT_LEAST_1, Parameter(name="--threads", help="Threads of torch and simulator.")
+    int, COUNT, Parameter(help="Seeds trained side by side on CUDA, at most; on the CPU each trains alone.")
 ]

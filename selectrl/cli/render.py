@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from selectrl.cli.evaluate import find_runs, plan
-from selectrl.cli.options import AT_LEAST_0, AT_LEAST_1, Data, Json, Sets, Threads
+from selectrl.cli.options import COUNT, STEPS, Data, Json, Sets, Threads
 from selectrl.cli.screen import bars, emit, line
 from selectrl.errors import InputError
 
@@ -23,12 +23,12 @@ def render(
     ] = None,
     collector: Annotated[str | None, Parameter(help="A registered collector; default: each run's own.")] = None,
     budget: Annotated[
-        int | None, AT_LEAST_0, Parameter(help="Environment steps of context; default: the run's own.")
+        int | None, STEPS, Parameter(help="Environment steps of context; default: the run's own.")
     ] = None,
     every: Annotated[
-        int | None, AT_LEAST_1, Parameter(help="Film each n-th step of the exploration; default: 60 frames in all.")
+        int | None, COUNT, Parameter(help="Film each n-th step of the exploration; default: 60 frames in all.")
     ] = None,
-    fps: Annotated[int | None, AT_LEAST_1, Parameter(help="Frames per second.")] = None,
+    fps: Annotated[int | None, COUNT, Parameter(help="Frames per second; default: 10 on Point-Robot, else 20.")] = None,
     set_: Sets = (),
     threads: Threads = None,
     data: Data = Path("data"),
@@ -36,8 +36,8 @@ def render(
 ) -> None:
     """Film trained runs on unseen tasks: how they explore, then one episode under what they learned of the task.
 
-    The film shows the first repeat of the meta-test that `selectrl evaluate` makes with the same options: same starts,
-    same noise, same returns.
+    The film shows the first repeat of the meta-test that `selectrl evaluate` makes
+    with the same options: same starts, same noise, same returns.
     """
     if not runs:
         raise InputError("no run given; for example `selectrl render runs/point_robot/select-1a2b3c4d/seed0`")

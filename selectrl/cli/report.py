@@ -22,7 +22,8 @@ def report(
 ) -> None:
     """Write one HTML page from the runs on disk, with every figure and table as files.
 
-    Figures are PNG, PDF, SVG and CSV, tables LaTeX and Markdown. Half-finished and damaged runs are left out and named.
+    Figures are PNG, PDF, SVG and CSV, tables LaTeX and Markdown. Half-finished and
+    damaged runs are left out and named.
 
     A report on an exported folder is the same report.
     """

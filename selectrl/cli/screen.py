@@ -1,56 +1,157 @@
 """What the commands print: results on stdout, progress and errors on stderr.
 
-Rich draws the progress bars and is imported for them alone: a command that lists things does not wait for it.
+Rich draws progress bars and help, and is imported for them alone: a command that lists things does not wait for it.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import zip_longest
 from shutil import get_terminal_size
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
-from selectrl.errors import printable
+from selectrl.errors import RunError, printable
 
 GAP = 2  # blanks between two columns of a table
+NARROWEST, WIDEST = 20, 500  # columns: text is folded no narrower, and no line is drawn longer
+COUNT = "[1-9][0-9]{0,3}"  # of columns and lines
+
+
+def open_streams() -> None:
+    """Make standard output and error fit for any text; a stream that is closed discards what is written to it.
+
+    A character that the stream's encoding lacks becomes a question mark. Without the stand-in for a closed stream the
+    next file that is opened would take its number, and whatever a library prints would go into that file.
+    """
+    for number, mode in enumerate(("r", "w", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if number and getattr(sys, ("stdin", "stdout", "stderr")[number]) is None:
+            setattr(sys, ("stdin", "stdout", "stderr")[number], os.fdopen(number, mode, encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def discard(stream: TextIO) -> None:
+    """Send nowhere what a broken stream still holds and gets, or flushing it at the exit would fail once more."""
+    with suppress(OSError):  # no file at all
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class OutputError(RunError):
+    """Standard output does not take what is written to it.
+
+    Attributes:
+        sentence: the reason, empty where a pipe was closed: its reader has read enough.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        reason = f"cannot write to standard output: {error.strerror or error}; free the disk, or send it elsewhere"
+        self.sentence = "" if error.errno == errno.EPIPE else reason
+        super().__init__(reason)
+
+
+@contextmanager
+def output() -> Iterator[None]:
+    """Write to standard output inside the block.
+
+    Raises:
+        OutputError: it takes no more.
+    """
+    try:
+        yield
+    except OSError as error:
+        discard(sys.stdout)
+        raise OutputError(error) from error
+
+
+def flush() -> None:
+    """Write out what standard output still holds."""
+    with output():
+        sys.stdout.flush()
+
+
+def columns(width: int) -> int:
+    """Return the width to write for, sensible whatever a terminal and its environment say."""
+    return min(max(width, NARROWEST), WIDEST)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console of Rich as wide as that, to which every text is plain: brackets in it are not markup."""
+    from rich.console import Console, ConsoleDimensions
+
+    class Sensible(Console):
+        """A console whose size is sensible and whose failures are told from others."""
+
+        @property  # type: ignore[misc]  # nobody sets it
+        def size(self) -> ConsoleDimensions:
+            """Columns and lines."""
+            return ConsoleDimensions(columns(super().size.width), super().size.height)
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            """Print as Rich does."""
+            with output():
+                super().print(*objects, **options)
+
+    sizes = ("COLUMNS", "LINES")  # Rich stumbles over some of the texts that these may hold
+    environment = {name: text for name, text in os.environ.items() if name not in sizes or re.fullmatch(COUNT, text)}
+    return Sensible(stderr=stderr, markup=False, emoji=False, highlight=False, _environ=environment)
+
+
+def tell_line(text: str) -> None:
+    """Print a line on stderr; where nobody can read it, work continues all the same."""
+    try:
+        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:
+        discard(sys.stderr)
 
 
 def say(sentence: str) -> None:
     """Print one sentence on stderr."""
-    print(f"selectrl: {printable(' '.join(sentence.splitlines()))}", file=sys.stderr)  # noqa: T201
+    tell_line(f"selectrl: {' '.join(sentence.splitlines())}")
 
 
 def emit(value: Any) -> None:
     """Print one JSON object on stdout."""
-    print(json.dumps(value, indent=2, allow_nan=False))  # noqa: T201
+    line(json.dumps(value, indent=2, allow_nan=False))
 
 
 def line(text: str = "") -> None:
     """Print a line of a result on stdout."""
-    print(text)  # noqa: T201
+    with output():
+        print(text)  # noqa: T201
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout; its widest columns are folded until it is as narrow as the terminal."""
     rows = [[printable(cell) for cell in row] for row in rows]  # cells may come from files
-    widths = [max(1, *map(len, column)) for column in zip(columns, *rows, strict=True)]
-    while sum(widths) + GAP * (len(widths) - 1) > get_terminal_size().columns and max(widths) > 1:
+    room = columns(get_terminal_size().columns)
+    widths = [max(1, *map(len, column)) for column in zip(heads, *rows, strict=True)]
+    while sum(widths) + GAP * (len(widths) - 1) > room and max(widths) > 1:
         widths[widths.index(max(widths))] -= 1
     bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
     if title:
         line(bold.format(printable(title)))
-    for row in [columns, *rows] if any(columns) else rows:
+    for row in [heads, *rows] if any(heads) else rows:
         folded = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
         for parts in zip_longest(*folded, fillvalue=""):
             text = (" " * GAP).join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
-            line(bold.format(text) if row is columns else text)
+            line(bold.format(text) if row is heads else text)
 
 
 class Bars:
@@ -70,9 +171,10 @@ class Bars:
             note: rate and newest figure.
             tell: print a line when there is no terminal to draw on.
         """
+        job, note = printable(job), printable(note)
         if self._progress is None:
             if tell:
-                print(f"{job}: {done}/{total} {note}", file=sys.stderr, flush=True)  # noqa: T201
+                tell_line(f"{job}: {done}/{total} {note}")
             return
         if job not in self._bars:
             self._bars[job] = self._progress.add_task(job, total=total, note="")
@@ -82,19 +184,18 @@ class Bars:
 @contextmanager
 def bars() -> Iterator[Bars]:
     """Draw progress bars on stderr inside the block."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    screen = console(stderr=True)
+    if not screen.is_terminal:
         yield Bars(None)
         return
-    columns = (
-        TextColumn("{task.description}"),
+    drawn = (
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*drawn, console=screen) as progress:
         yield Bars(progress)

@@ -9,8 +9,9 @@ import attrs
 from cyclopts import Parameter
 
 from selectrl.cli.options import (
-    AT_LEAST_0,
-    AT_LEAST_1,
+    JOBS,
+    SEED,
+    SEEDS,
     Ablation,
     Data,
     Device,
@@ -22,7 +23,7 @@ from selectrl.cli.options import (
     Population,
     Profile,
     Sets,
-    Threads,
+    TrainThreads,
     plain_name,
 )
 from selectrl.cli.screen import Bars, bars, emit, line, say, table
@@ -45,12 +46,12 @@ def train(
     profile: Profile = None,
     ablation: Ablation = None,
     set_: Sets = (),
-    seeds: Annotated[int, AT_LEAST_1, Parameter(help="How many seeds: 0, 1, ….")] = 1,
-    seed: Annotated[int | None, AT_LEAST_0, Parameter(help="Train this one seed instead.")] = None,
+    seeds: Annotated[int, SEEDS, Parameter(help="How many seeds: 0, 1, and so on.")] = 1,
+    seed: Annotated[int | None, SEED, Parameter(help="Train this one seed instead.")] = None,
     jobs: Annotated[
-        int | None, AT_LEAST_1, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
+        int | None, JOBS, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
     ] = None,
-    threads: Threads = None,
+    threads: TrainThreads = None,
     device: Device = "cpu",
     engine: EngineMode = "eager",
     population: Population = 64,
@@ -76,8 +77,9 @@ def train(
 ) -> None:
     """Meta-train a method on a dataset and meta-test it on unseen tasks.
 
-    Runs resume: give the same command again after an interruption, and what is finished is not done again. Each run is
-    tested at the end with its own collector and with offline context; `selectrl evaluate` tests it in other ways.
+    Runs resume: give the same command again after an interruption, and what is
+    finished is not done again. Each run is tested at the end with its own collector
+    and with offline context; `selectrl evaluate` tests it in other ways.
     """
     layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file, settings=set_)
     experiment = build_experiment(layers, name or default_name(method, ablation, file))

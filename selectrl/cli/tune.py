@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
-from selectrl.cli.options import AT_LEAST_1, Data, Json, Profile, Sets, Threads
+from selectrl.cli.options import COUNT, Data, Json, Profile, Sets, Threads
 from selectrl.cli.screen import bars, emit, line
 from selectrl.compare.tune import Bindings, TuneConfig
 from selectrl.compare.tune import tune as search
@@ -24,7 +24,7 @@ def tune(
     *,
     method: Annotated[str, Parameter(help="A shipped method, see `selectrl list`.")],
     env: Annotated[str, Parameter(help="A shipped environment, see `selectrl list`.")],
-    trials: Annotated[int, AT_LEAST_1, Parameter(help="How many; give every method the same number.")] = 20,
+    trials: Annotated[int, COUNT, Parameter(help="How many; give every method the same number.")] = 20,
     profile: Profile = None,
     set_: Sets = (),
     threads: Threads = None,
@@ -34,8 +34,9 @@ def tune(
 ) -> None:
     """Search a method's main bindings; the test tasks are never opened.
 
-    Every fourth training task is held out and tested on. The first trial has the method's own bindings. Give the same
-    command again to go on. `selectrl compare --tuned tuned` lays what was found over each method.
+    Every fourth training task is held out and tested on. The first trial has the
+    method's own bindings. Give the same command again to go on. `selectrl compare
+    --tuned tuned` lays what was found over each method.
     """
     above = [shipped_layer("tuning", method)] if space is None else user_layers(space, ())
     knobs = cast(TuneConfig, build_part("tune", above))

@@ -12,11 +12,11 @@ from selectrl.compare.fairness import Fairness, examine
 from selectrl.compare.plan import Plan
 from selectrl.compare.state import first_of, is_done
 from selectrl.data.manifest import NAME, Manifest, read_manifest
-from selectrl.errors import InputError, RunError
+from selectrl.errors import RunError
 from selectrl.experiment.config import to_record
 from selectrl.experiment.identity import read_written
 from selectrl.experiment.provenance import read_execution, warn_of_versions
-from selectrl.files import read_json, write_json
+from selectrl.files import read_json_or_none, write_json
 from selectrl.launch.job import Event, Job, Launcher, Tell
 
 
@@ -42,10 +42,7 @@ class Failures:
 
     def __init__(self, out: Path) -> None:
         self.path = out / "failures.json"
-        try:
-            found = read_json(self.path)
-        except InputError:  # none yet
-            found = {}
+        found = read_json_or_none(self.path)
         self.known: dict[str, str] = found if isinstance(found, dict) else {}
 
     def add(self, folder: Path, reason: str) -> None:

@@ -41,7 +41,10 @@ class Estimate:
 
 
 def first_of(folder: Path) -> Experiment | None:
-    """Return the experiment that a run directory was begun with, ``None`` where there is no sound record."""
+    """Return the experiment that a run directory was begun with, ``None`` where there is no sound record to read.
+
+    Whoever needs the run itself ends with the sentence why; here it counts as not done, and nothing is written.
+    """
     try:
         record = read_json(folder / "experiment.json")
         return experiment_from_record(record["experiment"])
@@ -50,7 +53,10 @@ def first_of(folder: Path) -> Experiment | None:
 
 
 def is_done(job: Job) -> bool:
-    """Say whether a run is trained with today's parts and every meta-test that is wanted of it lies there."""
+    """Say whether a run is trained with today's parts and every meta-test that is wanted of it is there.
+
+    A run that is not done is carried out, which refuses a file that cannot be read and replaces none.
+    """
     first = first_of(job.folder)
     if first is None or first.key != job.experiment.key:
         return False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import MOST_TASKS, choice, integer, number
+from selectrl.fields import MOST, MOST_TASKS, choice, integer, number
 from selectrl.registry import FAMILIES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class MujocoConfig:
     """
 
     tasks: int = attrs.field(default=40, validator=integer(3, MOST_TASKS))
-    horizon: int = attrs.field(default=200, validator=integer(1))
+    horizon: int = attrs.field(default=200, validator=integer(1, MOST))
     capsules: str = attrs.field(default="legacy", validator=choice(*CAPSULES))
 
 
@@ -76,7 +76,7 @@ class PointRobotConfig:
     """
 
     tasks: int = attrs.field(default=40, validator=integer(3, MOST_TASKS))
-    horizon: int = attrs.field(default=20, validator=integer(1))
+    horizon: int = attrs.field(default=20, validator=integer(1, MOST))
     step_size: float = attrs.field(default=0.1, validator=number(0, above=True))
 
     def build(self) -> PointRobot:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import choice, integer
+from selectrl.fields import MOST, choice, integer
 
 PRIORS = ("zero", "centroid")
 PROTOCOLS = ("equal_budget", "paper")
 PAPER_REPEATS = 2  # per task, as published schedules are repeated
+MOST_REPEATS = 10_000  # a world each, per task
+MOST_CONTEXT = 10**7  # steps; their rows are kept for the length of the test
 
 
 @attrs.frozen(kw_only=True)
@@ -29,8 +31,8 @@ class TestConfig:
     __test__ = False  # keeps pytest from collecting it
 
     protocol: str = attrs.field(default="equal_budget", validator=choice(*PROTOCOLS))
-    gate: int = attrs.field(default=2, validator=integer(0))
-    budget: int = attrs.field(default=400, validator=integer(0))
-    repeats: int = attrs.field(default=10, validator=integer(1))
+    gate: int = attrs.field(default=2, validator=integer(0, MOST))
+    budget: int = attrs.field(default=400, validator=integer(0, MOST_CONTEXT))
+    repeats: int = attrs.field(default=10, validator=integer(1, MOST_REPEATS))
     prior: str = attrs.field(default="zero", validator=choice(*PRIORS))
     seed: int = attrs.field(default=0, validator=integer(0))

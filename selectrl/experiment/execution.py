@@ -6,7 +6,9 @@ from pathlib import Path
 
 import attrs
 
-from selectrl.fields import choice, flag, integer
+from selectrl.fields import MOST, choice, flag, integer
+
+MOST_THREADS = 1024  # more than any machine profits from; far more do not start, and end the process without a word
 
 
 @attrs.frozen(kw_only=True)
@@ -25,10 +27,10 @@ class Execution:
     """
 
     data: Path = Path("data")
-    threads: int = attrs.field(default=1, validator=integer(1))
+    threads: int = attrs.field(default=1, validator=integer(1, MOST_THREADS))
     device: str = attrs.field(default="cpu", validator=choice("cpu", "cuda"))
     engine: str = attrs.field(default="eager", validator=choice("eager", "compiled"))
-    population: int = attrs.field(default=64, validator=integer(1))
+    population: int = attrs.field(default=64, validator=integer(1, MOST))
     tensorboard: bool = attrs.field(default=False, validator=flag())
     gin: str = ""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import to_record
-from selectrl.files import read_json
+from selectrl.files import read_json_or_none
 from selectrl.protocols import CollectorConfig
 
 Record: TypeAlias = dict[str, Any]
@@ -74,14 +74,9 @@ def read_written(path: Path) -> Record | None:
     """Read an evaluation or diagnostics; None where there is none, or one that a kill or a hand has damaged.
 
     Raises:
-        InputError: there is one that cannot be read, which therefore must not be replaced.
+        UnreadableError: there is one that cannot be read, which therefore must not be replaced.
     """
-    try:
-        record = read_json(path)
-    except InputError as error:
-        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
-            raise
-        return None
+    record = read_json_or_none(path)
     return record if isinstance(record, dict) and isinstance(record.get("train_step"), int) else None
 
 

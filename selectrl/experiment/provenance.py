@@ -13,7 +13,7 @@ from selectrl import plugins
 from selectrl.data.manifest import versions
 from selectrl.errors import InputError, VersionWarning
 from selectrl.experiment.config import Experiment
-from selectrl.files import read_json
+from selectrl.files import read_json_or_none
 from selectrl.registry import tag
 
 AGAIN = "`selectrl train --force` trains it again and keeps the old run beside it"
@@ -46,11 +46,12 @@ def describe_code(*configs: Any) -> dict[str, Any]:
 
 
 def read_execution(folder: Path) -> dict[str, Any]:
-    """Return what a run's execution.json says, nothing where it is not there or damaged."""
-    try:
-        record = read_json(folder / "execution.json")
-    except InputError:
-        return {}
+    """Return what a run's execution.json says, nothing where it is not there or damaged.
+
+    Raises:
+        UnreadableError: it is there, but cannot be read.
+    """
+    record = read_json_or_none(folder / "execution.json")
     return record if isinstance(record, dict) else {}
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from selectrl.collectors.configs import OfflineConfig
@@ -41,7 +40,8 @@ from selectrl.experiment.provenance import (
 )
 from selectrl.experiment.records import SCHEMA, read_record, summary
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.files import alone, write_atomically, write_json
+from selectrl.fields import LARGEST
+from selectrl.files import alone, held, is_there, names_in, write_atomically, write_json, write_tensors
 from selectrl.json_text import sealed
 from selectrl.protocols import CollectorConfig, Phase, TaskFamily
 from selectrl.registry import registered_name
@@ -67,9 +67,14 @@ class Run:
         experiment: what is run.
         seed: its seed.
         execution: how it is carried out.
+
+    Raises:
+        InputError: the seed is not an integer from 0 to 2**63 - 1, which is what a record can hold.
     """
 
     def __init__(self, folder: Path, experiment: Experiment, seed: int, execution: Execution) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST:
+            raise InputError(f"expected a seed from 0 to {LARGEST}, got {seed!r}; choose another seed")
         self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
         self.family: TaskFamily = experiment.env.build()
         self.train_tasks, self.test_tasks = split_tasks(self.family, experiment.data.split)
@@ -125,6 +130,7 @@ class Run:
         """Return the trained agent and the rl step of its checkpoint.
 
         Raises:
+            UnreadableError: a checkpoint cannot be read.
             InputError: there is no sound checkpoint, or it is of another experiment.
         """
         agent, saved = self._agent()
@@ -135,6 +141,12 @@ class Run:
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
+        own = read_record(self.folder)
+        if any(found.record.get(name, own.get(name)) != own.get(name) for name in ("key", "seed")):
+            raise InputError(
+                f"the newest checkpoint in {self.folder} is of another experiment or seed than its experiment.json; "
+                "train it again in another folder"
+            )
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         agent.load({n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")})
         step = found.step - (found.total - self.experiment.train.steps)
@@ -194,8 +206,12 @@ class Run:
 
         Raises:
             InputError: the run has no sound checkpoint, the label is that of another meta-test or of a later training
-                step, or the folder cannot be written to.
+                step, or the folder cannot be written to, was renamed or removed.
         """
+        with held(self.folder):
+            return self._evaluate(label, collector, test)
+
+    def _evaluate(self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None) -> Record:
         warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
         label = label or label_of(collector, test, self.begun_as)
@@ -223,7 +239,7 @@ class Run:
         folder = self.folder / "evaluations"
         with alone(folder):  # another process may have written this label since
             self.refuse_label(label, collector, test, saved["train_step"])
-            write_atomically(folder / f"{label}.safetensors", lambda temporary: save_file(traces, temporary))
+            write_tensors(folder / f"{label}.safetensors", traces)
             write_json(folder / f"{label}.json", sealed(record))
         return record
 
@@ -253,8 +269,12 @@ class Run:
 
         Raises:
             InputError: the run has no sound checkpoint, the dataset is missing, there are diagnostics of other data or
-                of a later training step, or the folder cannot be written to.
+                of a later training step, or the folder cannot be written to, was renamed or removed.
         """
+        with held(self.folder):
+            return self._diagnose()
+
+    def _diagnose(self) -> Record:
         agent, saved = self._agent()
         record_file, step = self.folder / "diagnostics.json", saved["train_step"]
         remedy = f"move that file out of {self.folder.name}, or leave --diagnose out"
@@ -272,7 +292,7 @@ class Run:
         record = {"schema": SCHEMA, **saved, "donor_swap": swap, **about}
         with alone(self.folder / "evaluations"):  # another process may have written them since
             refuse_to_replace(record_file, self._diagnosis, step, remedy)
-            write_atomically(record_file.with_suffix(".safetensors"), lambda temporary: save_file(arrays, temporary))
+            write_tensors(record_file.with_suffix(".safetensors"), arrays)
             write_json(record_file, sealed(record))
         return record
 
@@ -305,7 +325,14 @@ class Run:
         """Return what draws the batches of a training on these rows."""
         train = self.experiment.train
         sizes = {"rl": train.batch, "context": train.context}
-        return Sampler(store, meta_batch=train.meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)
+        return Sampler(
+            store,
+            meta_batch=train.meta_batch,
+            replacement=train.replacement,
+            sizes=sizes,
+            seed=self.seed,
+            hold={"rl": train.hold_tasks},
+        )
 
     def prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
         """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
@@ -317,13 +344,14 @@ class Run:
         """Return the experiment that the directory was begun with, None if it is new.
 
         Raises:
+            UnreadableError: the directory or its record cannot be read.
             InputError: it holds something else, or the run was begun on other data or with other source code of a part.
         """
         fingerprint = self.dataset.fingerprint
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
-        if not (self.folder / "experiment.json").exists():
-            if self.folder.exists() and any(not path.name.startswith(".") for path in self.folder.iterdir()):
+        if not is_there(self.folder / "experiment.json"):
+            if is_there(self.folder) and not self.folder.is_dir():
+                raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
+            if any(not name.startswith(".") for name in names_in(self.folder)):
                 raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
             return None
         old = read_record(self.folder)
@@ -355,9 +383,9 @@ class Run:
     def claim(self) -> None:
         """Write the run's record, unless it is there; it comes first, for without it the folder holds no run."""
         record, gin = self.folder / "experiment.json", self.folder / "config.gin"
-        if not record.exists():
+        if not is_there(record):
             write_json(record, sealed(self.record))
-        if self.execution.gin and not gin.exists():
+        if self.execution.gin and not is_there(gin):
             write_atomically(gin, lambda file: file.write_text(self.execution.gin))
 
     def _execution_record(self) -> Record:

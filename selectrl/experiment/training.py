@@ -110,6 +110,9 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
     with ExitStack() as held:
         for run in runs:
             held.enter_context(locked(run.folder))
+        if [run.begun() or experiment for run in runs] != begun:  # between the first look and the lock
+            names = ", ".join(str(run.folder) for run in runs)
+            raise InputError(f"another process has just begun {names} with another test; give the command again")
         if all(checkpoint.reached(run.folder) == trainer.total for run in runs):
             return False
         for run in runs:

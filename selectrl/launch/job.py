@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -10,24 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from selectrl.collectors.configs import OfflineConfig
-from selectrl.errors import InputError, RunError, SelectRLError
+from selectrl.errors import UnreadableError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.identity import difference, read_written
 from selectrl.experiment.labels import label_of
-from selectrl.files import read_json
+from selectrl.files import read_json_or_none
+from selectrl.launch.verdict import verdict
 from selectrl.protocols import CollectorConfig
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
 
 Record: TypeAlias = dict[str, Any]
-NO_MEMORY = ("allocate memory", "out of memory")  # how torch says so, on the CPU and on CUDA
-LESS = (
-    "run fewer side by side (--jobs) or bind smaller batches; the same command, of a comparison with --retry-failed, "
-    "goes on from the last checkpoint"
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -97,22 +92,11 @@ def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
     if asked is not None:
         return asked
     try:
-        found = read_json(folder / "execution.json")
-    except InputError:  # a new run, or a record that a hand has damaged
+        found = read_json_or_none(folder / "execution.json")
+    except UnreadableError:  # with which the run itself will end, and no other run
         return otherwise
     threads = found.get("threads") if isinstance(found, dict) else None
     return threads if isinstance(threads, int) and threads > 0 else otherwise
-
-
-def verdict(error: Exception) -> tuple[str, int]:
-    """Return the sentence and the exit code with which an error ends; a bug of ours is still one sentence."""
-    if isinstance(error, SelectRLError):
-        return str(error), error.exit_code
-    if isinstance(error, MemoryError) or any(word in str(error) for word in NO_MEMORY):
-        return f"memory ran out ({' '.join(str(error).split())[:120]}); {LESS}", RunError.exit_code
-    if os.environ.get("SELECTRL_TRACEBACK"):
-        raise error
-    return f"internal error, {type(error).__name__}: {error}; SELECTRL_TRACEBACK=1 shows where, please report it", 1
 
 
 def grouped(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:

@@ -29,9 +29,14 @@ def cores() -> int:
 
 
 def launcher_for(jobs: int, side_by_side: int | None = None) -> tuple[Launcher, int]:
-    """Return a launcher on this machine for so many jobs, and the threads of each that fill the cores but no more."""
+    """Return a launcher on this machine for so many jobs, and the threads of each.
+
+    These are as many as OMP_NUM_THREADS says, but no more than fill the cores.
+    """
     count = max(1, min(side_by_side or cores(), jobs))
-    return Inline() if count == 1 else Local(count), max(1, cores() // count)
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # one number a level of nesting
+    share = max(1, cores() // count)
+    return Inline() if count == 1 else Local(count), min(share, max(1, int(asked))) if asked.isdecimal() else share
 
 
 class Inline:

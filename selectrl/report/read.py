@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from selectrl.errors import InputError, printable
-from selectrl.files import read_json
+from selectrl.files import open_regular, read_json, read_text
 from selectrl.json_text import parse
 from selectrl.report.records import EQUAL_BUDGET, Bindings, Curve, Diagnostics, Evaluation, Fairness, Traces
 
@@ -42,7 +42,7 @@ def log(file: Path) -> Log:
     values: dict[str, dict[int, float]] = {}
     speeds: list[float] = []
     reached = 0
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
+    for line in read_text(file, errors="replace").splitlines() if file.is_file() else ():
         try:
             entry = parse(line)
             step, kind = int(entry["step"]), entry["kind"]
@@ -159,9 +159,9 @@ def fairness(file: Path) -> Fairness:
 def tensors(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Return those of the named arrays that a safetensors file holds."""
     try:
-        with safe_open(file, framework="numpy") as handle:
+        with open_regular(file), safe_open(file, framework="numpy") as handle:
             return {name: handle.get_tensor(name) for name in names if name in handle.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         raise InputError(f"corrupt: {file.name} cannot be read ({error})") from error
 
 

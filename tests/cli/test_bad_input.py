@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -76,8 +77,8 @@ class TestWords:
             (["train", *SELECT, "--name", "a b"], "Expected up to 100 letters"),
             (["train", *SELECT, "--name", ""], "Expected up to 100 letters"),
             (["train", *SELECT, "--name", 300 * "x"], "Expected up to 100 letters"),
-            (["train", "missing.gin"], "cannot read missing.gin: [Errno 2] No such file or directory"),
-            (["train", "."], "cannot read .: [Errno 21] Is a directory"),
+            (["train", "missing.gin"], "cannot read missing.gin: No such file or directory"),
+            (["train", "."], "cannot read .: Is a directory; a regular file is expected there"),
             (["list", "--kind", "encoder"], "no parts of the kind 'encoder': did you mean 'encoders'?"),
             (["list", "encoders"], "encoders"),
             (["collect"], "--env"),
@@ -242,7 +243,9 @@ class TestDatasets:
 
     def test_with_a_missing_file(self, refused: Callable[..., str], small: Call, own_data: Path) -> None:
         (own_data / "point_robot/tiny/task_003.safetensors").unlink()
-        assert "task 3: file task_003.safetensors cannot be read: No such file" in self.train(refused, small, own_data)
+        assert re.search(
+            "task 3: cannot read .*/task_003.safetensors: No such file", self.train(refused, small, own_data)
+        )
 
     @pytest.mark.parametrize("size", [0, 7, 100, 3000])
     def test_with_a_truncated_file(self, size: int, refused: Callable[..., str], small: Call, own_data: Path) -> None:

@@ -81,6 +81,7 @@ class TestImport:
             "terminated": 0,
             "timed_out": 31,
             "missing": ["goal_idx3 has 1 of 2 episodes of label 2400"],
+            "actions": {},
         }
 
     def test_a_hostile_file_ends_the_import_and_is_not_run(
@@ -111,6 +112,7 @@ class TestMinari:
         assert found == {
             "root": str(tmp_path / "minari"),
             "ids": [f"selectrl/tiny/task{task:03d}-v0" for task in range(TASKS)],
+            "unrecoverable": "",
         }
         done = call("data", "import-minari", "selectrl/tiny", "--root", "minari", "--json")
         assert done.code == 0, done.err
@@ -118,6 +120,7 @@ class TestMinari:
         assert json.loads(done.out) == {
             "folder": "data/point_robot/selectrl-tiny",
             "fingerprint": dataset.fingerprint,
+            "actions": {},
         }
         assert OfflineDataset.open(tmp_path / "data/point_robot/selectrl-tiny").manifest == dataset.manifest
 

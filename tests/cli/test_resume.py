@@ -287,7 +287,7 @@ class TestDamage:
         self, call: Call, words: list[str], whole: Path, own_half: Path
     ) -> None:
         """A kill in the middle of a write leaves a temporary file, never half a checkpoint; they must not pile up."""
-        leftover = own_half / ".checkpoint-000000100.safetensors.1.tmp"
+        leftover = own_half / ".selectrl-0123456789abcdef.tmp"
         leftover.write_bytes(b"half")
         assert call("train", *words, "--out", out_of(own_half)).code == 0
         check_same(own_half, whole)
@@ -298,7 +298,7 @@ class TestDamage:
     ) -> None:
         run = tmp_path / "point_robot" / "run" / "seed0"
         run.mkdir(parents=True)
-        (run / ".experiment.json.77.tmp").write_text("{")
+        (run / ".selectrl-0123456789abcdef.tmp").write_text("{")
         done = call("train", *words, "--out", tmp_path)
         assert done.code == 0, done
         check_same(run, whole)

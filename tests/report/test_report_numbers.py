@@ -199,8 +199,10 @@ def test_unfinished_and_corrupt_runs_are_left_out_with_their_reason(tmp_path: Pa
         return folder
 
     (spoil("a", "is not valid JSON") / "experiment.json").write_text("{")
-    unfinished = "unfinished: not evaluated with its own collector and test, proximal; training reached step 9,000"
-    (spoil("b", f"{unfinished} of 9,000") / "evaluations" / "proximal.json").unlink()
+    sentence = (
+        "unfinished: not evaluated with its own collector and test, proximal; training reached step 9,000 of 9,000"
+    )
+    (spoil("b", sentence) / "evaluations" / "proximal.json").unlink()
     edit(spoil("c", "evaluated at step 4,000 of 9,000") / "evaluations" / "proximal.json", train_step=4000)
     (spoil("d", "is not valid JSON") / "evaluations" / "proximal.json").write_text('{"label": "prox')
     edit(spoil("e", "returns are") / "evaluations" / "proximal.json", tasks=[1, 2])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from selectrl.encoders.configs.sets import FocalConfig
-from selectrl.fields import as_tuple, integer, number, sizes
+from selectrl.fields import MOST, as_tuple, integer, number, sizes
 from selectrl.registry import ENCODERS
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ClassifierConfig(FocalConfig):
 
     metric_weight: float = attrs.field(default=0.0, validator=number(0))
     classifier_weight: float = attrs.field(default=1.0, validator=number(0, above=True))
-    classes: int = attrs.field(default=64, validator=integer(2))
+    classes: int = attrs.field(default=64, validator=integer(2, MOST))
 
     def build(self, spec: Spec) -> ClassifierEncoder:
         """Build the encoder."""

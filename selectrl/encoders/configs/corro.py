@@ -8,7 +8,7 @@ import attrs
 
 from selectrl.encoders.configs.aggregations import AttentionConfig
 from selectrl.encoders.configs.sets import SetConfig
-from selectrl.fields import WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
+from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
 from selectrl.protocols import AggregationConfig, NegativesConfig
 from selectrl.registry import AGGREGATIONS, ENCODERS, NEGATIVES
 
@@ -49,7 +49,7 @@ class CvaeConfig:
     delta: bool = attrs.field(default=True, validator=flag())
     replace_next_obs: bool | None = attrs.field(default=None, validator=optional(flag()))
     steps: int = attrs.field(default=100_000, validator=integer(0))
-    rows: int = attrs.field(default=8, validator=integer(1))
+    rows: int = attrs.field(default=8, validator=integer(1, MOST))
     lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
     min_kl: float = attrs.field(default=0.01, validator=number(0))
 
@@ -117,8 +117,8 @@ class CorroConfig(SetConfig):
     aggregation: AggregationConfig = attrs.field(factory=AttentionConfig, validator=part(AGGREGATIONS))
     squash: str = attrs.field(default="sphere", validator=choice("tanh", "sphere", "none"))
     negatives: NegativesConfig = attrs.field(factory=CvaeConfig, validator=part(NEGATIVES))
-    negative_count: int = attrs.field(default=16, validator=integer(1))
-    queries: int = attrs.field(default=4, validator=integer(1))
+    negative_count: int = attrs.field(default=16, validator=integer(1, MOST))
+    queries: int = attrs.field(default=4, validator=integer(1, MOST))
     temperature: float = attrs.field(default=0.1, validator=number(0, above=True))
     contrastive_steps: int = attrs.field(default=200_000, validator=integer(0))
     standardise: bool = attrs.field(default=True, validator=flag())

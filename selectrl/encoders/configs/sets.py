@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from selectrl.encoders.configs.aggregations import MeanConfig
-from selectrl.fields import WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
+from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
 from selectrl.protocols import AggregationConfig
 from selectrl.registry import AGGREGATIONS, ENCODERS
 
@@ -98,7 +98,7 @@ class TaskPosteriorConfig(CsroConfig):
     anchor_rate: float = attrs.field(default=0.01, validator=number(0, 1, above=True))
     decoder_hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
     decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
-    classes: int = attrs.field(default=40, validator=integer(2))
+    classes: int = attrs.field(default=40, validator=integer(2, MOST))
 
     def build(self, spec: Spec) -> TaskPosteriorEncoder:
         """Build the encoder."""

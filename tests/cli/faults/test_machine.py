@@ -163,11 +163,16 @@ def test_a_file_system_without_locks(
 
     with monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", refuse)
-        sentence = last(call("train", *words, "--out", tmp_path), 2)
-    assert "lies on a file system that gives no locks (No locks available)" in sentence
-    assert "another process" not in sentence
-    assert call("train", *words, "--out", tmp_path).code == 0
-    assert print_of(tmp_path) == whole
+        sentence = last(call("train", *words, "--out", tmp_path / "refused"), 2)
+        assert "lies on a file system that gives no locks (No locks available)" in sentence
+        assert "another process" not in sentence
+        assert "SELECTRL_LOCK=lease" in sentence
+        patch.setenv("SELECTRL_LOCK", "lease")
+        assert call("train", *words, "--out", tmp_path / "leased").code == 0
+        assert print_of(tmp_path / "leased") == whole
+        assert not list(tmp_path.rglob("*lease"))
+    assert call("train", *words, "--out", tmp_path / "refused").code == 0
+    assert print_of(tmp_path / "refused") == whole
 
 
 def test_a_lock_ends_with_the_process_that_held_it(

@@ -1,0 +1,105 @@
+"""The sentence and the exit code with which any error ends. Free of torch."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selectrl.errors import InputError, RunError, SelectRLError
+from selectrl.plugins import plugin_of
+
+#: How torch, the loader of libraries and Python say that memory is short, on the CPU and on CUDA.
+NO_MEMORY = (
+    *("allocate memory", "out of memory", "not enough memory", "std::bad_alloc"),
+    *("failed to map segment", "can't start new thread", "Resource temporarily unavailable"),
+)
+LESS = (
+    "run fewer side by side (--jobs) or bind smaller batches; the same command, of a comparison with --retry-failed, "
+    "goes on from the last checkpoint"
+)
+FULL = "free the disk, or choose another folder"
+REMEDIES = {
+    errno.EACCES: "ask the owner of it for access, or choose another folder",
+    errno.EPERM: "ask the owner of it for access, or choose another folder",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EFBIG: FULL,
+    errno.EMFILE: "close programs that hold files open, or raise `ulimit -n`",
+    errno.ENFILE: "close programs that hold files open",
+    errno.EIO: "look after the disk, or choose another folder",
+}
+ANY_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE)  # clear without a path
+HERE = str(Path(__file__).parents[1])
+LIBRARIES = (
+    sys.prefix + os.sep,
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+
+
+def verdict(error: Exception) -> tuple[str, int]:
+    """Return the sentence and the exit code with which an error ends; a bug of ours is still one sentence."""
+    explained = explain(error)
+    if explained is not None:
+        return str(explained), explained.exit_code
+    if os.environ.get("SELECTRL_TRACEBACK"):
+        raise error
+    return str(SelectRLError(_unexpected(error))), SelectRLError.exit_code
+
+
+def explain(error: Exception) -> SelectRLError | None:
+    """Return an error of this package that says the same in one sentence, or None: it was not foreseen."""
+    if isinstance(error, SelectRLError):
+        return error
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or any(word in text for word in NO_MEMORY):
+        return RunError(f"memory ran out ({text[:120] or type(error).__name__}); {LESS}")
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in ANY_FILE):
+        path = "a file" if error.filename is None else os.fsdecode(error.filename)
+        remedy = REMEDIES.get(error.errno or 0, "look at that path, or choose another")
+        return InputError(f"cannot read or write {path}: {error.strerror or text}; {remedy}")
+    return None
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise every error of the block that can be explained as one of this package's own.
+
+    Raises:
+        InputError: a file or folder cannot be used.
+        RunError: memory ran out.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = explain(error)
+        if found is None or found is error:
+            raise
+        raise found from error
+
+
+def _unexpected(error: Exception) -> str:
+    """Say where an error arose that nobody foresaw, and whose code that is."""
+    text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
+    ours = foreign = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        plugin = plugin_of(str(frame.f_globals.get("__name__", "")))
+        if plugin is not None:
+            foreign = f"{file}:{line} of {plugin}"
+        elif file.startswith(HERE + os.sep):
+            ours = f"{file}:{line}"
+        elif Path(file).is_absolute() and not file.startswith(LIBRARIES):
+            foreign = f"{file}:{line}, which is not part of selectrl"
+    shows = "SELECTRL_TRACEBACK=1 shows all lines that led to it"
+    if foreign:
+        return f"{text} at {foreign}; repair that, {shows}"
+    report = "please report this sentence to the authors of selectrl with what `selectrl doctor` prints"
+    return f"internal error at {ours or 'an unknown place'}, {text}; {report}, {shows}"
