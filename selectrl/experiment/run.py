@@ -175,15 +175,21 @@ class Run:
 
         Raises:
             InputError: an evaluation of this label is of another collector, test, dataset or source code, is of a later
-                step, or cannot be read; or the run's own tests have this label.
+                step, or cannot be read; or the run's own tests have this label, or have it on the run's own data.
         """
-        own = self.begun_as
+        own, wanted = self.begun_as, self.identity(collector, test)
+        trained_on = self._execution_record().get("dataset", {}).get("fingerprint")
+        if label == label_of(collector, test, own) and difference(wanted, {"dataset": trained_on}):
+            raise InputError(
+                f"the label {label!r} is that of a meta-test on the data that {self.folder} was trained on "
+                f"(fingerprint {trained_on[:12]}), not on those in {self.data_folder}; choose another --label"
+            )
         for of_run in ((own.collector, own.test), (OfflineConfig(), own.test)):
             if label == label_of(*of_run, own) and (collector, test) != of_run:
                 raise InputError(f"the label {label!r} is that of the run's own tests; choose another --label")
         remedy = f"choose another --label, or move that file out of {self.folder.name}"
         path = self.folder / "evaluations" / f"{label}.json"
-        refuse_to_replace(path, self.identity(collector, test), step, remedy)
+        refuse_to_replace(path, wanted, step, remedy)
 
     def evaluate(
         self, label: str | None = None, collector: CollectorConfig | None = None, test: TestConfig | None = None
