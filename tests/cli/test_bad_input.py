@@ -76,8 +76,8 @@ class TestWords:
             (["train", *SELECT, "--name", "a b"], "Expected up to 100 letters"),
             (["train", *SELECT, "--name", ""], "Expected up to 100 letters"),
             (["train", *SELECT, "--name", 300 * "x"], "Expected up to 100 letters"),
-            (["train", "missing.gin"], "cannot read missing.gin: [Errno 2] No such file or directory"),
-            (["train", "."], "cannot read .: [Errno 21] Is a directory"),
+            (["train", "missing.gin"], "cannot read missing.gin: No such file or directory; give a gin file"),
+            (["train", "."], "cannot read .: Is a directory"),
             (["list", "--kind", "encoder"], "no parts of the kind 'encoder': did you mean 'encoders'?"),
             (["list", "encoders"], "encoders"),
             (["collect"], "--env"),
@@ -166,7 +166,9 @@ class TestWords:
 
     def test_a_file_whose_name_is_no_name_asks_for_one(self, refused: Callable[..., str], tmp_path: Path) -> None:
         (tmp_path / "my file.gin").write_text("train.steps = 5\n")
-        assert refused("train", *SELECT, "my file.gin").startswith("--name: experiment.name: expected a name of")
+        assert refused("train", *SELECT, "my file.gin").startswith(
+            "an experiment cannot be called 'my file', as its file is"
+        )
 
     def test_the_script_says_the_same(self, command: Call, tmp_path: Path) -> None:
         done = command("train", *SELECT, "--set", "encoders.csro.latent_dim=20.0", cwd=tmp_path)
