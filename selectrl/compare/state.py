@@ -16,7 +16,7 @@ from selectrl.experiment.execution import Execution
 from selectrl.experiment.identity import identity_of, read_written
 from selectrl.experiment.labels import label_of
 from selectrl.experiment.provenance import changed_part, read_execution, source_fingerprints, trained_parts
-from selectrl.files import read_json, read_text
+from selectrl.files import read_json
 from selectrl.json_text import parse
 from selectrl.launch.job import Job, matches
 

@@ -168,7 +168,9 @@ class TestWords:
 
     def test_a_file_whose_name_is_no_name_asks_for_one(self, refused: Callable[..., str], tmp_path: Path) -> None:
         (tmp_path / "my file.gin").write_text("train.steps = 5\n")
-        assert refused("train", *SELECT, "my file.gin").startswith("--name: experiment.name: expected a name of")
+        assert refused("train", *SELECT, "my file.gin").startswith(
+            "an experiment cannot be called 'my file', as its file is"
+        )
 
     def test_the_script_says_the_same(self, command: Call, tmp_path: Path) -> None:
         done = command("train", *SELECT, "--set", "encoders.csro.latent_dim=20.0", cwd=tmp_path)
