@@ -49,9 +49,6 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # their help names each command with the first sentence of its docstring
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
-    for plugin in plugins.load():
-        if plugin.problem:
-            say(plugin.problem)
     said: set[str] = set()
 
     def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -64,6 +61,9 @@ def run(arguments: Sequence[str]) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", SelectRLWarning)
             warnings.showwarning = show_warning
+            for plugin in plugins.load():
+                if plugin.problem:
+                    say(plugin.problem)
             app(list(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()  # a closed pipe shows here and not at exit
     except CycloptsError as error:
