@@ -21,6 +21,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Entry point of the console script."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # so that processes started here import nothing from the working folder either
     try:
         with at_once():
             from selectrl.cli.app import run  # in here, because Ctrl-C may come while it is imported
