@@ -133,7 +133,8 @@ class TestTheEndOfTheParent:
     """Nothing of a command that was killed stays at work, and the same command goes on at once."""
 
     def test_is_the_end_of_its_workers(self, spawn: Call, command: Call, row: Call, tmp_path: Path) -> None:
-        long = {"train.steps": 400, "train.test_every": 400, "train.checkpoint_every": 5}
+        steps = 600  # without a record: at one a worker would see that nobody hears it
+        long = {"train.steps": steps, "train.test_every": steps, "train.log_every": steps, "train.checkpoint_every": 50}
         words = row("--out", tmp_path / "runs", changed=long)
         process = spawn(*words)
         end = time.monotonic() + 120
@@ -144,9 +145,10 @@ class TestTheEndOfTheParent:
         workers = psutil.Process(process.pid).children(recursive=True)
         assert len(workers) >= 2
         process.kill()
-        process.communicate()  # ends when no worker holds the pipes
-        _, alive = psutil.wait_procs(workers, timeout=10)
+        process.wait()
+        _, alive = psutil.wait_procs(workers, timeout=3)
         assert not alive, [one.cmdline() for one in alive]
+        process.communicate()
         again = command(*words)
         assert again.code == 0, again
         assert "another process" not in again.err
@@ -170,6 +172,7 @@ class TestTheEndOfTheParent:
             "    here, there = context.Pipe()\n"
             "    process = context.Process(target=work, args=(sys.argv[1], there))\n"
             "    process.start()\n"
+            "    there.close()\n"
             "    print(here.recv(), flush=True)\n"
             "    process.join()\n"
         )
