@@ -13,8 +13,9 @@ from selectrl.envs.split import split_tasks
 from selectrl.errors import FieldError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.fields import as_tuple
-from selectrl.files import locked, write_json
+from selectrl.files import write_json
 from selectrl.launch.job import Record
+from selectrl.locks import locked
 
 if TYPE_CHECKING:
     import optuna

@@ -36,7 +36,8 @@ from selectrl.data.minari_envs import Recovery
 from selectrl.data.store import OfflineDataset, write_task
 from selectrl.errors import DataError, InputError, UnreadableError
 from selectrl.fields import LARGEST, is_name
-from selectrl.files import read_json, whole, write_json
+from selectrl.files import read_json, write_json
+from selectrl.locks import whole
 from selectrl.structs import Spec
 
 Progress: TypeAlias = Callable[[int, int], None]

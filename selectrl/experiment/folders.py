@@ -6,7 +6,8 @@ import re
 from itertools import count
 from pathlib import Path
 
-from selectrl.files import locked, unwritable
+from selectrl.files import unwritable
+from selectrl.locks import locked
 
 RUN_FILE = "experiment.json"
 REPLACED = re.compile(r"\.replaced-\d+$")

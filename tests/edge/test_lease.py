@@ -14,10 +14,10 @@ import pytest
 
 from selectrl import lease
 from selectrl.errors import InputError, RunError
-from selectrl.files import locked
+from selectrl.locks import locked
 
 HOLDER = (
-    "import sys, time\nfrom pathlib import Path\nfrom selectrl.files import locked\n"
+    "import sys, time\nfrom pathlib import Path\nfrom selectrl.locks import locked\n"
     "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
 )
 ON_LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no process table to look into")

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file as read_tensors
 
 from selectrl import files
 from selectrl.errors import InputError, UnreadableError
-from selectrl.files import locked, make_folder, whole, write_atomically, write_json, write_tensors
+from selectrl.locks import locked, make_folder, whole, write_atomically, write_json, write_tensors
 
 HELD = "import sys, time\nfrom pathlib import Path\nfrom selectrl import files\n"
 WRITER = HELD + (
