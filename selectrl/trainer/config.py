@@ -15,8 +15,7 @@ class TrainConfig:
         steps: steps of the rl phase.
         meta_batch: tasks per step, K.
         replacement: draw the tasks of a meta-batch with replacement, so that pairs of one task occur.
-        hold_tasks: steps of the rl phase for which a meta-batch keeps its tasks; 1 draws them at every step. CORRO's
-            code keeps them for 200, BOReL's for 1,000.
+        hold_tasks: steps of the rl phase for which a meta-batch keeps its tasks; 1 draws them at every step.
         batch: RL rows per task, B.
         context: context rows per task, M.
         order: names of all objectives of the rl phase in the order wanted; empty keeps encoder, critic, actor.
