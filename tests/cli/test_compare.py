@@ -157,9 +157,7 @@ class TestCompare:
         (wrong,) = [check for check in examine(rows, {"tiny": other}).checks if not check.ok]
         assert wrong.detail == "tasks [0, 1] are both"
 
-    def test_a_default_that_records_leave_out_differs_from_another_value(
-        self, data: Path
-    ) -> None:
+    def test_a_default_that_records_leave_out_differs_from_another_value(self, data: Path) -> None:
         from selectrl import compose
         from selectrl.compare.fairness import examine
         from selectrl.data.manifest import NAME, read_manifest
