@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from selectrl.files import unwritable
+from selectrl.errors import UnreadableError
+from selectrl.files import unreadable, unwritable
 from selectrl.locks import locked
 
 RUN_FILE = "experiment.json"
 REPLACED = re.compile(r"\.replaced-\d+$")
 
 
-def run_folders(above: Path) -> list[Path]:
-    """Return the run directories at or below a folder, without those that :func:`set_aside` renamed."""
-    files = sorted(above.rglob(RUN_FILE))
+def _refuse(folder: Path, error: UnreadableError) -> None:
+    raise error
+
+
+def run_folders(above: Path, on_unreadable: Callable[[Path, UnreadableError], object] = _refuse) -> list[Path]:
+    """Return the run directories at or below a folder, without those that :func:`set_aside` renamed.
+
+    Args:
+        above: the folder; links in it are not followed.
+        on_unreadable: called with each folder that cannot be listed, which may hold runs; by default it is refused.
+
+    Raises:
+        UnreadableError: a folder cannot be listed.
+    """
+
+    def note(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            folder = Path(error.filename)
+            on_unreadable(folder, unreadable(folder, error))
+
+    walk = os.walk(above, onerror=note)
+    files = sorted(Path(folder, RUN_FILE) for folder, below, names in walk if RUN_FILE in (*below, *names))
     return [file.parent for file in files if not any(map(REPLACED.search, file.parent.relative_to(above).parts))]
 
 

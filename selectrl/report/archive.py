@@ -10,19 +10,21 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from selectrl.errors import InputError
-from selectrl.files import open_regular, read_bytes, read_json, write_atomically, write_json, write_tensors
+from selectrl.files import (
+    is_there,
+    names_in,
+    open_regular,
+    read_bytes,
+    read_json,
+    write_atomically,
+    write_json,
+    write_tensors,
+)
 from selectrl.report.load import places
 
-READ = (
-    "experiment.json",
-    "execution.json",
-    "metrics.jsonl",
-    "diagnostics.json",
-    "diagnostics.safetensors",
-    "evaluations/*.json",
-    "evaluations/*.safetensors",
-)
-"""What a report reads of a run directory."""
+FILES = ("experiment.json", "execution.json", "metrics.jsonl", "diagnostics.json", "diagnostics.safetensors")
+KINDS = (".json", ".safetensors")
+"""What a report reads of a run directory: these files, and of its evaluations the files of these kinds."""
 
 
 def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
@@ -36,18 +38,29 @@ def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
         Source files by the path below ``out`` that they go to.
 
     Raises:
-        InputError: a path holds no run, two files would go to one place, or ``out`` holds something already.
+        InputError: a path holds no run, something in it cannot be read, two files would go to one place, or ``out``
+            holds something already.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if is_there(out) and not (out.is_dir() and not names_in(out)):
         raise InputError(f"{out} is not an empty folder; name a new one to export to, or remove it first")
+    found, unreadable = places(runs)
+    if unreadable:
+        raise InputError(f"{unreadable[0].reason}; an export is of all runs or of none")
     copies: dict[Path, Path] = {}
-    for place in places(runs):
-        found = [file for pattern in READ for file in sorted(place.folder.glob(pattern))]
-        for file in [*found, *([place.fairness] if place.fairness else [])]:
-            name = place.named(file)
+    for place in found:
+        for file in [*_files(place.folder), *([place.fairness] if place.fairness else [])]:
+            with open_regular(file):  # so that nothing is written where something cannot be read
+                name = place.named(file)
             if copies.setdefault(name, file) != file:
                 raise InputError(f"{copies[name]} and {file} would both be copied to {out / name}; export them apart")
     return copies
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return what a report reads of a run directory."""
+    below = folder / "evaluations"
+    beside = [below / name for name in sorted(names_in(below)) if name.endswith(KINDS)]
+    return [*(folder / name for name in FILES if is_there(folder / name)), *beside]
 
 
 def copy(planned: Mapping[Path, Path], out: Path) -> None:

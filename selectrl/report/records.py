@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from selectrl.errors import printable
 from selectrl.functional.estimates import Floats
 
 Bindings: TypeAlias = Mapping[str, Any]
@@ -17,18 +18,53 @@ Curve: TypeAlias = tuple[tuple[int, float], ...]
 
 EQUAL_BUDGET = "equal_budget"
 
+LARGEST = 1e100
+"""Numbers of a larger size are not used: sums of their squares are no longer finite."""
+
+
+def within(values: NDArray[Any]) -> bool:
+    """Say whether all numbers of an array are finite, and small enough that sums of their squares are."""
+    return bool((np.abs(np.asarray(values, np.float64)) <= LARGEST).all())
+
+
+def is_usable(value: object) -> TypeGuard[int | float]:
+    """Say whether a value is a number, finite, and small enough that sums of squares are."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+
 
 @attrs.frozen
 class Omission:
-    """Something that was found and left out.
+    """Something that a report leaves out.
 
     Attributes:
-        path: the run directory or file.
+        path: the run directory or file, below the folder that was given.
         reason: why, as the end of a sentence.
     """
 
     path: Path
     reason: str
+
+    @property
+    def name(self) -> str:
+        """The path as text that can be printed and encoded."""
+        return printable(str(self.path))
+
+    def record(self) -> dict[str, str]:
+        """Return it as JSON values."""
+        return {"path": self.name, "reason": self.reason}
+
+
+@attrs.frozen
+class Report:
+    """A report that was written.
+
+    Attributes:
+        page: the page, ``index.html``.
+        left_out: runs, files and folders that could not be used, and why; the page lists them too.
+    """
+
+    page: Path
+    left_out: tuple[Omission, ...]
 
 
 class Traces(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 from selectrl.functional.estimates import paired_interval
 from selectrl.report.analyse import Analysis, Comparison, Effect
 from selectrl.report.group import arguments, flatten, plain
-from selectrl.report.records import Row, Run
+from selectrl.report.records import Row, Run, is_usable
 from selectrl.report.returns import axis_of
 from selectrl.report.table import NONE, Cell, Table
 from selectrl.report.words import clock, count, digits_for, interval, number, short
@@ -342,5 +342,5 @@ def _machine(run: Run) -> str:
 
 def _mean(runs: Sequence[Run], name: str) -> float | None:
     values: list[Any] = [run.execution.get(name) for run in runs]
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    numbers = [float(value) for value in values if is_usable(value)]
     return sum(numbers) / len(numbers) if len(numbers) == len(values) else None

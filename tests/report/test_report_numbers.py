@@ -234,10 +234,12 @@ def test_a_torn_line_and_a_lost_record_of_the_machine_cost_nothing_else(tmp_path
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "test", "ste')
     (folder / "execution.json").unlink()
-    (run,), (omission,) = load([tmp_path])
+    (run,), omissions = load([tmp_path])
     assert run.tested == whole
     assert run.execution == {}
-    assert "the run itself is kept" in omission.reason
+    assert [one.path.name for one in omissions] == ["metrics.jsonl", "execution.json"]
+    assert all("the run itself is kept" in one.reason for one in omissions)
+    assert omissions[0].reason.startswith("line 39 is damaged")
 
 
 def test_seeds_of_another_experiment_and_second_copies_are_not_averaged_in(tmp_path: Path, make_run: Make) -> None:
