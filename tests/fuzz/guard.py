@@ -29,6 +29,8 @@ WRITES: dict[str, tuple[tuple[int, ...], int | None]] = {
     "shutil.move": ((0, 1), None),
     "shutil.copyfile": ((1,), None),
 }
+#: Those of them that write through a link; the others replace or remove the link itself.
+FOLLOW = ("open", "os.chmod", "os.truncate", "shutil.copyfile")
 OPEN_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -92,7 +94,10 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _check(event: str, path: Any) -> None:
-    real = os.path.realpath(os.fsdecode(path))
+    folder, name = os.path.split(os.fsdecode(path))
+    real = f"{os.path.realpath(folder)}{os.sep}{name}"
+    if event in FOLLOW or name in ("", ".", ".."):
+        real = os.path.realpath(real)
     if real != os.devnull and not any(real == top or real.startswith(top + os.sep) for top in _allowed):
         raise Violation(f"{event} {real}")
 

@@ -105,13 +105,16 @@ def plugin_filter(victim: Path, bait: Path, rng: Random) -> None:
 
 
 def pipe(victim: Path, bait: Path, rng: Random) -> None:
-    """Put a pipe, or a link to one or to a device, in the place of a file."""
+    """Put a pipe, or a link to one in the same folder or to a device, in the place of a file."""
     victim.unlink()
     way = rng.randrange(3)
     if way == 0:
         os.mkfifo(victim)
+    elif way == 1:
+        os.mkfifo(victim.with_name(".pipe"))
+        victim.symlink_to(".pipe")
     else:
-        victim.symlink_to(bait / "pipe" if way == 1 else rng.choice(("/dev/zero", "/dev/full", "/dev/tty")))
+        victim.symlink_to(rng.choice(("/dev/zero", "/dev/full", "/dev/tty")))
 
 
 def link(victim: Path, bait: Path, rng: Random) -> None:
