@@ -28,6 +28,13 @@ class InputError(SelectRLError):
     exit_code = 2
 
 
+class UnreadableError(InputError):
+    """A file is there, but the operating system does not let it be read: it is neither absent nor damaged.
+
+    Whoever catches it must not replace the file, nor do again the work that the file records.
+    """
+
+
 class FieldError(InputError):
     """A field of a config holds a wrong value.
 
@@ -76,6 +83,10 @@ class DamageWarning(SelectRLWarning):
 
 class DriftWarning(SelectRLWarning):
     """Data were made with another simulator than the one that tests."""
+
+
+class VersionWarning(SelectRLWarning):
+    """A run was made with another version of this package or of a plugin."""
 
 
 def printable(text: str) -> str:

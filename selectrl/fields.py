@@ -17,6 +17,10 @@ WIDEST = 2**16  # units of a layer, and numbers of a latent
 MOST_TASKS = 10**6  # tables by task are as long as the largest id
 MOST = 10**7  # of what is held in memory side by side: rows of a batch, episodes, worlds
 
+ADDED_LATER = {"added_later": True}
+"""Metadata of a field that came after runs were recorded: its default is left out of records and of keys, which stay
+as they were, and a record without the field means the default."""
+
 
 def _fail(instance: object, attribute: Any, value: object, expected: str) -> None:
     raise FieldError(type(instance), attribute.name, f"expected {expected}, got {_shown(value)}")

@@ -2,55 +2,159 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator
+import re
+import secrets
+import stat
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save as serialize
 
-from selectrl.errors import InputError
+from selectrl import lease
+from selectrl.errors import DamageWarning, InputError, UnreadableError
+from selectrl.holding import require_held
 from selectrl.json_text import parse, unsealed
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it into place.
 
+    What killed writes left in the folder is swept away.
+
+    Args:
+        path: the file; its folder is made if missing. A file that is there but cannot be read is not replaced: it may
+            hold the work of another.
+        write: fills the file whose path it gets; that file is there already and must not be replaced.
+
     Raises:
-        InputError: the folder cannot be written to, or the disk is full.
+        UnreadableError: the file is there, but cannot be read.
+        InputError: the folder cannot be written to, the disk is full, or a held folder was renamed or removed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-        _flush_names(path.parent)
-    except (OSError, SafetensorError) as error:
+        with open_regular(path) as old:
+            old.read(1)
+    except UnreadableError:
+        raise
+    except InputError:
+        pass  # a new file
+    try:
+        require_held(path)
+        make_folder(path.parent)
+        with temporary_file(path.parent) as (temporary, handle):
+            write(temporary)
+            os.fsync(handle)
+            temporary.replace(path)
+        flush_names(path.parent)
+    except OSError as error:
         raise unwritable(path, error) from error
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Give a new file and its handle; the file is gone at the end of the block, unless it was renamed.
+
+    It is locked, by which others see that its writer is alive: see :func:`_sweep`.
+    """
+    handle = None
+    while handle is None:
+        path = folder / f".selectrl-{secrets.token_hex(8)}.tmp"
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, 0o666)
+        with suppress(OSError):  # no locks on this file system, or a sweep is just taking it away
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.fstat(handle).st_nlink:  # a sweep came between creating and locking
+            os.close(handle)
+            handle = None
+    try:
+        _sweep(folder, os.fstat(handle).st_mtime)
+        yield path, handle
     finally:
+        os.close(handle)
         with suppress(OSError):  # where nothing can be written nothing can be removed
-            temporary.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
-def unwritable(path: Path, error: Exception) -> InputError:
+_TEMPORARY = re.compile(r"\.selectrl-[0-9a-f]{16}\.tmp")
+
+
+def _sweep(folder: Path, now: float) -> None:
+    """Remove the temporary files of :func:`_temporary` whose writers are gone: nobody holds their locks.
+
+    Where there are no locks, those count that were not written to for as long as a lease lasts.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:  # a folder that may be written to but not listed
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):  # gone meanwhile, or of an owner who does not let us
+                    _remove_if_abandoned(Path(entry.path), now)
+
+
+def _remove_if_abandoned(path: Path, now: float) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    except BlockingIOError:
+        pass  # its writer lives
+    except OSError:
+        if now - os.fstat(handle).st_mtime > lease.EXPIRES:
+            path.unlink()
+    finally:
+        os.close(handle)
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
     """Return the error for a file or folder that cannot be written to."""
-    reason = getattr(error, "strerror", None) or error
-    return InputError(f"cannot write {path}: {reason}; free the disk, or choose another folder, and give it again")
+    remedy = "choose a folder that you may write to" if error.errno in _DENIED else "free the disk, or choose another"
+    return InputError(f"cannot write {path}: {error.strerror or error}; {remedy}, and give the command again")
 
 
-def _flush_names(folder: Path) -> None:
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, and flush their names, without which a power cut may undo all that is in them.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)  # another process may have made it meanwhile
+        flush_names(folder.parent)
+
+
+def flush_names(folder: Path) -> None:
     """Flush a folder's list of names: until then a power cut may undo a rename in it."""
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return  # a folder that may be written to but not listed cannot be flushed either
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Write arrays as a safetensors file, atomically, and return its bytes.
+
+    Raises:
+        InputError: the folder cannot be written to, or the disk is full.
+    """
+    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    content = serialize(arrays, dict(metadata) if metadata else None)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    return content
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -59,16 +163,67 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+@contextmanager
+def open_regular(path: Path) -> Iterator[BufferedReader]:
+    """Open a regular file for reading; an ``OSError`` in the block is taken for the file's own.
+
+    A pipe, a socket or a device is refused at once, where reading it could wait without end.
+
+    Raises:
+        UnreadableError: the file is there, but cannot be read or is not a regular file.
+        InputError: there is no such file.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as handle:
+            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                raise UnreadableError(f"cannot read {path}: it is a pipe, a socket or a device; {_EXPECTED}")
+            yield handle
+    except OSError as error:
+        if error.errno in _ABSENT:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise unreadable(path, error) from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def unreadable(path: Path, error: OSError) -> UnreadableError:
+    """Return the error for a file that is there and cannot be read."""
+    remedy = _REMEDIES.get(error.errno, "look after the disk that it is on, and give the command again")
+    return UnreadableError(f"cannot read {path}: {error.strerror or error}; {remedy}")
+
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_ASK = "ask its owner for the right to read it, and give the command again"
+_EXPECTED = "a regular file is expected there"
+_REMEDIES: dict[int | None, str] = {
+    **{errno.EACCES: _ASK, errno.EPERM: _ASK},
+    **{errno.EISDIR: _EXPECTED, errno.ENXIO: _EXPECTED, errno.ELOOP: _EXPECTED},
+}
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole regular file; errors as :func:`open_regular`."""
+    with open_regular(path) as handle:
+        return handle.read()
+
+
+def read_text(path: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """Read a whole regular file as text; errors as :func:`open_regular`, and ``UnicodeDecodeError``."""
+    with open_regular(path) as handle, TextIOWrapper(handle, encoding, errors) as text:
+        return text.read()
+
+
 def read_json(path: Path) -> Any:
     """Read JSON strictly, see :func:`selectrl.json_text.parse`; an object comes without its seal, which must fit.
 
     Raises:
-        InputError: the file is missing, unreadable, not such JSON, or was changed after it was sealed.
+        UnreadableError: the file is there, but cannot be read.
+        InputError: the file is missing, not such JSON, or was changed after it was sealed.
     """
     try:
-        value = parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        value = parse(read_text(path))
     except ValueError as error:  # not text, not JSON, or JSON made to hurt
         raise InputError(f"{path} is not valid JSON ({error}); restore it or make it again") from error
     try:
@@ -77,63 +232,49 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} {error}; restore it or make it again") from error
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process alone, and sweep away what killed writes left in it.
-
-    The lock is the operating system's: it ends with the process, however that ends.
+def read_json_or_none(path: Path) -> Any:
+    """Read JSON as :func:`read_json` does; None where there is no such file or a damaged one.
 
     Raises:
-        InputError: another process holds the folder, its file system knows no locks, or it cannot be made or written
-            to.
+        UnreadableError: the file is there, but cannot be read.
+
+    Warns:
+        DamageWarning: the file is damaged.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise InputError(f"another process works in {folder}; wait for it, or choose another folder") from error
-    except OSError as error:
-        os.close(handle)
-        raise InputError(
-            f"{folder} lies on a file system that gives no locks ({error.strerror or error}), without which two "
-            "commands could spoil each other's work; choose a folder on a local disk"
-        ) from error
-    try:
-        for leftover in folder.rglob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-        yield
-    finally:
-        os.close(handle)
+        return read_json(path)
+    except UnreadableError:
+        raise
+    except InputError as error:
+        if is_there(path):
+            warnings.warn(f"{error}; it counts as missing", DamageWarning, 2)
+        return None
 
 
-@contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
-
-    What a killed process left is swept away by the next one that makes the same folder.
+def is_there(path: Path) -> bool:
+    """Say whether there is anything of this name.
 
     Raises:
-        InputError: the folder is there already, cannot be made, or another process is making it.
+        UnreadableError: the operating system does not tell.
     """
-    if os.path.lexists(folder):
-        raise InputError(f"{folder} is there already; choose another name or delete it")
-    above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
-    work = folder.with_name(f".{folder.name}.making")
-    with locked(work):
-        try:
-            for leftover in work.iterdir():
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-            yield work
-            work.rename(folder)
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)  # gone already if all went well
-            for parent in above:
-                with suppress(OSError):  # not empty: it holds the folder
-                    parent.rmdir()
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return True
+
+
+def names_in(folder: Path) -> list[str]:
+    """List the names in a folder; none where there is no such folder.
+
+    Raises:
+        UnreadableError: the folder cannot be listed.
+    """
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(folder, error) from error

@@ -14,6 +14,7 @@ import gin
 from gin import config_parser
 
 from selectrl.errors import InputError
+from selectrl.files import read_text
 
 #: The end of every sentence on a line that cannot be read.
 BINDING = (
@@ -93,12 +94,10 @@ def text_of(file: Path) -> str:
         InputError: it cannot be read, or is not UTF-8.
     """
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_text(file, "utf-8-sig")
     except UnicodeDecodeError as error:
         line, byte = error.object.count(b"\n", 0, error.start) + 1, error.object[error.start]
         raise InputError(f"{file}:{line}: byte 0x{byte:02x} is not UTF-8 text; save the file as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror or error}; give a gin file that can be read") from error
 
 
 @cache

@@ -22,7 +22,7 @@ At meta-test the same encoder filters a stream of transitions::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
@@ -327,6 +327,7 @@ class CollectorConfig(Protocol):
         ...
 
 
+@runtime_checkable
 class WeightConfig(Protocol):
     """A weight of the behaviour-cloning term, as a function of the advantage."""
 

@@ -30,7 +30,7 @@ class Falling(Worlds):
     """Observes (steps of this episode, start, sum of actions), pays start + a₀, and ends after a task's own steps."""
 
     def __init__(self, family: FallingFamily, tasks: Sequence[int]) -> None:
-        super().__init__(len(tasks), HORIZON, spaces.Box(-99, 99, (3,), np.float32), 2)
+        super().__init__(len(tasks), family.spec.horizon, spaces.Box(-99, 99, (3,), np.float32), 2)
         self.lives = np.array([family.lives.get(task, 99) for task in tasks])
         self.start, self.sum = np.zeros(len(tasks)), np.zeros(len(tasks))
         self.log, self.reward = family.log, family.reward

@@ -21,7 +21,8 @@ from selectrl.data.store import OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError, InputError
 from selectrl.experiment.torch_settings import torch_threads
 from selectrl.files import read_json, write_json
-from selectrl.protocols import FamilyConfig
+from selectrl.locks import locked
+from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
 from selectrl.stopping import deferred
 
@@ -72,8 +73,9 @@ def collect(
         The folder.
 
     Raises:
-        InputError: the folder holds data of another configuration or damaged data, the family is not registered, the
-            configuration does not fit the family's horizon, or there is no such device.
+        InputError: another process collects into the folder, it holds data of another configuration or damaged data,
+            the family is not registered, the configuration does not fit the family's horizon, or there is no such
+            device.
         RunError: a policy diverged, or what an interrupted collection left is damaged or incomplete.
         Interrupted: a signal asked to stop; the last step is finished and saved.
     """
@@ -94,25 +96,41 @@ def collect(
         )
     )
     work = folder / WORK
-    if not _complete(folder, record):
-        _claim(work, record)
-        with torch_threads(threads), deferred() as stopping:
-            collection = Collection(family, behaviour, range(len(family.parameters)), work, device, threads or 1)
-            collection.resume()
-            stop = False
-            while collection.step < behaviour.steps and not stop:
-                collection.advance()
-                stop = stopping()
-                due = collection.step % (save_every or behaviour.period) == 0 or collection.step == behaviour.steps
-                if due or stop:
-                    collection.save()
-                if progress:
-                    progress(
-                        CollectProgress(collection.step, behaviour.steps, collection.label, collection.returns.copy())
-                    )
-        _write(collection, folder, record)
-    shutil.rmtree(work, ignore_errors=True)
+    if _complete(folder, record) and not work.exists():  # data that are only read need no lock
+        return folder
+    with locked(folder):
+        if not _complete(folder, record):  # asked again, for another process may have collected meanwhile
+            _collect(family, behaviour, folder, record, threads, device, save_every, progress)
+        shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _collect(
+    family: TaskFamily,
+    behaviour: SacBehaviourConfig,
+    folder: Path,
+    record: dict[str, Any],
+    threads: int | None,
+    device: str,
+    save_every: int | None,
+    progress: Callable[[CollectProgress], None] | None,
+) -> None:
+    """Collect what is missing of a dataset, in a folder that this process holds."""
+    work = folder / WORK
+    _claim(work, record)
+    with torch_threads(threads), deferred() as stopping:
+        collection = Collection(family, behaviour, range(len(family.parameters)), work, device, threads or 1)
+        collection.resume()
+        stop = False
+        while collection.step < behaviour.steps and not stop:
+            collection.advance()
+            stop = stopping()
+            due = collection.step % (save_every or behaviour.period) == 0 or collection.step == behaviour.steps
+            if due or stop:
+                collection.save()
+            if progress:
+                progress(CollectProgress(collection.step, behaviour.steps, collection.label, collection.returns.copy()))
+    _write(collection, folder, record)
 
 
 def _complete(folder: Path, record: dict[str, Any]) -> bool:
@@ -136,8 +154,10 @@ def _claim(work: Path, record: dict[str, Any]) -> None:
     """Note in the work folder whose it is.
 
     Raises:
-        InputError: it is that of another configuration.
+        InputError: it is that of another configuration, or a symbolic link.
     """
+    if work.is_symlink():
+        raise InputError(f"{work} is a symbolic link where a folder is expected to be made; remove the link")
     if (work / "config.json").exists():
         _same(work, read_json(work / "config.json"), record)
     else:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from selectrl.behaviour.config import SacBehaviourConfig
@@ -19,7 +19,7 @@ from selectrl.behaviour.play import play
 from selectrl.behaviour.replay import Replay, to_device
 from selectrl.behaviour.sac import BatchedSac
 from selectrl.errors import RunError
-from selectrl.files import write_atomically
+from selectrl.files import open_regular, write_tensors
 from selectrl.protocols import TaskFamily
 from selectrl.streams import key, stream
 
@@ -94,11 +94,13 @@ class Collection:
 
         Raises:
             RunError: the saved state is damaged.
+            UnreadableError: it is there, but cannot be read.
         """
         if self._path.exists():
             try:
-                state = load_file(self._path)
-            except (OSError, SafetensorError) as error:
+                with open_regular(self._path):
+                    state = load_file(self._path)
+            except SafetensorError as error:
                 raise RunError(f"{self._path} cannot be read ({error}); {REMEDY}") from error
             self.sac.load(state)
             self.replay.load(state)
@@ -115,7 +117,7 @@ class Collection:
         """Save everything that the next step depends on."""
         state = {"start": torch.from_numpy(self.start), "periods": torch.from_numpy(self.periods)}
         state |= self.sac.state() | self.replay.state()
-        write_atomically(self._path, lambda path: save_file(state, path))
+        write_tensors(self._path, {name: value.cpu().numpy() for name, value in state.items()})
 
     @property
     def _path(self) -> Path:

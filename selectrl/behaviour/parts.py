@@ -10,11 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import safetensors
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from selectrl.data.store import Episodes
 from selectrl.errors import RunError
-from selectrl.files import write_atomically
+from selectrl.files import open_regular, write_tensors
 
 Array: TypeAlias = NDArray[Any]
 
@@ -24,7 +23,7 @@ REMEDY = "delete the folder's .collecting and collect again"
 def write_part(folder: Path, step: int, tasks: Sequence[int], episodes: Episodes[Array]) -> None:
     """Write the episodes that fell due at one step, with their leading task axis."""
     tensors = {"task": np.asarray(tasks, np.int64), **episodes._asdict()}
-    write_atomically(folder / f"part_{step:09d}.safetensors", lambda path: save_file(tensors, path))
+    write_tensors(folder / f"part_{step:09d}.safetensors", tensors)
 
 
 def read_parts(folder: Path, task: int) -> list[Episodes[Array]]:
@@ -32,14 +31,15 @@ def read_parts(folder: Path, task: int) -> list[Episodes[Array]]:
 
     Raises:
         RunError: a part is damaged.
+        UnreadableError: a part is there, but cannot be read.
     """
     found = []
     for path in sorted(folder.glob("part_*.safetensors")):
         try:
-            with safetensors.safe_open(path, framework="np") as handle:
+            with open_regular(path), safetensors.safe_open(path, framework="np") as handle:
                 for place in np.flatnonzero(handle.get_tensor("task") == task):
                     found.append(Episodes(*(handle.get_slice(name)[int(place)] for name in Episodes._fields)))
-        except (OSError, safetensors.SafetensorError) as error:
+        except safetensors.SafetensorError as error:
             raise RunError(f"{path} cannot be read ({error}); {REMEDY}") from error
     return found
 

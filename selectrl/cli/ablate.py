@@ -10,7 +10,7 @@ from typing import Annotated, cast
 from cyclopts import Parameter
 
 from selectrl.cli.comparing import Options, conduct, refuse_unused, row, settings_of
-from selectrl.cli.options import Profile, Sets
+from selectrl.cli.options import Profile, Sets, at_home
 from selectrl.compare.plan import GridConfig, Row
 from selectrl.errors import InputError, suggest
 from selectrl.gin_edge import (
@@ -95,7 +95,7 @@ def _variation(name: str, value: str) -> Layer:
     if "." in name:
         return user_layers(None, [f"{name}={value}"])[0]
     if value.endswith(".gin"):
-        return user_layers(Path(value), ())[0]
+        return user_layers(Path(at_home(value)), ())[0]
     parts = {entry.name for entry in PARTS[name]} if name in PARTS else set()
     if value in parts:
         return user_layers(None, [f"experiment.{name}=@{PARTS[name].kind}.{value}()"])[0]

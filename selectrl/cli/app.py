@@ -10,6 +10,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
+from selectrl.cli.options import paths_at_home
 from selectrl.cli.screen import OutputError, console, flush, say
 from selectrl.errors import InputError, SelectRLWarning
 from selectrl.version import __version__
@@ -22,6 +23,7 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
     suppress_keyboard_interrupt=False,
+    config=paths_at_home,
 )
 #: Where each command is. Its module is imported when the command is given, so that none waits for another's imports.
 COMMANDS = {
@@ -76,9 +78,6 @@ def _carry_out(arguments: list[str]) -> None:
     if len(arguments) < 2 or not {*app.help_flags}.isdisjoint(arguments):  # a command without words may print its help
         app.console = console()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
-    for plugin in plugins.load():
-        if plugin.problem:
-            say(plugin.problem)
     said: set[str] = set()
 
     def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -90,4 +89,7 @@ def _carry_out(arguments: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always", SelectRLWarning)
         warnings.showwarning = show_warning
+        for plugin in plugins.load():
+            if plugin.problem:
+                say(plugin.problem)
         app(arguments, exit_on_error=False, print_error=False)

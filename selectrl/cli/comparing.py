@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 from cyclopts import Parameter
@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from selectrl.cli.board import board
 from selectrl.cli.collect import fill
 from selectrl.cli.options import JOBS, SEEDS, Data, Device, DryRun, EngineMode, Json, Population, TrainThreads
+from selectrl.cli.report import tell_left_out
 from selectrl.cli.screen import emit, line, say, table
 from selectrl.compare.fairness import Fairness
 from selectrl.compare.plan import Plan, Row, make_plan
@@ -23,10 +24,14 @@ from selectrl.data.manifest import NAME
 from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
-from selectrl.files import locked, write_json
+from selectrl.files import write_json
 from selectrl.gin_edge import as_layer, build_collection, shipped, shipped_layer, user_layers
 from selectrl.gin_text import Layer
 from selectrl.launch.choice import LAUNCHERS, choose
+from selectrl.locks import locked
+
+if TYPE_CHECKING:
+    from selectrl.report import Report
 
 
 @Parameter(name="*")
@@ -142,15 +147,18 @@ def conduct(rows: Sequence[Row], options: Options) -> None:
     for env in plan.envs:
         write_json(options.out / env / "fairness.json", fairness_of(plan, env).record())
     said = verdicts(plan, outcome.done)
-    page = _report(plan, options.out) if outcome.done else None
+    report = _report(plan, options.out) if outcome.done else None
+    if report:
+        tell_left_out(report)
     if options.json:
-        failed = dict(outcome.failed)
-        emit({**_planned(plan, takes), "failed": failed, "verdicts": said, "report": str(page) if page else None})
+        left_out = [one.record() for one in report.left_out] if report else []
+        written = {"report": str(report.page) if report else None, "left_out": left_out}
+        emit({**_planned(plan, takes), "failed": dict(outcome.failed), "verdicts": said, **written})
     else:
         for one in said:
             line(one["sentence"])
-        if page:
-            line(f"Open {page}")
+        if report:
+            line(f"Open {report.page}")
     if outcome.failed:
         for name, reason in outcome.failed.items():
             say(f"{name}: {reason}")
@@ -183,7 +191,7 @@ def _timed(plan: Plan, data: Path) -> dict[Path, float]:
     return {folder: training_seconds(run) for folder, run in runs.items()}
 
 
-def _report(plan: Plan, out: Path) -> Path:
+def _report(plan: Plan, out: Path) -> Report:
     from selectrl.report import build_report
 
     folders = [policy.folder for policy in plan.policies if any(policy.folder.glob("seed*/experiment.json"))]

@@ -13,6 +13,7 @@ from selectrl.cli.options import REPEATS, STEPS, Data, Json, Sets, Threads, plai
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.errors import InputError
 from selectrl.evaluate.config import PAPER_REPEATS
+from selectrl.experiment.folders import run_folders
 from selectrl.experiment.labels import label_of
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
 from selectrl.registry import COLLECTORS, tag
@@ -27,7 +28,7 @@ def find_runs(folders: tuple[Path, ...]) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    found = list(dict.fromkeys(path.parent for one in folders for path in sorted(one.rglob("experiment.json"))))
+    found = list(dict.fromkeys(run for folder in folders for run in run_folders(folder)))
     if not found:
         names = ", ".join(map(str, folders))
         raise InputError(f"no run at or below {names} (no experiment.json); give a folder like runs/point_robot")
@@ -115,8 +116,8 @@ def plan(
     """Return a run, and the label, collector and test of the meta-test that the command asks for.
 
     Raises:
-        InputError: the folder's record is damaged, a setting is wrong or about something else, or the ablation changes
-            what is trained.
+        InputError: the folder's record is damaged, a setting is wrong or about something else, the ablation changes
+            what is trained, or the label is that of another meta-test.
     """
     from selectrl.experiment.execution import Execution
     from selectrl.experiment.run import Run
@@ -141,4 +142,6 @@ def plan(
         )
     chosen: Any = build_part(selector, [*below, *user_layers(None, mine)])
     test: Any = build_part("test", [as_layer(base.test), *user_layers(None, tests)])
-    return run, label or label_of(chosen, test, own), chosen, test
+    name = label or label_of(chosen, test, own)
+    run.refuse_label(name, chosen, test)
+    return run, name, chosen, test

@@ -25,10 +25,10 @@ def methods() -> dict[str, Experiment]:
     for name, path in shipped("methods").items():
         try:
             found[name] = build_experiment(experiment_layers(method=name, env=env), name)
-        except InputError as error:
+        except Exception as error:  # a plugin's config class may raise anything
             if path.is_relative_to(SHIPPED):
                 raise
-            say(str(error))
+            say(str(error) if isinstance(error, InputError) else f"{path}: {type(error).__name__}: {error}")
     return found
 
 
@@ -37,7 +37,10 @@ def list_parts(
     json: Json = False,
     kind: Annotated[str | None, Parameter(help="Only parts of this kind, for example encoders.")] = None,
 ) -> None:
-    """List every registered part with its paper, and every shipped method as a composition of parts."""
+    """List every registered part with its paper, and every shipped method as a composition of parts.
+
+    With ``--kind`` it lists the parts of that kind and nothing else.
+    """
     kinds = [registry.kind for registry in REGISTRIES]
     if kind not in (None, *kinds):
         raise InputError(f"no parts of the kind {kind!r}: {suggest(str(kind), kinds)}")
@@ -46,6 +49,12 @@ def list_parts(
         for registry in REGISTRIES
         if kind in (None, registry.kind)
     }
+    if kind is not None:
+        if json:
+            emit({"parts": parts})
+        else:
+            table_of(kind, parts[kind])
+        return
     grid = {
         name: {slot: registered_name(getattr(one, slot)) for slot in ("encoder", "critic", "actor", "collector")}
         for name, one in methods().items()
@@ -56,7 +65,7 @@ def list_parts(
         emit({"parts": parts, "methods": grid, "files": files, "priors": PRIORS, "plugins": others})
         return
     for name, entries in parts.items():
-        table(name, ["name", "what it does", "paper"], [[e["name"], e["summary"], e["paper"]] for e in entries])
+        table_of(name, entries)
         line()
     slots = ["encoder", "critic", "actor", "collector"]
     table("methods", ["name", *slots], [[name, *(row[slot] for slot in slots)] for name, row in grid.items()])
@@ -65,6 +74,11 @@ def list_parts(
     line()
     line(f"profiles: {', '.join(files['profiles'])}   behaviour presets: {', '.join(files['behaviour'])}")
     line(f"beliefs before any context (test.prior): {', '.join(PRIORS)}   plugins: {', '.join(others) or 'none'}")
+
+
+def table_of(kind: str, entries: list[dict[str, str]]) -> None:
+    """Print the parts of one kind."""
+    table(kind, ["name", "what it does", "paper"], [[e["name"], e["summary"], e["paper"]] for e in entries])
 
 
 def heading(path: Path) -> str:

@@ -52,7 +52,7 @@ def render(
     for run, *_ in plans:
         if run.experiment.env != first.experiment.env:
             raise InputError(f"{run.folder} is a run of another environment than {first.folder}; film them apart")
-    unseen = first.family.test_tasks
+    unseen = first.test_tasks
     chosen = numbers(tasks) if tasks is not None else sorted({unseen[0], unseen[len(unseen) // 2], unseen[-1]})
     reels = []
     with bars() as shown:

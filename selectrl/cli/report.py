@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from selectrl.cli.options import Json
-from selectrl.cli.screen import emit, line
+from selectrl.cli.screen import emit, line, say
 from selectrl.errors import InputError
+
+if TYPE_CHECKING:
+    from selectrl.report import Report
 
 
 def report(
@@ -31,8 +34,16 @@ def report(
         raise InputError("no run given; for example `selectrl report runs/point_robot`")
     from selectrl.report import build_report
 
-    page = build_report(runs, out, export=export)
+    written = build_report(runs, out, export=export)
+    tell_left_out(written)
     if json:
-        emit({"page": str(page), "export": None if export is None else str(export)})
+        copy = None if export is None else str(export)
+        emit({"page": str(written.page), "export": copy, "left_out": [one.record() for one in written.left_out]})
         return
-    line(f"Open {page}")
+    line(f"Open {written.page}")
+
+
+def tell_left_out(report: Report) -> None:
+    """Print one sentence on stderr for each run, file or folder that a report could not use."""
+    for one in report.left_out:
+        say(f"left out of the report: {one.name}: {one.reason}")

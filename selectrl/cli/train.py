@@ -31,6 +31,7 @@ from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.folders import set_aside
 from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
 from selectrl.launch.job import Event, Job, Launcher, threads_of
 from selectrl.launch.local import launcher_for
@@ -64,6 +65,12 @@ def train(
     ] = False,
     profile_step: Annotated[
         bool, Parameter(negative="", show_default=False, help="Only profile a few steps: shares, and a trace to open.")
+    ] = False,
+    force: Annotated[
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Train again from the beginning; an earlier run is kept beside it."
+        ),
     ] = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -103,6 +110,10 @@ def train(
     if profile_step:
         show_profile(todo[0], json=json)
         return
+    for job in todo if force else ():
+        kept = set_aside(job.folder)
+        if kept is not None:
+            say(f"the earlier run of {job.name} is kept in {kept}")
     with bars() as shown:
         results = carry_out(launcher, todo, shown)
     finish(folder, results, json=json)

@@ -37,7 +37,7 @@ def training_seconds(run: Run) -> float:
         InputError: the dataset is missing or damaged.
     """
     agent = build_agent(run.experiment, run.family.spec, run.seed)
-    engine, store, total = Engine([agent]), run.store(run.family.train_tasks), 0.0
+    engine, store, total = Engine([agent]), run.store(run.train_tasks), 0.0
     sampler = run.sampler(store)
     with torch_threads(run.execution.threads):
         for phase in build_phases(run.experiment, agent):

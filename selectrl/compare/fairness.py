@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from selectrl.data.manifest import Manifest
+from selectrl.envs.split import split_tasks
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, to_record
 
@@ -38,11 +39,13 @@ class Fairness:
         same: bindings and facts that all rows share.
         differs: those that rows do not, by row; a row that has no such binding is not in it.
         checks: the conditions.
+        rows: what each row is a test of, by name: the folder of its ``policy``, its ``collector`` and its ``test``.
     """
 
     same: Mapping[str, Any]
     differs: Mapping[str, Mapping[str, Any]]
     checks: tuple[Check, ...]
+    rows: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
     def record(self) -> dict[str, Any]:
         """Return it as ``fairness.json`` holds it."""
@@ -50,6 +53,7 @@ class Fairness:
             "same": dict(self.same),
             "differs": [{"what": what, "values": dict(values)} for what, values in self.differs.items()],
             "checks": [attrs.asdict(check) for check in self.checks],
+            "rows": {name: dict(row) for name, row in self.rows.items()},
         }
 
     def refuse(self) -> None:
@@ -67,7 +71,7 @@ def examine(
     experiments: Sequence[Experiment],
     manifests: Mapping[str, Manifest],
     evaluations: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
-    trained_on: Iterable[str] = (),
+    executions: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
     tuning: Mapping[str, str] | None = None,
 ) -> Fairness:
     """Compare the rows of one environment binding by binding.
@@ -76,10 +80,11 @@ def examine(
         experiments: one a row; names tell them apart.
         manifests: of the datasets that they name, by name.
         evaluations: finished meta-tests by row, as they were written.
-        trained_on: fingerprints that finished runs have recorded.
+        executions: how the runs of a row were carried out, by row, as they were written.
         tuning: what was spent on tuning each row; by default nothing.
     """
-    bound = {one.name: dict(_flat(_of(one))) for one in experiments}
+    recorded = {name: list(runs) for name, runs in (executions or {}).items()}
+    bound = {one.name: {**dict(_flat(_of(one))), **_code(recorded.get(one.name, ()))} for one in experiments}
     paths = list(dict.fromkeys(path for values in bound.values() for path in values))
     same, differs = {}, {}
     for path in paths:
@@ -89,7 +94,10 @@ def examine(
                 same[path] = next(iter(values.values()))
         else:
             differs[path] = values
-    prints = sorted({manifest.fingerprint for manifest in manifests.values()} | set(trained_on))
+    trained_on = {
+        text for runs in recorded.values() for run in runs if (text := _nested(run, "dataset", "fingerprint"))
+    }
+    prints = sorted({manifest.fingerprint for manifest in manifests.values()} | trained_on)
     if len(prints) == 1:
         same["data.fingerprint"] = prints[0]
     checks = (
@@ -103,9 +111,26 @@ def examine(
 
 
 def _of(experiment: Experiment) -> dict[str, Any]:
-    record: dict[str, Any] = to_record(experiment)
+    record: dict[str, Any] = to_record(experiment, complete=True)
     del record["part"], record["name"]
     return record
+
+
+def _code(executions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the versions and the source code that runs of one row have recorded, all that differ after each other."""
+    found: dict[str, dict[str, None]] = {}
+    for execution in executions:
+        for group in ("versions", "plugins", "sources"):
+            for name in execution[group] if isinstance(execution.get(group), dict) else ():
+                text = _nested(execution, group, name)
+                found.setdefault(f"{group}.{name}", {})[text[:12] if group == "sources" else text] = None
+    return {name: ", ".join(values) for name, values in found.items()}
+
+
+def _nested(record: Mapping[str, Any], group: str, name: str) -> str:
+    """Return a text of an object in a record, empty where it is not recorded."""
+    inner = record.get(group)
+    return str(inner.get(name, "")) if isinstance(inner, dict) else ""
 
 
 def _flat(record: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -131,11 +156,11 @@ def _alike(prefix: str, differs: Mapping[str, Mapping[str, Any]], same: Mapping[
 def _disjoint(experiments: Sequence[Experiment], manifests: Iterable[Manifest]) -> Check:
     """Check that no task that is tested is trained on, by the families and by what the datasets say of themselves."""
     wrong: set[int] = set()
-    families = [one.env.build() for one in experiments]
-    tested = {task for family in families for task in family.test_tasks}
+    splits = [split_tasks(one.env.build(), one.data.split) for one in experiments]
+    tested = {task for _, test in splits for task in test}
     tested |= {task for manifest in manifests for task in manifest.split.get("test", ())}
-    for family in families:
-        wrong |= tested & set(family.train_tasks)
+    for trained, _ in splits:
+        wrong |= tested & set(trained)
     detail = f"tasks {sorted(wrong)} are both" if wrong else f"{len(tested)} test tasks, none of them trained on"
     return Check(what="no data of a test task in training", ok=not wrong, detail=detail)
 

@@ -12,8 +12,11 @@ from selectrl.compare.fairness import Fairness, examine
 from selectrl.compare.plan import Plan
 from selectrl.compare.state import first_of, is_done
 from selectrl.data.manifest import NAME, Manifest, read_manifest
-from selectrl.errors import InputError, RunError
-from selectrl.files import read_json, write_json
+from selectrl.errors import RunError
+from selectrl.experiment.config import to_record
+from selectrl.experiment.identity import read_written
+from selectrl.experiment.provenance import read_execution, warn_of_versions
+from selectrl.files import read_json_or_none, write_json
 from selectrl.launch.job import Event, Job, Launcher, Tell
 
 
@@ -39,10 +42,7 @@ class Failures:
 
     def __init__(self, out: Path) -> None:
         self.path = out / "failures.json"
-        try:
-            found = read_json(self.path)
-        except InputError:  # none yet
-            found = {}
+        found = read_json_or_none(self.path)
         self.known: dict[str, str] = found if isinstance(found, dict) else {}
 
     def add(self, folder: Path, reason: str) -> None:
@@ -75,6 +75,7 @@ def carry_out(plan: Plan, jobs: tuple[Job, ...], launcher: Launcher, tell: Tell,
     for job in jobs:
         if is_done(job):
             failures.forget(job.folder)
+            warn_of_versions(job.folder, read_execution(job.folder))
             tell(Event(job, "done"))
         elif str(job.folder) in failures.known and not retry:
             failed[str(job.folder)] = failures.known[str(job.folder)]
@@ -113,33 +114,26 @@ def fairness_of(plan: Plan, env: str) -> Fairness:
         DataError: a dataset is missing or damaged.
     """
     evaluations: dict[str, list[Mapping[str, Any]]] = {}
-    prints: set[str] = set()
+    executions: dict[str, list[Mapping[str, Any]]] = {}
+    rows: dict[str, Mapping[str, Any]] = {}
     for policy in plan.policies:
         if policy.experiment.env_name != env:
             continue
+        for row in policy.rows:
+            tested = {"collector": to_record(row.experiment.collector), "test": to_record(row.experiment.test)}
+            rows[row.experiment.name] = {"policy": policy.folder.name, **tested}
         for seed in range(plan.seeds):
             folder = policy.folder / f"seed{seed}"
             first = first_of(folder)
             if first is None:
                 continue
-            prints |= {text for text in [_fingerprint(folder)] if text}
+            execution = read_execution(folder)
             for name, label in policy.labels(first).items():
-                found = _read(folder / "evaluations" / f"{label}.json")
-                if "train_step" in found:
+                executions.setdefault(name, []).append(execution)
+                found = read_written(folder / "evaluations" / f"{label}.json")
+                if found is not None:
                     evaluations.setdefault(name, []).append(found)
     experiments = [row.experiment for row in plan.of(env)]
     tuning = {row.experiment.name: row.tuning for row in plan.of(env)}
-    return examine(experiments, manifests_of(plan, env), evaluations, prints, tuning)
-
-
-def _fingerprint(folder: Path) -> str:
-    data = _read(folder / "execution.json").get("dataset")
-    return str(data.get("fingerprint", "")) if isinstance(data, dict) else ""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-    except InputError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    fairness = examine(experiments, manifests_of(plan, env), evaluations, executions, tuning)
+    return attrs.evolve(fairness, rows=rows)

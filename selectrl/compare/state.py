@@ -13,7 +13,9 @@ from selectrl.compare.plan import Plan
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.identity import identity_of, read_written
 from selectrl.experiment.labels import label_of
+from selectrl.experiment.provenance import changed_part, read_execution, source_fingerprints, trained_parts
 from selectrl.files import read_json
 from selectrl.json_text import parse
 from selectrl.launch.job import Job, matches
@@ -39,7 +41,10 @@ class Estimate:
 
 
 def first_of(folder: Path) -> Experiment | None:
-    """Return the experiment that a run directory was begun with, ``None`` where there is no sound record."""
+    """Return the experiment that a run directory was begun with, ``None`` where there is no sound record to read.
+
+    Whoever needs the run itself ends with the sentence why; here it counts as not done, and nothing is written.
+    """
     try:
         record = read_json(folder / "experiment.json")
         return experiment_from_record(record["experiment"])
@@ -48,17 +53,24 @@ def first_of(folder: Path) -> Experiment | None:
 
 
 def is_done(job: Job) -> bool:
-    """Say whether a run is trained and every meta-test that is wanted of it lies there."""
+    """Say whether a run is trained with today's parts and every meta-test that is wanted of it is there.
+
+    A run that is not done is carried out, which refuses a file that cannot be read and replaces none.
+    """
     first = first_of(job.folder)
     if first is None or first.key != job.experiment.key:
         return False
+    execution = read_execution(job.folder)
+    if changed_part(execution, job.experiment):
+        return False
+    data = execution.get("dataset")
+    fingerprint = data.get("fingerprint") if isinstance(data, dict) else None
     for collector, test in job.wanted:
-        label = label_of(collector, test, first)
-        try:
-            found = read_json(job.folder / "evaluations" / f"{label}.json")
-        except InputError:
-            return False
-        if not matches(found, job.experiment.train.steps, collector, test):
+        path = job.folder / "evaluations" / f"{label_of(collector, test, first)}.json"
+        wanted = identity_of(
+            collector, test, fingerprint, source_fingerprints(*trained_parts(job.experiment), collector)
+        )
+        if not matches(read_written(path), job.experiment.train.steps, wanted):
             return False
     return True
 

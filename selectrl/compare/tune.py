@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
-from selectrl.envs.split import interleaved
+from selectrl.envs.split import split_tasks
 from selectrl.errors import FieldError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.fields import as_tuple
-from selectrl.files import locked, write_json
+from selectrl.files import write_json
 from selectrl.launch.job import Record
-from selectrl.protocols import TaskFamily
+from selectrl.locks import locked
 
 if TYPE_CHECKING:
     import optuna
@@ -75,30 +74,20 @@ class TuneConfig:
         return TuneConfig(knobs=kept)
 
 
-def held_out(family: TaskFamily) -> TaskFamily:
-    """Return a family whose test tasks are some of the training tasks, strictly between others that are left.
-
-    Raises:
-        InputError: there are too few training tasks.
-    """
-    trained, tested = ([family.train_tasks[i] for i in part] for part in interleaved(len(family.train_tasks)))
-    if not tested or not trained:
-        raise InputError(f"tuning holds out every fourth training task, but there are {len(family.train_tasks)} in all")
-    narrow = copy.copy(family)
-    narrow.train_tasks, narrow.test_tasks = tuple(trained), tuple(tested)
-    return narrow
+def trial_of(experiment: Experiment) -> Experiment:
+    """Return an experiment that is trained and tested on training tasks alone."""
+    return attrs.evolve(experiment, data=attrs.evolve(experiment.data, split="tuning"))
 
 
 def score(experiment: Experiment, folder: Path, data: Path, threads: int, tell: Callable[[Record], None]) -> float:
-    """Train seed 0 on the training tasks that are left, and return its mean return on those held out."""
+    """Train seed 0 of a trial on the training tasks that are left, and return its mean return on those held out."""
     from selectrl.experiment.execution import Execution
     from selectrl.experiment.run import Run
     from selectrl.experiment.training import train
 
     run = Run(folder, experiment, 0, Execution(data=data, threads=threads))
-    run.family = held_out(run.family)
     train([run], lambda _, record: tell(record))
-    return float(run.evaluate("held_out")["return"])
+    return float(run.evaluate()["return"])
 
 
 def tune(
@@ -140,7 +129,7 @@ def tune(
             trial = study.ask()
             values = _draw(knobs, trial) if done else {}
             trial.set_user_attr("bindings", values)
-            experiment = build(values)
+            experiment = trial_of(build(values))
             run, number = folder / "trials" / experiment.key / "seed0", trial.number
             try:
                 value = score(experiment, run, data, threads, lambda record, number=number: tell(number, record))  # type: ignore[misc]
@@ -157,7 +146,7 @@ def tune(
             "own": _ended(study)[0].value,
             "trials": len(_ended(study)),
             "steps": own.train.steps,
-            "held_out": list(held_out(own.env.build()).test_tasks),
+            "held_out": list(split_tasks(own.env.build(), trial_of(own).data.split)[1]),
         }
         write_json(folder / "tuned.json", found)
     return found

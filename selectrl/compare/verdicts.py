@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from selectrl.compare.plan import Plan, Policy
-from selectrl.compare.state import first_of
 from selectrl.errors import InputError
 from selectrl.launch.job import Job
 from selectrl.report import analyse, words
 from selectrl.report.load import load
-from selectrl.report.records import Row, Run
+from selectrl.report.records import Row
 
 
 def verdicts(plan: Plan, done: tuple[Job, ...]) -> list[dict[str, Any]]:
@@ -39,18 +36,17 @@ def verdicts(plan: Plan, done: tuple[Job, ...]) -> list[dict[str, Any]]:
 
 
 def _rows(policy: Policy, folders: list[Any], finished: set[Any]) -> Mapping[str, Row]:
-    """Return the rows that are tests of one policy, as far as its seeds are finished."""
-    usable = [folder for folder in folders if folder in finished]
-    first = first_of(usable[0]) if usable else None
-    if first is None:
-        return {}
+    """Return the rows that are tests of one policy, as the report shows them, as far as its seeds are finished."""
     try:
-        runs, _ = load(usable)
+        runs, _ = load([folder for folder in folders if folder in finished])
     except InputError:
         return {}
     rows = {}
-    for name, label in policy.labels(first).items():
-        having: tuple[Run, ...] = tuple(attrs.evolve(run, method=name) for run in runs if label in run.evaluations)
+    for row in policy.rows:
+        name, protocol = row.experiment.name, row.experiment.test.protocol
+        of_row = [run for run in runs if run.method == name]
+        label = of_row[0].own[protocol] if of_row else ""
+        having = tuple(run for run in of_row if label in run.evaluations)
         if having:
             rows[name] = Row(method=name, label=label, own=True, runs=having)
     return rows

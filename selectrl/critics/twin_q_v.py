@@ -22,8 +22,13 @@ class TwinQVCritic(QVNetworks):
     The first objective steps Q; the second reads the updated Q. Both see z cut from the encoder unless the encoder says
     otherwise.
 
-    Differs from CSRO's and FOCAL's code: no value penalty (off in all six shipped configurations; it paired the
-    divergence at s with the value at s').
+    Differs from CSRO's and FOCAL's code:
+
+    1. No value penalty, which is off in all six shipped configurations; it paired the divergence at s with the value at
+       s'.
+    2. d is 1 at true ends alone (``data.terminals="true"``). Theirs marks the last transition of every stored episode
+       as terminal, time-outs included (``data.terminals="paper"``), so that the value of a state falls with the time
+       left, which the state does not hold.
 
     References:
         Haarnoja et al., ICML 2018; the update order of PEARL, FOCAL and CSRO.

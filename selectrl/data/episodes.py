@@ -39,7 +39,7 @@ class Episode(NamedTuple):
 
     Attributes:
         obs: (time + 1, obs) float32.
-        action: (time, action) float32.
+        action: (time, action) float32; as logged, until an import brings it into [-1, 1].
         reward: (time,) float32.
         terminal: whether it ended truly and not by a time-out.
         label: step of the behaviour checkpoint that acted.

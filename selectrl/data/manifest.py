@@ -16,7 +16,7 @@ import attrs
 
 from selectrl.data import json_fields as js
 from selectrl.data.json_fields import Fields, Json
-from selectrl.errors import DataError, InputError
+from selectrl.errors import DataError, InputError, UnreadableError
 from selectrl.files import read_json, write_json
 from selectrl.json_text import sealed
 from selectrl.structs import Spec
@@ -174,10 +174,13 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest.
 
     Raises:
+        UnreadableError: it is there, but cannot be read.
         DataError: it is missing, not JSON, of an unknown schema, or a field is missing, unknown or wrong.
     """
     try:
         value = read_json(path)
+    except UnreadableError:
+        raise
     except InputError as error:
         raise DataError(f"the dataset's manifest cannot be read: {error}") from error
     return parse(value, path)

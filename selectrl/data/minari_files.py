@@ -3,10 +3,15 @@
 Minari has no place for what tells tasks apart and for the checkpoint that an episode comes from. They lie where it
 keeps additions: under ``selectrl`` in a dataset's metadata, and as ``label`` in an episode's. HDF5 alone is used:
 Minari's Arrow storage takes a time quadratic in the number of episodes to write, and cuts long ones on reading.
+
+Minari writes, but does not read here: it would make the environment that the metadata name, and follow whatever the
+HDF5 file names.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import re
 import shutil
@@ -14,19 +19,25 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from selectrl.data import json_fields as js
-from selectrl.data.episodes import Episode, Episodes, layout_problem, stack
+from selectrl.data.actions import REFUSE, ActionRule, Actions
+from selectrl.data.episodes import Episode, Episodes, stack
+from selectrl.data.folders import entries, inside, is_there
+from selectrl.data.hdf5_files import open_hdf5
 from selectrl.data.json_fields import Fields
 from selectrl.data.manifest import Manifest, TaskEntry, read_spec, write_manifest
+from selectrl.data.minari_envs import Recovery
 from selectrl.data.store import OfflineDataset, write_task
-from selectrl.errors import DataError, InputError
-from selectrl.fields import is_name
-from selectrl.files import read_json, whole, write_json
+from selectrl.errors import DataError, InputError, UnreadableError
+from selectrl.fields import LARGEST, is_name
+from selectrl.files import read_json, write_json
+from selectrl.locks import whole
 from selectrl.structs import Spec
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -34,14 +45,27 @@ Progress: TypeAlias = Callable[[int, int], None]
 SCHEMA = 1
 KEY = "selectrl"
 ROOT = "MINARI_DATASETS_PATH"
-NAMESPACE = r"[A-Za-z0-9_][A-Za-z0-9_-]{1,99}(/[A-Za-z0-9_][A-Za-z0-9_-]{1,99}){0,5}"  # Minari's own rule is laxer
+LEVEL = r"[A-Za-z0-9_][A-Za-z0-9_-]{1,99}"  # of a namespace; Minari's own rule is laxer
+MOST_LEVELS = 6
 INSTALL = "pip install 'selectrl[minari]'"
+
+
+class Exported(NamedTuple):
+    """The datasets that an export wrote.
+
+    Attributes:
+        ids: Minari's, one per task.
+        unrecoverable: why Minari cannot make their environment again; empty if it can.
+    """
+
+    ids: list[str]
+    unrecoverable: str
 
 
 def root_folder(root: Path | None) -> Path:
     """Return where Minari's datasets lie: the folder given, else ``MINARI_DATASETS_PATH``, else Minari's default."""
-    found = root or Path(os.environ.get(ROOT) or Path.home() / ".minari" / "datasets")
-    return found.absolute()  # Minari cannot measure what it wrote below a relative one
+    folder = root or Path(os.environ.get(ROOT) or Path.home() / ".minari" / "datasets")
+    return folder.absolute()  # Minari cannot measure what it wrote below a relative one
 
 
 def export_minari(
@@ -50,7 +74,7 @@ def export_minari(
     *,
     root: Path | None = None,
     progress: Progress = lambda done, total: None,
-) -> list[str]:
+) -> Exported:
     """Write every task of a dataset as a dataset of Minari's, all of them or none.
 
     Args:
@@ -60,25 +84,26 @@ def export_minari(
         progress: called with the number of tasks written and of all.
 
     Returns:
-        Minari's ids, one per task.
+        Minari's ids of the datasets.
 
     Raises:
         InputError: Minari is not installed, or the namespace is malformed, there already, or cannot be written to.
     """
-    minari = _minari()
+    minari = _installed("h5py", "minari")
     manifest, ids = dataset.manifest, []
+    recovery = Recovery(manifest)
     with whole(_place(namespace, root)) as work:
         base = work / "root"
         for entry in manifest.tasks:
             ids.append(f"{namespace}/task{entry.task:03d}-v0")
             with _minari_writes_to(base):
-                _write(minari, dataset, entry, ids[-1])
+                _write(minari, dataset, entry, ids[-1], recovery)
             progress(len(ids), len(manifest.tasks))
         for path in list((base / namespace).iterdir()):
             path.rename(work / path.name)
         shutil.rmtree(base)
     _name_parents(namespace, root_folder(root))
-    return ids
+    return Exported(ids, recovery.problem)
 
 
 def import_minari(
@@ -87,6 +112,7 @@ def import_minari(
     *,
     name: str | None = None,
     root: Path | None = None,
+    actions: ActionRule = REFUSE,
     progress: Progress = lambda done, total: None,
 ) -> Path:
     """Turn the datasets of a namespace that :func:`export_minari` wrote back into a dataset, whole or not at all.
@@ -96,39 +122,49 @@ def import_minari(
         data: folder of the datasets; this one becomes ``data/<env>/<name>``, which must not be there yet.
         name: of the dataset; None takes the namespace's, with ``-`` between its levels.
         root: see :func:`root_folder`.
+        actions: how logged actions beyond [-1, 1] are treated.
         progress: called with the number of tasks read and of all.
 
     Returns:
         The dataset's folder.
 
     Raises:
-        DataError: the datasets are missing, damaged, of several environments, or do not say what task they are of.
-        InputError: Minari is not installed, the namespace is malformed, or the folder is there or cannot be written to.
+        UnreadableError: a file is there, but cannot be read.
+        DataError: the datasets are missing, damaged, of several environments, name other files, do not say what task
+            they are of, or hold actions that the rule does not take.
+        InputError: h5py is not installed, the namespace is malformed, or the folder is there or cannot be written to.
     """
-    _minari()
+    _installed("h5py")
     place = _place(namespace, root)
-    found = [_read_record(path) for path in sorted(place.glob("*/data/metadata.json"))]
-    if not found:
-        raise DataError(f"no Minari dataset at {place}; check namespace and {ROOT}, or name the folder with --root")
-    shared, where = found[0].shared, found[0].folder
-    for one in found:
-        different = next((name for name, value in one.shared.items() if value != shared[name]), None)
+    remedy = f"check namespace and {ROOT}, or name the folder with --root"
+    folders = [path for path in entries(place, remedy) if not path.name.startswith(".")]  # as Minari lists them
+    paths = [path / "data" / "metadata.json" for path in folders]
+    records = [_read_record(inside(path, place)) for path in paths if is_there(path)]
+    if not records:
+        raise DataError(f"no Minari dataset at {place}; {remedy}")
+    shared, where = records[0].shared, records[0].folder
+    for record in records:
+        different = next((name for name, value in record.shared.items() if value != shared[name]), None)
         if different:
-            raise DataError(f"{one.folder} and {where} differ in {different}; a dataset is of one environment alone")
-    absent = sorted({task for ids in shared["split"].values() for task in ids} - {one.task for one in found})
+            raise DataError(f"{record.folder} and {where} differ in {different}; a dataset is of one environment alone")
+    absent = sorted({task for ids in shared["split"].values() for task in ids} - {record.task for record in records})
     if absent:
         raise DataError(f"{place} lacks task {absent[0]}; restore it or export the dataset again")
     out = data / str(shared["env"]) / (name or namespace.replace("/", "-"))
     spec: Spec = shared["spec"]
-    entries: list[TaskEntry] = []
+    fitted = Actions(actions, spec.action, records[0].box)
+    written: list[TaskEntry] = []
     with whole(out) as work:
-        for one in sorted(found, key=lambda one: one.task):
-            if entries and entries[-1].task == one.task:
-                raise DataError(f"{one.folder} is of task {one.task}, as another is; remove one of the two")
-            episodes = stack(list(_read_episodes(one, spec)), one.time)
-            entries.append(write_task(work, one.task, one.parameter, episodes))
-            progress(len(entries), len(found))
-        write_manifest(work, tasks=entries, **shared)
+        for record in sorted(records, key=lambda record: record.task):
+            if written and written[-1].task == record.task:
+                raise DataError(f"{record.folder} is of task {record.task}, as another is; remove one of the two")
+            if not np.array_equal(record.box, records[0].box):
+                raise DataError(f"{record.folder} and {where} differ in their actions' box; import each on its own")
+            episodes = stack(list(_read_episodes(record, spec, fitted, place)), record.time)
+            written.append(write_task(work, record.task, record.parameter, episodes))
+            progress(len(written), len(records))
+        shared["behaviour"] |= fitted.finish()
+        write_manifest(work, tasks=written, **shared)
     return out
 
 
@@ -140,11 +176,14 @@ class _Record:
         task: id of the task.
         parameter: what tells the task from the others.
         time: steps of the time axis.
+        episodes: how many Minari counts.
+        box: bounds of an action as logged, (action, 2).
         shared: the arguments of :func:`write_manifest` that all tasks have in common.
     """
 
-    def __init__(self, folder: Path, fields: Fields) -> None:
+    def __init__(self, folder: Path, metadata: Fields, fields: Fields) -> None:
         self.folder = folder
+        self.episodes = metadata.take("total_episodes", "an int >= 0", js.is_count)
         schema = fields.take("schema", "an int", js.is_int)
         if schema != SCHEMA:
             raise fields.error("schema", f"{SCHEMA}, which this version of selectrl reads", schema)
@@ -164,6 +203,7 @@ class _Record:
         fields.end()
         if self.time > self.shared["spec"].horizon:
             raise fields.error("time", f"at most the horizon {self.shared['spec'].horizon}", self.time)
+        self.box = _read_box(metadata, self.shared["spec"].action)
 
 
 def _record(manifest: Manifest, entry: TaskEntry) -> dict[str, Any]:
@@ -189,20 +229,24 @@ def _is_env(value: object) -> TypeGuard[str]:
     return is_name(value)
 
 
-def _minari() -> Any:
-    """Import Minari with its HDF5 storage."""
+def _installed(*packages: str) -> Any:
+    """Import optional packages and return the last."""
     try:
-        import h5py  # noqa: F401
-        import minari
+        return [importlib.import_module(package) for package in packages][-1]
     except ImportError as error:
-        raise InputError(f"{error.name or 'minari'} is not installed; {INSTALL}") from error
-    return minari
+        raise InputError(f"{error.name or packages[-1]} is not installed; {INSTALL}") from error
 
 
 def _place(namespace: str, root: Path | None) -> Path:
     """Return the folder of a namespace."""
-    if not re.fullmatch(NAMESPACE, namespace):
-        raise InputError(f"--namespace {namespace!r}: expected letters, digits, '_' and '-', levels parted by '/'")
+    levels = namespace.split("/")
+    wrong = next((level for level in levels if not re.fullmatch(LEVEL, level)), None)
+    if wrong is not None:
+        got = f"--namespace {js.shorten(namespace)}: its level {js.shorten(wrong)} is not a name"
+        rule = "2 to 100 letters, digits, '_' and '-' in each level, '-' not first, and '/' between levels"
+        raise InputError(f"{got}, expected {rule}")
+    if len(levels) > MOST_LEVELS:
+        raise InputError(f"--namespace {namespace!r}: expected at most {MOST_LEVELS} levels, got {len(levels)}")
     return root_folder(root) / namespace
 
 
@@ -219,7 +263,7 @@ def _minari_writes_to(root: Path) -> Iterator[None]:
         os.environ.pop(ROOT) if before is None else os.environ.update({ROOT: before})
 
 
-def _write(minari: Any, dataset: OfflineDataset, entry: TaskEntry, name: str) -> None:
+def _write(minari: Any, dataset: OfflineDataset, entry: TaskEntry, name: str, recovery: Recovery) -> None:
     """Write one task."""
     from minari.data_collector import EpisodeBuffer
 
@@ -241,14 +285,17 @@ def _write(minari: Any, dataset: OfflineDataset, entry: TaskEntry, name: str) ->
                 infos={},
             )
         )
+    obs = np.concatenate([buffer.observations for buffer in buffers])
     written = minari.create_dataset_from_buffers(
         name,
         buffers,
-        observation_space=spaces.Box(-np.inf, np.inf, (manifest.spec.obs,), np.float32),
+        env=recovery.spec(entry.task),
+        observation_space=recovery.observation_space(obs),
         action_space=spaces.Box(-1, 1, (manifest.spec.action,), np.float32),
         data_format="hdf5",
         description=f"Task {entry.task} of {manifest.env} ({manifest.env_id}), {manifest.source}; "
-        f"told from the other tasks by {list(entry.parameter)}.",
+        f"its parameter is {list(entry.parameter)}.",
+        requirements=recovery.requirements(),
     )
     written.storage.update_episode_metadata({"label": int(label)} for label in episodes.label)
     written.storage.update_metadata({KEY: _record(manifest, entry)})
@@ -258,56 +305,71 @@ def _read_record(path: Path) -> _Record:
     """Read a dataset's metadata; nothing in them is looked up or called."""
     try:
         content = read_json(path)
+    except UnreadableError:
+        raise
     except InputError as error:
         raise DataError(str(error)) from error
     metadata = Fields(content, str(path))
     if metadata.take("data_format", "a text", js.is_text) != "hdf5":
         raise DataError(f"{path}: only HDF5 storage is read; convert the dataset first")
-    for name in ("observation_space", "action_space"):  # without one Minari would make the environment that is named
-        metadata.take(name, "a text", js.is_text)
     if KEY not in content:
         raise DataError(f"{path}: no {KEY!r} entry says what task it is of; only what was exported from here is read")
-    return _Record(path.parent, metadata.inner(KEY))
+    return _Record(path.parent, metadata, metadata.inner(KEY))
 
 
-def _read_episodes(record: _Record, spec: Spec) -> Iterator[Episode]:
-    """Read a task's episodes through Minari's storage, each checked."""
-    from minari.dataset.minari_storage import MinariStorage
-
+def _read_box(metadata: Fields, width: int) -> NDArray[np.float64]:
+    """Return the bounds of an action as Minari writes the space: low and high, (action, 2)."""
+    text = metadata.take("action_space", "a text", js.is_text)
     try:
-        storage = MinariStorage.read(record.folder)
-        ids = range(storage.total_episodes)
-        labels = [one.get("label") for one in storage.get_episode_metadata(ids)]
-        episodes = zip(labels, storage.get_episodes(ids), strict=True)
-        for i, (label, one) in enumerate(episodes):
-            yield _episode(f"{record.folder}: episode {i}", label, one, record.time, spec)
-        if not labels:
-            raise DataError(f"{record.folder} holds no episode; export the dataset again")
-    except DataError:
-        raise
-    except Exception as error:  # whatever Minari and HDF5 stumble over in damaged files
-        raise DataError(f"{record.folder} cannot be read ({error}); restore it or export the dataset again") from error
+        space = json.loads(text)
+        bounds = [space["low"], space["high"]] if space["type"] == "Box" else []
+        if len(bounds) == 2 and all(len(each) == width and all(type(v) is float for v in each) for each in bounds):
+            return np.array(bounds, np.float64).T
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise metadata.error("action_space", f"Minari's text of a Box of {width} numbers", text)
 
 
-def _episode(where: str, label: Any, found: dict[str, Any], time: int, spec: Spec) -> Episode:
-    """Check one episode against the shapes of its family."""
-    obs, action, reward = (np.asarray(found[name]) for name in ("observations", "actions", "rewards"))
-    ends = np.asarray(found["terminations"]), np.asarray(found["truncations"])
-    steps = len(reward)
-    alone: Episodes[Any] = Episodes(
-        obs[None], action[None], reward[None], ends[0][None], np.full(1, steps), np.zeros(1, np.int64)
-    )
-    problem = layout_problem(alone)
-    if problem:
-        raise DataError(f"{where}: {problem}")
-    if (obs.shape[1], action.shape[1]) != (spec.obs, spec.action) or steps > time:
-        got = f"{steps} steps of {obs.shape[1]} and {action.shape[1]} numbers"
-        raise DataError(f"{where}: {got}, expected at most {time} of {spec.obs} and {spec.action}")
-    if not isinstance(label, int | np.integer) or label < 0:
+def _read_episodes(record: _Record, spec: Spec, actions: Actions, top: Path) -> Iterator[Episode]:
+    """Read a task's episodes, each checked."""
+    with open_hdf5(inside(record.folder / "main_data.hdf5", top)) as file:
+        if not 0 < record.episodes == len(file):
+            raise DataError(
+                f"{record.folder} holds {len(file)} episodes, its metadata say {record.episodes}, expected the same "
+                "number above 0; restore it or export the dataset again"
+            )
+        for i in range(record.episodes):
+            where = f"{record.folder}: episode {i}"
+            episode = _episode(where, file[f"episode_{i}"], record.time, spec)
+            yield episode._replace(action=actions.fit(where, episode.action))
+
+
+def _episode(where: str, group: Any, time: int, spec: Spec) -> Episode:
+    """Read one episode; shapes and types are checked before any value is."""
+    steps = int(group["rewards"].size)
+    if not 1 <= steps <= time:
+        raise DataError(f"{where}: it has {steps} steps, expected 1 to {time}")
+    expected: dict[str, tuple[tuple[int, ...], type]] = {
+        "observations": ((steps + 1, spec.obs), np.float32),
+        "actions": ((steps, spec.action), np.float32),
+        "rewards": ((steps,), np.float32),
+        "terminations": ((steps,), np.bool_),
+        "truncations": ((steps,), np.bool_),
+    }
+    for name, (shape, kind) in expected.items():
+        got = group[name]
+        if got.shape != shape or got.dtype != kind:
+            raise DataError(
+                f"{where}: {name} are {got.dtype} {got.shape}, expected {np.dtype(kind)} {shape}; "
+                "restore it or export the dataset again"
+            )
+    obs, action, reward, terminal, truncated = (group[name][:] for name in expected)
+    label = np.asarray(group.attrs.get("label"))
+    if label.shape or label.dtype.kind not in "iu" or not 0 <= label <= LARGEST:
         raise DataError(f"{where}: label is {label!r}, expected a checkpoint step >= 0")
-    if ends[0][:-1].any() or ends[1].shape != (steps,) or ends[1][:-1].any() or not (ends[0][-1] or ends[1][-1]):
+    if terminal[:-1].any() or truncated[:-1].any() or not (terminal[-1] or truncated[-1]):
         raise DataError(f"{where}: expected a termination or truncation at its last step alone")
-    return Episode(obs, action, reward, bool(ends[0][-1]), int(label))
+    return Episode(obs, action, reward, bool(terminal[-1]), int(label))
 
 
 def _name_parents(namespace: str, root: Path) -> None:

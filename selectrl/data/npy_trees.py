@@ -20,12 +20,14 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from selectrl.data.actions import RECORD, REFUSE, ActionRule, Actions
 from selectrl.data.episodes import Episode, Episodes, stack
+from selectrl.data.folders import entries, inside, is_there
 from selectrl.data.manifest import SIMULATORS, UNKNOWN, versions, write_manifest
 from selectrl.data.object_files import read_table
 from selectrl.data.store import write_task
 from selectrl.errors import DataError, InputError
-from selectrl.files import whole
+from selectrl.locks import whole
 from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
 
@@ -60,11 +62,13 @@ class Imported(NamedTuple):
         episodes: how many.
         terminal: how many of them ended before the horizon.
         gaps: see :class:`Tree`.
+        actions: what was done to logged actions beyond [-1, 1], as the manifest records it; empty if nothing was.
     """
 
     episodes: int
     terminal: int
     gaps: list[str]
+    actions: dict[str, Any]
 
 
 def find_files(folder: Path, tasks: int, *, labels: Collection[int] | None = None, deterministic: bool = False) -> Tree:
@@ -79,21 +83,21 @@ def find_files(folder: Path, tasks: int, *, labels: Collection[int] | None = Non
     Raises:
         DataError: it is no such tree, has other tasks, or a task is empty.
     """
-    if not folder.is_dir():
-        raise DataError(f"no folder {folder}; give the one that holds goal_idx0")
-    found = {int(one[1]): path for path, one in _named(folder, r"goal_idx(0|[1-9]\d{0,5})") if path.is_dir()}
-    if not found:
+    named = _named(folder, folder, r"goal_idx(0|[1-9]\d{0,5})")
+    folders = {int(name[1]): path for path, name in named if path.is_dir()}
+    if not folders:
         raise DataError(f"{folder} holds no goal_idx0; give the folder that does")
-    if (folder / "normalizer.npz").exists():
+    if is_there(folder / "normalizer.npz"):
         raise DataError(f"{folder / 'normalizer.npz'}: the observations are scaled; undo that first and move it away")
-    strangers = sorted(found.keys() - range(tasks))
-    if strangers:
-        raise DataError(f"{found[strangers[0]]}: the environment has {tasks} tasks, 0 to {tasks - 1}; name another")
+    beyond = sorted(folders.keys() - range(tasks))
+    if beyond:
+        raise DataError(f"{folders[beyond[0]]}: the environment has {tasks} tasks, 0 to {tasks - 1}; name another")
     pattern = rf"trj_eval{'' if deterministic else 'sample'}(\d{{1,9}})_step(\d{{1,15}})\.npy"
     files = {}
     for task in range(tasks):
-        named = sorted((int(one[2]), int(one[1]), path) for path, one in _named(found.get(task), pattern))
-        files[task] = {label: [path for at, _, path in named if at == label] for label in sorted({n[0] for n in named})}
+        inner = _named(folders[task], folder, pattern) if task in folders else ()
+        found = sorted((int(name[2]), int(name[1]), path) for path, name in inner)
+        files[task] = {label: [path for at, _, path in found if at == label] for label in sorted({n[0] for n in found})}
         if labels is not None:
             files[task] = {label: paths for label, paths in files[task].items() if label in labels}
         if not files[task]:
@@ -113,6 +117,7 @@ def import_tree(
     *,
     source: str,
     allow_gaps: bool = False,
+    actions: ActionRule = REFUSE,
     progress: Progress = lambda done, total: None,
 ) -> Imported:
     """Turn a tree into a dataset, whole or not at all.
@@ -123,10 +128,13 @@ def import_tree(
         out: the dataset's folder, which must not be there yet.
         source: where the data come from, for the manifest.
         allow_gaps: take a tree in which a task and label have fewer episodes than the others, or none.
+        actions: how logged actions beyond [-1, 1] are treated.
         progress: called with the number of files read and of all.
 
     Raises:
-        DataError: there are gaps, or a file is damaged, hostile, or not of this family.
+        UnreadableError: a file is there, but cannot be read.
+        DataError: there are gaps, a file is damaged, hostile, or not of this family, or holds actions that the rule
+            does not take.
         InputError: the folder is there already or cannot be written to, or the family is not registered.
     """
     entry = FAMILIES.find(type(config))
@@ -137,43 +145,48 @@ def import_tree(
         raise DataError(f"{tree.folder} is incomplete: {tree.gaps[0]}{more}; complete it or give --allow-missing")
     family = config.build()
     total, done, terminal = sum(len(p) for task in tree.files.values() for p in task.values()), 0, 0
-    entries = []
+    fitted = Actions(actions, family.spec.action)
+    written = []
     with whole(out) as work:
         for task, by_label in tree.files.items():
-            found = []
+            read = []
             for label, paths in by_label.items():
                 for path in paths:
-                    found.append(read_episode(path, label, family))
+                    episode = read_episode(path, label, family)
+                    read.append(episode._replace(action=fitted.fit(str(path), episode.action)))
                     done += 1
                     progress(done, total)
-            terminal += sum(one.terminal for one in found)
-            episodes = stack(found, family.spec.horizon)
+            terminal += sum(episode.terminal for episode in read)
+            episodes = stack(read, family.spec.horizon)
             _check_rewards(tree.folder / f"goal_idx{task}", task, episodes, family, entry.name)
-            entries.append(write_task(work, task, [float(value) for value in family.parameters[task]], episodes))
+            written.append(write_task(work, task, [float(value) for value in family.parameters[task]], episodes))
+        treated = fitted.finish()
         write_manifest(
             work,
             env=entry.name,
             env_id=family.env_id,
             env_config=attrs.asdict(cast(Any, config)),
             spec=family.spec,
-            tasks=entries,
+            tasks=written,
             behaviour={
                 "folder": str(tree.folder),
                 "policy": "deterministic" if tree.deterministic else "stochastic",
                 "labels": sorted({label for task in tree.files.values() for label in task}),
                 "gaps": tree.gaps,
+                **treated,
             },
             split={"train": list(family.train_tasks), "test": list(family.test_tasks)},
             source=source,
             made_with=versions() | dict.fromkeys(SIMULATORS, UNKNOWN),
         )
-    return Imported(total, terminal, tree.gaps)
+    return Imported(total, terminal, tree.gaps, treated.get(RECORD, {}))
 
 
 def read_episode(path: Path, label: int, family: TaskFamily) -> Episode:
-    """Read one file.
+    """Read one file; its actions may be beyond [-1, 1].
 
     Raises:
+        UnreadableError: the file is there, but cannot be read.
         DataError: it is damaged, hostile, or not of this family; the sentence names the file.
     """
     spec = family.spec
@@ -185,8 +198,6 @@ def read_episode(path: Path, label: int, family: TaskFamily) -> Episode:
     obs, action, reward, after = (
         _column(path, name, cells, shape) for cells, (name, shape) in zip(columns, shapes.items(), strict=True)
     )
-    if np.abs(action).max() > 1:
-        raise DataError(f"{path}: an action of {np.abs(action).max()}, expected -1 to 1; rescale the actions first")
     torn = np.flatnonzero((obs[1:] != after[:-1]).any(1))
     if torn.size:
         at = f"next_obs of row {torn[0]} is not obs of row {torn[0] + 1}"
@@ -241,13 +252,9 @@ def _gaps(files: Mapping[int, Mapping[int, list[Path]]], labels: Collection[int]
     ]
 
 
-def _named(folder: Path | None, pattern: str) -> Iterator[tuple[Path, re.Match[str]]]:
-    """Go through the entries of a folder whose names match."""
-    try:
-        names = sorted(folder.iterdir()) if folder else []
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror or error}") from error
-    for path in names:
-        found = re.fullmatch(pattern, path.name)
-        if found:
-            yield path, found
+def _named(folder: Path, top: Path, pattern: str) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Go through the entries of a folder whose names match; none may be a link out of the tree."""
+    for path in entries(folder, "give the one that holds goal_idx0"):
+        name = re.fullmatch(pattern, path.name)
+        if name:
+            yield inside(path, top), name

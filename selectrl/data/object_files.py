@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import pickle  # noqa: TID251  its unpickler is taken apart below, never called as it is
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectrl.errors import DataError
+from selectrl.files import open_regular
 
 Table: TypeAlias = list[list[NDArray[Any]]]
 
@@ -35,17 +37,14 @@ def read_table(path: Path, *, columns: int, most_rows: int, most_bytes: int) -> 
         most_bytes: bytes that a file may have, so that a small machine survives a bad one.
 
     Raises:
-        DataError: the file cannot be read, is no such table, or names anything that an array does not need.
+        UnreadableError: the file is there, but cannot be read or is not a regular file.
+        DataError: the file is not such a table, or names anything that an array does not need.
     """
-    try:
-        if not path.is_file():
-            raise DataError(f"{path}: expected a file; {_REMEDY}")
-        size = path.stat().st_size
+    with open_regular(path) as handle:
+        size = os.fstat(handle.fileno()).st_size
         if size > most_bytes:
             raise DataError(f"{path}: expected at most {most_bytes:,} bytes, got {size:,}; {_REMEDY}")
-        content = io.BytesIO(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+        content = io.BytesIO(handle.read(most_bytes))
     rows = _rows(path, content, columns, most_rows)
     try:
         found = _Reader(content).load()

@@ -124,7 +124,14 @@ class Sampler:
     """Draws the batches of one run."""
 
     def __init__(
-        self, store: RowStore, *, meta_batch: int, replacement: bool, sizes: Mapping[str, int], seed: int
+        self,
+        store: RowStore,
+        *,
+        meta_batch: int,
+        replacement: bool,
+        sizes: Mapping[str, int],
+        seed: int,
+        hold: Mapping[str, int] | None = None,
     ) -> None:
         """Draw from ``store``.
 
@@ -134,13 +141,14 @@ class Sampler:
             replacement: whether a batch may hold a task twice.
             sizes: rows per task by draw kind.
             seed: the run's seed.
+            hold: steps for which a meta-batch keeps its tasks, by phase; 1 in the others.
 
         Raises:
             InputError: the meta-batch is larger than the number of tasks without replacement, or a size is below 1.
             CompositionError: sizes name an unknown kind of draw.
         """
         self._store, self._meta_batch, self._replacement = store, meta_batch, replacement
-        self._sizes, self._seed = dict(sizes), seed
+        self._sizes, self._seed, self._hold = dict(sizes), seed, dict(hold or {})
         tasks = len(store.counts)
         if meta_batch < 1 or (not replacement and meta_batch > tasks):
             remedy = "choose a smaller one, or draw tasks with replacement"
@@ -186,7 +194,8 @@ class Sampler:
 
     def _draw_tasks(self, phase: str, step: int) -> NDArray[np.int64]:
         """Return local indices of the meta-batch's tasks, (task,)."""
-        rng, tasks = stream(self._seed, phase, "task", step), len(self._store.counts)
+        first = step - step % self._hold.get(phase, 1)  # the step at which these tasks were drawn
+        rng, tasks = stream(self._seed, phase, "task", first), len(self._store.counts)
         return (
             rng.integers(tasks, size=self._meta_batch)
             if self._replacement

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import safetensors
-from safetensors.numpy import save
 
 from selectrl.data.episodes import DTYPES, Array, Episodes, layout_problem, shapes, value_problems
+from selectrl.data.folders import is_there
 from selectrl.data.json_fields import Json
 from selectrl.data.manifest import NAME, LabelReturn, Manifest, TaskEntry, read_manifest, write_manifest
-from selectrl.errors import DataError, InputError
-from selectrl.files import read_json, write_atomically, write_json
+from selectrl.errors import DataError, InputError, UnreadableError
+from selectrl.files import open_regular, read_json, write_json, write_tensors
 from selectrl.structs import Spec
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ def write_task(folder: Path, task: int, parameter: Sequence[float], episodes: Ep
     if problem:
         raise DataError(f"task {task}: {problem}; nothing was written")
     file = f"task_{task:03d}.safetensors"
-    content = save({name: np.ascontiguousarray(array) for name, array in episodes._asdict().items()})
-    write_atomically(Path(folder) / file, lambda temporary: temporary.write_bytes(content))
+    content = write_tensors(Path(folder) / file, episodes._asdict())
     returns = np.asarray(episodes.reward, dtype=np.float64).sum(1)
     label = np.asarray(episodes.label)
     return TaskEntry(
@@ -95,16 +95,18 @@ class OfflineDataset:
             spec: shapes that are expected, if any.
 
         Raises:
+            UnreadableError: a file is there, but cannot be read.
             DataError: the dataset is missing, incomplete, damaged, of another environment, or holds impossible values.
         """
         folder = Path(folder)
         name = folder.name
         command = f"`selectrl collect --env {env or 'ENV'} --preset {name}` (or another preset and --name {name})"
-        if not folder.is_dir():
-            others = sorted(path.parent.name for path in folder.parent.glob(f"*/{NAME}"))
+        if not (is_there(folder) and folder.is_dir()):
+            above = folder.parent
+            others = sorted(path.parent.name for path in above.glob(f"*/{NAME}")) if is_there(above) else []
             beside = f"; there is {', '.join(others)}: bind data.name, or the profile that does" if others else ""
             raise DataError(f"no dataset at {folder}, expected a folder with {NAME}{beside}; collect it with {command}")
-        if not (folder / NAME).is_file():
+        if not is_there(folder / NAME):
             raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")
         manifest = read_manifest(folder / NAME)
         if env is not None and manifest.env != env:
@@ -135,15 +137,19 @@ class OfflineDataset:
         """Return the episodes of one task as memory-mapped tensors; nobody may write to them.
 
         Raises:
-            DataError: the dataset does not hold the task, or its file can no longer be read.
+            UnreadableError: the task's file is there, but can no longer be read.
+            DataError: the dataset does not hold the task, or its file is missing or damaged.
         """
         if task not in self._entries:
             known = f"{min(self._entries)} to {max(self._entries)}, {len(self._entries)} in all"
             raise DataError(f"the dataset at {self.folder} holds no task {task}; choose from its tasks: {known}")
         try:
-            with safetensors.safe_open(self.folder / self._entries[task].file, framework="pt") as handle:
+            path = self.folder / self._entries[task].file
+            with open_regular(path), safetensors.safe_open(path, framework="pt") as handle:
                 found = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
-        except (OSError, safetensors.SafetensorError) as error:
+        except UnreadableError:
+            raise
+        except (InputError, safetensors.SafetensorError) as error:
             raise DataError(f"task {task} of the dataset at {self.folder} cannot be read: {error}") from error
         self._opened.add(task)
         return found
@@ -153,6 +159,9 @@ class OfflineDataset:
 
         Returns:
             One sentence per problem; an empty list means that the dataset is sound.
+
+        Raises:
+            UnreadableError: a file is there, but cannot be read.
         """
         return self._check(everything=True)
 
@@ -192,7 +201,8 @@ class OfflineDataset:
         for entry in self.manifest.tasks:
             path = self.folder / entry.file
             try:
-                stat = path.stat()
+                with open_regular(path) as handle:
+                    stat = os.fstat(handle.fileno())
                 mark: dict[str, int | str] = {
                     "size": stat.st_size,
                     "mtime_ns": stat.st_mtime_ns,
@@ -202,8 +212,10 @@ class OfflineDataset:
                 wrong = [found] if found else []
                 if not wrong and (everything or old.get(entry.file) != mark):
                     wrong = _content_problems(path, entry)
-            except OSError as error:
-                wrong = [f"file {entry.file} cannot be read: {error.strerror or error}"]
+            except UnreadableError:
+                raise
+            except InputError as error:
+                wrong = [str(error)]
             if not wrong:
                 new[entry.file] = mark
             problems += [f"task {entry.task}: {sentence}" for sentence in wrong]
@@ -227,7 +239,7 @@ def _header_problem(path: Path, entry: TaskEntry, spec: Spec, size: int) -> str 
     if size != entry.bytes:
         return f"file {entry.file} has {size} bytes, expected {entry.bytes}"
     try:
-        with safetensors.safe_open(path, framework="np") as handle:
+        with open_regular(path), safetensors.safe_open(path, framework="np") as handle:
             slices = {name: handle.get_slice(name) for name in handle.keys()}  # noqa: SIM118
             got = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
     except safetensors.SafetensorError as error:
@@ -242,13 +254,13 @@ def _header_problem(path: Path, entry: TaskEntry, spec: Spec, size: int) -> str 
 
 def _content_problems(path: Path, entry: TaskEntry) -> list[str]:
     """Return every impossible value and a wrong checksum, of a file whose header is right."""
-    with safetensors.safe_open(path, framework="np") as handle:
+    with open_regular(path), safetensors.safe_open(path, framework="np") as handle:
         episodes: Episodes[Array] = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
     problems = list(value_problems(episodes))
     rows = int(np.asarray(episodes.length, dtype=np.int64).sum())
     if rows != entry.rows:
         problems.append(f"file {entry.file} holds {rows} rows, but the manifest says {entry.rows}")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
             problems.append(f"file {entry.file} was changed: its SHA-256 is not the manifest's")
     return problems

@@ -116,6 +116,8 @@ class Decoder(nn.Module):
         latent: width of z.
         hidden: widths of the hidden layers.
         out: width of the prediction; 0 for a scalar.
+        init: ``rlkit`` or ``torch``, the law of the hidden layers' initialisation; the last layer's weights are torch's
+            in both.
     """
 
     def __init__(
@@ -126,10 +128,11 @@ class Decoder(nn.Module):
         latent: int,
         hidden: tuple[int, ...],
         out: int,
+        init: str = "rlkit",
     ) -> None:
         super().__init__()
         self.embed = Embeddings(spec, reads, widths)
-        self.net = MLP(self.embed.width, latent, hidden, out, head=hidden[-1] ** -0.5)
+        self.net = MLP(self.embed.width, latent, hidden, out, head=None if init == "torch" else hidden[-1] ** -0.5)
 
     def forward(self, rows: Rows, z: Tensor) -> Tensor:
         """Predict for each z (sequence, draw, latent) and row (sequence, step, …), (sequence, draw, step[, out])."""

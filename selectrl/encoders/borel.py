@@ -47,6 +47,12 @@ class BorelEncoder(nn.Module):
     4. The log-variance is clamped to [-10, 4].
     5. Filter and decoders see training tasks alone, and states of the goal never reset the belief.
     6. Relabelled rewards are a view drawn for each batch from clean donors, exactly those of the reward function.
+    7. Hidden layers of the decoders start from rlkit's law; theirs start from torch's (``decoder_init="torch"``).
+    8. Tasks are drawn for each step and differ within a meta-batch. In the rl phase theirs draws them with replacement
+       (``train.replacement``) and keeps them for 1,000 updates, 2,000 on Ant (``train.hold_tasks``); and it draws the
+       training tasks themselves so, which leaves about two thirds of them.
+    9. Which Q the actor reads depends on the order of updates: here the updated one. Theirs builds the actor's loss
+       before the critics' step and takes its gradient after it (``train.order`` has the actor before the critic).
 
     References:
         Dorfman, Shenfeld & Tamar, "Offline Meta Reinforcement Learning", NeurIPS 2021; Zintgraf et al., "VariBAD",
@@ -75,9 +81,10 @@ class BorelEncoder(nn.Module):
         self.filter = BeliefGRU(spec, widths, config.gru_hidden, config.latent_dim)
         of_reward = ("next_obs", "action", "obs") if config.decode_transition else ("next_obs",)
         sizes = (widths, config.latent_dim, config.decoder_hidden)
-        decoders = {"reward": Decoder(spec, of_reward, *sizes, out=0)}
+        init = config.decoder_init
+        decoders = {"reward": Decoder(spec, of_reward, *sizes, out=0, init=init)}
         if spec.dynamics_vary if config.decode_state is None else config.decode_state:
-            decoders["state"] = Decoder(spec, ("obs", "action"), *sizes, out=spec.obs)
+            decoders["state"] = Decoder(spec, ("obs", "action"), *sizes, out=spec.obs, init=init)
         self.decoder = nn.ModuleDict(decoders)
         self.table: Tensor  # (task, episode, time + 1, latent): the belief at every state of the training data
         self.place: Tensor  # (task id,), a task's place in that table

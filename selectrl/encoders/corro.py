@@ -32,15 +32,17 @@ class CorroEncoder(SetEncoder):
     Differs from the authors' code (numbers are those of PKU-RL/CORRO at 210ad40):
 
     1. One run with three phases; theirs are three scripts that hand checkpoints on, the last tenth of each unused.
-    2. Query and key are stratified over the tasks of a meta-batch, 16 times 4, where theirs are 64 i.i.d. draws; tasks
-       of a meta-batch are drawn anew at every step, theirs every 200.
+    2. Query and key are stratified over the tasks of a meta-batch, 16 times 4, where theirs are 64 i.i.d. draws. In the
+       rl phase tasks are drawn for each step and differ within a meta-batch; theirs are drawn with replacement
+       (``train.replacement``) and kept for 200 updates (``train.hold_tasks``).
     3. The context in the rl phase may be independent rows; theirs is one trajectory (``context_draw="episodes"``).
     4. Both critics' gradients reach the pooling in one backward, which equals their two passes.
     5. No test task is seen in training; a split by task id, not by the order of files.
     6. Negatives may, as theirs, come close to the query's own task.
     7. The row network reads standard units; theirs reads columns as they are, of which positions and velocities on
        Half-Cheetah-Vel drown the reward: after 3,000 steps all rows still had one embedding (``standardise=False``).
-    8. A collapse stops the run in one sentence before the rl phase; theirs goes on with one z for all tasks.
+    8. A fall ends the bootstrap; their data record no terminal, so that every transition bootstraps.
+    9. A collapse stops the run in one sentence before the rl phase; theirs goes on with one z for all tasks.
 
     Args:
         config: widths, pooling, negatives and the contrastive phase.

@@ -45,7 +45,7 @@ class AntGoalWorlds(ContactWorlds):
     def _bind(self) -> None:
         super()._bind()
         late = self.family.config.torso == "late"
-        self.torso = self.batch.bind("xpos")[:, 1, :2] if late else self.qpos[:, :2]  # (world, 2), a view
+        self.torso = self._derive("xpos")[:, 1, :2] if late else self.qpos[:, :2]  # (world, 2), a view
 
     def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
         return generator.uniform(-0.1, 0.1, self.model.nq), 0.1 * generator.standard_normal(self.model.nv)
@@ -118,18 +118,20 @@ class AntGoalEnv(SingleWorld):
 
     ## Starting State
     At rest at the origin, 0.75 m high, with U(-0.1, 0.1) added to each coordinate and 0.1 · N(0, 1) to each velocity.
+    The orientation is then scaled to length 1.
 
     ## Episode End
-    Truncated after 200 steps, never terminated, not even on its back.
+    Truncated by `gymnasium.make` after 200 steps or `max_episode_steps`, never terminated, not even on its back.
 
     ## Arguments
     * `task`: from 0 to 39; the goal is 2 (cos θ, sin θ) with θ = 2π · task / 40.
     * `render_mode`: `"rgb_array"` draws the robot and the goal, 256 × 256, without a screen.
-    * the fields of `AntGoalConfig`, among them `contact_forces`, `torso` and `capsules`.
+    * the fields of `AntGoalConfig` but `horizon`, among them `contact_forces`, `torso` and `capsules`.
 
     ## Differs from the authors' code
     MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
     last simulation step; PEARL and CORRO, under MuJoCo 1.5, observe them too. PEARL draws goals in a disc of radius 3.
+    The reset scales the orientation to length 1 here; there MuJoCo 2 does it in the first forward pass.
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.
@@ -139,7 +141,7 @@ class AntGoalEnv(SingleWorld):
     """
 
     def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
-        super().__init__(AntGoalConfig(**settings).build().worlds([task], render_mode))
+        super().__init__(AntGoalConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(AntGoalConfig)

@@ -57,7 +57,7 @@ class HalfCheetahVelWorlds(MujocoWorlds):
     robot, frame_skip = "half_cheetah", 5
 
     def _bind(self) -> None:
-        self.xpos = self.batch.bind("xpos")  # (world, body, 3), as of the last simulation step's beginning
+        self.xpos = self._derive("xpos")  # (world, body, 3), as of the last simulation step's beginning
 
     def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
         return generator.uniform(-0.1, 0.1, self.model.nq), 0.1 * generator.standard_normal(self.model.nv)
@@ -126,12 +126,13 @@ class HalfCheetahVelEnv(SingleWorld):
     At rest with U(-0.1, 0.1) added to each coordinate and 0.1 · N(0, 1) to each velocity.
 
     ## Episode End
-    Truncated after 200 steps, never terminated (but see `MujocoWorlds` on simulations that diverge).
+    Truncated by `gymnasium.make` after 200 steps or `max_episode_steps`, never terminated (but see
+    `MujocoWorlds` on simulations that diverge).
 
     ## Arguments
     * `task`: from 0 to 39; v* = 1 + 2 · task / 39.
     * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
-    * the fields of `HalfCheetahVelConfig`: `capsules="modern"` takes today's MuJoCo's masses.
+    * the fields of `HalfCheetahVelConfig` but `horizon`: `capsules="modern"` takes today's MuJoCo's masses.
 
     ## Differs from the authors' code
     MuJoCo 4 in place of 2.0, whose masses of capsules are kept: in all 14 kg in either case. PEARL and FOCAL publish
@@ -145,7 +146,7 @@ class HalfCheetahVelEnv(SingleWorld):
     """
 
     def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
-        super().__init__(HalfCheetahVelConfig(**settings).build().worlds([task], render_mode))
+        super().__init__(HalfCheetahVelConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(HalfCheetahVelConfig)

@@ -73,13 +73,14 @@ class HopperRandParamsEnv(SingleWorld):
 
     ## Episode End
     Terminated when the torso is not higher than 0.7 m, leans by 0.2 rad or more, or any coordinate or velocity but x
-    and the height reaches 100 or is not finite. Truncated after 200 steps.
+    and the height reaches 100 or is not finite. Truncated by `gymnasium.make` after 200 steps
+    or `max_episode_steps`.
 
     ## Arguments
     * `task`: from 0 to 39; see `selectrl.envs.rand_params.multipliers` for the factors of its body.
     * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
-    * the fields of `HopperRandParamsConfig`: `capsules="modern"` takes today's MuJoCo's masses (15.82 kg before
-      factors, not 15.26), `derived="fresh"` lets the solver's scales follow the body.
+    * the fields of `HopperRandParamsConfig` but `horizon`: `capsules="modern"` takes today's MuJoCo's masses (15.82 kg
+      before factors, not 15.26), `derived="fresh"` lets the solver's scales follow the body.
 
     ## Differs from the authors' code
     MuJoCo 4 in place of 1.3, whose masses of capsules are kept: trajectories are not the published ones bit by bit. The
@@ -95,7 +96,7 @@ class HopperRandParamsEnv(SingleWorld):
     """
 
     def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
-        super().__init__(HopperRandParamsConfig(**settings).build().worlds([task], render_mode))
+        super().__init__(HopperRandParamsConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(HopperRandParamsConfig)

@@ -25,7 +25,7 @@ class HumanoidDirWorlds(ContactWorlds):
     def _bind(self) -> None:
         super()._bind()
         names = ("xipos", "cinert", "cvel", "qfrc_actuator")
-        self.xipos, self.cinert, self.cvel, self.torque = (self.batch.bind(name) for name in names)
+        self.xipos, self.cinert, self.cvel, self.torque = (self._derive(name) for name in names)
         self.share = self.model.body_mass / self.model.body_mass.sum()  # (body,)
 
     def _place(self) -> Array:
@@ -103,19 +103,22 @@ class HumanoidDirEnv(SingleWorld):
     is no part of the observation, so the family has no reward function of transitions.
 
     ## Starting State
-    Upright at rest with U(-0.01, 0.01) added to each coordinate and velocity.
+    Upright at rest with U(-0.01, 0.01) added to each coordinate and velocity. The orientation is then scaled to
+    length 1.
 
     ## Episode End
-    Terminated when the torso is lower than 1 m or higher than 2 m. Truncated after 200 steps.
+    Terminated when the torso is lower than 1 m or higher than 2 m. Truncated by `gymnasium.make` after 200
+    steps or `max_episode_steps`.
 
     ## Arguments
     * `task`: from 0 to 39; u = (cos θ, sin θ) with θ = 2π · task / 40.
     * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
-    * the fields of `HumanoidDirConfig`, among them `contact_forces` and `capsules`.
+    * the fields of `HumanoidDirConfig` but `horizon`, among them `contact_forces` and `capsules`.
 
     ## Differs from the authors' code
     MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
-    last simulation step. PEARL and FOCAL draw directions anew in every process.
+    last simulation step. PEARL and FOCAL draw directions anew in every process. The reset scales the orientation to
+    length 1 here; there MuJoCo 2 does it in the first forward pass.
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.
@@ -125,7 +128,7 @@ class HumanoidDirEnv(SingleWorld):
     """
 
     def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
-        super().__init__(HumanoidDirConfig(**settings).build().worlds([task], render_mode))
+        super().__init__(HumanoidDirConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(HumanoidDirConfig)

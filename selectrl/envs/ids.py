@@ -5,19 +5,21 @@ Gymnasium knows an outside id once the package that holds it is imported. Both o
     import selectrl;  env = gymnasium.make("selectrl/PointRobot-v0", task=3)
     env = gymnasium.make("selectrl.envs:selectrl/PointRobot-v0", task=3)
 
-Episodes are cut by the worlds' own step counter, so no id carries ``max_episode_steps`` and no ``TimeLimit`` is added.
+Each id is registered with its family's horizon as the time limit. Gymnasium's ``make`` wraps a single environment in
+``TimeLimit``, which alone cuts its episodes; ``make_vec`` hands the limit to the worlds, which count for themselves.
+Both take another limit, shorter or longer, as ``max_episode_steps``.
 """
 
 from __future__ import annotations
 
-#: The class of one world by id; the entry point of many stands beside it in its module.
+#: The class of one world by id, and its time limit in steps; the entry point of many worlds is in the same module.
 IDS = {
-    "selectrl/PointRobot-v0": "selectrl.envs.point_robot:PointRobotEnv",
-    "selectrl/HalfCheetahVel-v0": "selectrl.envs.half_cheetah_vel:HalfCheetahVelEnv",
-    "selectrl/AntGoal-v0": "selectrl.envs.ant_goal:AntGoalEnv",
-    "selectrl/HumanoidDir-v0": "selectrl.envs.humanoid_dir:HumanoidDirEnv",
-    "selectrl/HopperRandParams-v0": "selectrl.envs.hopper_rand_params:HopperRandParamsEnv",
-    "selectrl/WalkerRandParams-v0": "selectrl.envs.walker_rand_params:WalkerRandParamsEnv",
+    "selectrl/PointRobot-v0": ("selectrl.envs.point_robot:PointRobotEnv", 20),
+    "selectrl/HalfCheetahVel-v0": ("selectrl.envs.half_cheetah_vel:HalfCheetahVelEnv", 200),
+    "selectrl/AntGoal-v0": ("selectrl.envs.ant_goal:AntGoalEnv", 200),
+    "selectrl/HumanoidDir-v0": ("selectrl.envs.humanoid_dir:HumanoidDirEnv", 200),
+    "selectrl/HopperRandParams-v0": ("selectrl.envs.hopper_rand_params:HopperRandParamsEnv", 200),
+    "selectrl/WalkerRandParams-v0": ("selectrl.envs.walker_rand_params:WalkerRandParamsEnv", 200),
 }
 
 
@@ -25,7 +27,7 @@ def register() -> None:
     """Register every id with Gymnasium; ids that it knows already stay as they are."""
     import gymnasium
 
-    for env_id, single in IDS.items():
+    for env_id, (single, limit) in IDS.items():
         if env_id not in gymnasium.registry:
             many = f"{single.partition(':')[0]}:make_worlds"
-            gymnasium.register(env_id, entry_point=single, vector_entry_point=many)
+            gymnasium.register(env_id, entry_point=single, vector_entry_point=many, max_episode_steps=limit)

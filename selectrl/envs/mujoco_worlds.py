@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from selectrl.structs import Spec
 Array: TypeAlias = NDArray[Any]
 
 log = logging.getLogger(__name__)
+
+#: What a copy of worlds keeps of them, beside the arguments that they were built from and the physics.
+KEPT = ("elapsed", "ended", "generators", "horizon", "spec", "closed", "_np_random", "_np_random_seed")
 
 
 def circle(tasks: int) -> Array:
@@ -78,6 +82,9 @@ class MujocoWorlds(Worlds):
     world whose simulation diverges, so that MuJoCo gives up on its state and puts the robot back at its start, ends
     there with a reward of 0.
 
+    A deep or a pickled copy continues exactly as the original does: it has its physics, its random numbers and its
+    step counters. It opens a camera of its own.
+
     Args:
         family: the family.
         tasks: the task of each world.
@@ -106,14 +113,38 @@ class MujocoWorlds(Worlds):
         self.batch = Batch(self.model, self.num_envs, nthread=threads)
         self.qpos, self.qvel, self.ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.low, self.high = self.model.actuator_ctrlrange.T
+        self.derived: dict[str, Array] = {}
         self.generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._gave_up = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")]
         self._none = int(mujoco.mjtStage.mjSTAGE_NONE)
+        self._normalise = mujoco.mj_normalizeQuat
         self._camera: Camera | None = None
         self._bind()
 
     def _bind(self) -> None:
-        """Bind what else of MuJoCo's data the family reads."""
+        """Bind what else of MuJoCo's data the family reads, by :meth:`_derive`."""
+
+    def _derive(self, name: str) -> Array:
+        """Return a live array of a quantity that MuJoCo works out in a step, (world, …), for reading alone."""
+        self.derived[name] = self.batch.bind(name)
+        return self.derived[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how :mod:`pickle` and :mod:`copy` build a copy: by the constructor, and then :meth:`__setstate__`."""
+        kept = {name: value for name, value in vars(self).items() if name in KEPT}
+        arguments = (self.family, self.tasks, self.render_mode, self.batch.nthread)
+        physics = (self.batch.state, self.batch.warning, self.derived)
+        return type(self), arguments, copy.deepcopy((kept, *physics))
+
+    def __setstate__(self, state: tuple[dict[str, Any], Array, Array, dict[str, Array]]) -> None:
+        """Take over the counters and the physics of the worlds that these are a copy of."""
+        kept, self.batch.state[:], self.batch.warning[:], derived = state
+        vars(self).update(kept)
+        for name, values in derived.items():  # of a moment before the state, from which they cannot be worked out
+            live = self.derived[name]
+            live.flags.writeable = True
+            live[:] = values
+            live.flags.writeable = False
 
     def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:
         worlds = np.flatnonzero(mask)
@@ -127,6 +158,7 @@ class MujocoWorlds(Worlds):
             qpos, qvel = self._jolt(generator)
             self.qpos[world] += qpos
             self.qvel[world] += qvel
+            self._normalise(self.model, self.qpos[world])  # MuJoCo 2 did so itself, MuJoCo 4 does only after a step
         self.batch.forward(worlds)
 
     def _advance(self, actions: Array) -> tuple[Array, Array]:
@@ -183,7 +215,7 @@ class ContactWorlds(MujocoWorlds):
         #: contact torques and forces on each body, (world, body, 6); live if they are sensed
         self.forces: Array = np.zeros((self.num_envs, self.model.nbody, 6))
         if self.family.config.contact_forces == "sensed":
-            self.forces = self.batch.bind("cfrc_ext")
+            self.forces = self._derive("cfrc_ext")
 
 
 F = TypeVar("F", bound=ContactConfig)

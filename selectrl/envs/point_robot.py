@@ -72,9 +72,10 @@ class PointRobotWorlds(Worlds):
 
     def __init__(self, family: PointRobot, tasks: Sequence[int], render_mode: str | None = None) -> None:
         tasks = checked(tasks, len(family.parameters))
-        reach = family.config.step_size * (family.config.horizon + 1)  # one step more than can be walked
-        super().__init__(len(tasks), family.config.horizon, spaces.Box(-reach, reach, (2,), np.float32), 2, render_mode)
-        self.family, self.reach = family, reach
+        obs_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+        super().__init__(len(tasks), family.config.horizon, obs_space, 2, render_mode)
+        self.family = family
+        self.reach = max(family.config.step_size * (family.config.horizon + 1), 1.1)  # what pictures show at least
         self.goal = family.parameters[tasks]  # (world, 2)
         self.position = np.zeros((len(tasks), 2))
         self.path = np.zeros((self.horizon + 1, len(tasks), 2))  # for pictures
@@ -85,6 +86,8 @@ class PointRobotWorlds(Worlds):
 
     def _advance(self, actions: Array) -> tuple[Array, Array]:
         self.position += self.family.config.step_size * actions
+        if self.elapsed.max() + 1 == len(self.path):  # a single environment has a time limit that it is not given
+            self.path = np.concatenate((self.path, np.zeros_like(self.path)))
         self.path[self.elapsed + 1, np.arange(self.num_envs)] = self.position
         return reward(self.goal, self.position), np.zeros(self.num_envs, np.bool_)
 
@@ -94,7 +97,7 @@ class PointRobotWorlds(Worlds):
     def picture(self, world: int) -> Array:
         """Return a picture of one world, (256, 256, 3) uint8: the goal green, the robot and its path blue."""
         path = self.path[: self.elapsed[world] + 1, world]
-        return draw(self.family.parameters, self.goal[world], path, max(self.reach, 1.1))
+        return draw(self.family.parameters, self.goal[world], path, max(self.reach, float(np.abs(path).max())))
 
 
 class PointRobotEnv(SingleWorld):
@@ -112,12 +115,12 @@ class PointRobotEnv(SingleWorld):
     | 1   | move along y    | -1  | 1   | 0.1 length units |
 
     ## Observation Space
-    `Box(-2.1, 2.1, (2,), float32)`
+    `Box(-inf, inf, (2,), float32)`; an episode of 20 steps stays within ±2.
 
-    | Num | Observation | Min  | Max | Unit         |
-    |-----|-------------|------|-----|--------------|
-    | 0   | x position  | -2.1 | 2.1 | length units |
-    | 1   | y position  | -2.1 | 2.1 | length units |
+    | Num | Observation | Unit         |
+    |-----|-------------|--------------|
+    | 0   | x position  | length units |
+    | 1   | y position  | length units |
 
     ## Rewards
     r = -‖p' - g‖₂ with p' the position after the step. Walking straight at the goal returns -3.855 on average over the
@@ -127,10 +130,11 @@ class PointRobotEnv(SingleWorld):
     The origin, exactly.
 
     ## Episode End
-    Truncated after 20 steps, never terminated.
+    Truncated by `gymnasium.make` after 20 steps or `max_episode_steps`, never terminated.
 
     ## Arguments
     * `task`: from 0 to 39; the goal is (cos θ, sin θ) with θ = π · task / 39.
+    * the fields of `PointRobotConfig` but `horizon`; by default 40 tasks and 0.1 as the length of a step.
     * `render_mode`: `"rgb_array"` draws the goal, the path and the robot, 256 × 256.
 
     ## Differs from the authors' code
@@ -144,8 +148,8 @@ class PointRobotEnv(SingleWorld):
     * v0: initial version
     """
 
-    def __init__(self, task: int = 0, render_mode: str | None = None) -> None:
-        super().__init__(PointRobotConfig().build().worlds([task], render_mode))
+    def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
+        super().__init__(PointRobotConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(PointRobotConfig)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from selectrl.errors import InputError
+
+if TYPE_CHECKING:
+    from selectrl.protocols import TaskFamily
+
 STRIDE = 4
 
 
@@ -22,3 +29,25 @@ def interleaved(tasks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """
     test = tuple(range(STRIDE // 2, tasks, STRIDE))
     return tuple(task for task in range(tasks) if task not in test), test
+
+
+def split_tasks(family: TaskFamily, split: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the training tasks and the test tasks of a split.
+
+    Args:
+        family: the task family.
+        split: ``family``, its own tasks; or ``tuning``, where every fourth training task, strictly between others,
+            is held out and takes the place of the test tasks, which are not read.
+
+    Raises:
+        InputError: there are too few training tasks to hold one out.
+    """
+    if split == "family":
+        return family.train_tasks, family.test_tasks
+    train, test = (tuple(family.train_tasks[i] for i in part) for part in interleaved(len(family.train_tasks)))
+    if not test or not train:
+        raise InputError(
+            f"data.split='tuning' holds out every fourth training task, but there are {len(family.train_tasks)} in "
+            "all; bind more tasks"
+        )
+    return train, test

@@ -69,13 +69,14 @@ class WalkerRandParamsEnv(SingleWorld):
     Upright at rest with U(-0.005, 0.005) added to each coordinate and velocity.
 
     ## Episode End
-    Terminated when the torso's height is outside (0.8 m, 2 m) or its pitch outside (-1, 1). Truncated after 200 steps.
+    Terminated when the torso's height is outside (0.8 m, 2 m) or its pitch outside (-1, 1). Truncated
+    by `gymnasium.make` after 200 steps or `max_episode_steps`.
 
     ## Arguments
     * `task`: from 0 to 39; see `selectrl.envs.rand_params.multipliers` for the factors of its body.
     * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
-    * the fields of `WalkerRandParamsConfig`: `capsules="modern"` takes today's MuJoCo's masses (23.68 kg before
-      factors, not 22.70), `derived="fresh"` lets the solver's scales follow the body.
+    * the fields of `WalkerRandParamsConfig` but `horizon`: `capsules="modern"` takes today's MuJoCo's masses (23.68 kg
+      before factors, not 22.70), `derived="fresh"` lets the solver's scales follow the body.
 
     ## Differs from the authors' code
     MuJoCo 4 in place of 1.3, whose masses of capsules are kept: trajectories are not the published ones bit by bit. The
@@ -91,7 +92,7 @@ class WalkerRandParamsEnv(SingleWorld):
     """
 
     def __init__(self, task: int = 0, render_mode: str | None = None, **settings: Any) -> None:
-        super().__init__(WalkerRandParamsConfig(**settings).build().worlds([task], render_mode))
+        super().__init__(WalkerRandParamsConfig, task, render_mode, **settings)
 
 
 make_worlds = vectorised(WalkerRandParamsConfig)

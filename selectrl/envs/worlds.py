@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -138,16 +139,31 @@ class Worlds(VectorEnv[Array, Array, Array], ABC):
 class SingleWorld(gymnasium.Env[Array, Array]):
     """A batch of one as an ordinary Gymnasium environment; families subclass it for their id and their tables.
 
+    It has no time limit of its own. ``gymnasium.make`` adds the one that its id is registered with, or
+    ``max_episode_steps``, and tells it in ``env.spec``.
+
     Args:
-        worlds: a batch of one world.
+        config: the class of the family's config.
+        task: which task.
+        render_mode: ``"rgb_array"`` or None.
+        settings: fields of the config, of which ``horizon`` is refused.
+
+    Raises:
+        InputError: the task is out of range, or a horizon was given.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012, Gymnasium's name
 
-    def __init__(self, worlds: Worlds) -> None:
-        self.worlds, self.render_mode = worlds, worlds.render_mode
-        self.metadata = {**self.metadata, "render_fps": worlds.metadata["render_fps"]}
-        self.observation_space, self.action_space = worlds.single_observation_space, worlds.single_action_space
+    def __init__(
+        self, config: Callable[..., Any], task: int = 0, render_mode: str | None = None, **settings: Any
+    ) -> None:
+        refuse_horizon(settings)
+        self.worlds: Worlds = config(**settings).build().worlds([task], render_mode)
+        self.worlds.horizon = sys.maxsize
+        self.render_mode = render_mode
+        self.metadata = {**self.metadata, "render_fps": self.worlds.metadata["render_fps"]}
+        self.observation_space = self.worlds.single_observation_space
+        self.action_space = self.worlds.single_action_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Start a new episode."""
@@ -182,19 +198,39 @@ def checked(tasks: Sequence[int], count: int) -> list[int]:
     return list(tasks)
 
 
+def refuse_horizon(settings: Mapping[str, Any]) -> None:
+    """Refuse a family's horizon, so that an environment of Gymnasium's has one time limit and tells it in its spec.
+
+    Raises:
+        InputError: the settings hold one.
+    """
+    if "horizon" in settings:
+        raise InputError(
+            f"horizon: expected Gymnasium's name of the time limit, got horizon={settings['horizon']}; "
+            f"give max_episode_steps={settings['horizon']} instead"
+        )
+
+
 def vectorised(config: Callable[..., Any]) -> Callable[..., Any]:
     """Return the entry point of ``gymnasium.make_vec`` for the family of a config.
 
-    It takes the number of worlds, ``task`` (one for all worlds, or one per world), ``render_mode`` and the config's own
-    fields, and raises :class:`InputError` unless there are as many tasks as worlds.
+    It takes the number of worlds, ``task`` (one for all worlds, or one per world), ``render_mode``,
+    ``max_episode_steps`` (Gymnasium passes the registered one on) and the config's own fields but ``horizon``, and
+    raises :class:`InputError` unless there are as many tasks as worlds.
     """
 
     def make_worlds(
-        num_envs: int = 1, task: int | Sequence[int] = 0, render_mode: str | None = None, **settings: Any
+        num_envs: int = 1,
+        task: int | Sequence[int] = 0,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **settings: Any,
     ) -> Any:
         tasks = [task] * num_envs if isinstance(task, int) else list(task)
         if len(tasks) != num_envs:
             raise InputError(f"expected one task or one per world ({num_envs}), got {len(tasks)}")
-        return config(**settings).build().worlds(tasks, render_mode)
+        refuse_horizon(settings)
+        limit = {} if max_episode_steps is None else {"horizon": max_episode_steps}
+        return config(**limit, **settings).build().worlds(tasks, render_mode)
 
     return make_worlds

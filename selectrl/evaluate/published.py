@@ -22,7 +22,7 @@ from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import Floats, TestResult, chosen, refuse_infinite, step
 from selectrl.evaluate.noise import CommonNoise
 from selectrl.evaluate.schedules import Episode, Published, Read, Schedule, Sizes
-from selectrl.evaluate.stored import read_stored
+from selectrl.evaluate.stored import draw_stored, take_in
 from selectrl.protocols import Agent, ContextCollector, TaskFamily
 from selectrl.structs import Belief, Moment, Rows
 
@@ -39,12 +39,15 @@ class World:
         drawn: noise of this episode: each step's normal and uniform, then one held action and one latent.
         elapsed: steps of this episode.
         stored: blocks of stored data read.
+        taken: rows in them; an episode that ended early has fewer than a horizon.
         collected: steps in the context, those of stored data not counted.
+        read: steps of context that the belief has read.
         evaluated: steps of episodes that were scored and are no context.
         gain: return of this episode so far.
         path: observations of this episode.
         returns: of the scored episodes.
-        context: steps collected or read before each scored episode.
+        context: steps collected or taken from stored data before each scored episode.
+        believed: those of them that the belief had read.
         latents: belief's mean before each scored episode.
         scored: observations of each scored episode, (time + 1, obs).
         explored: observations of each collecting episode.
@@ -57,12 +60,15 @@ class World:
     drawn: tuple[Tensor, ...] = ()
     elapsed: int = 0
     stored: int = 0
+    taken: int = 0
     collected: int = 0
+    read: int = 0
     evaluated: int = 0
     gain: float = 0.0
     path: list[Floats] = attrs.field(factory=list)
     returns: list[float] = attrs.field(factory=list)
     context: list[int] = attrs.field(factory=list)
+    believed: list[int] = attrs.field(factory=list)
     latents: list[Floats] = attrs.field(factory=list)
     scored: list[Floats] = attrs.field(factory=list)
     explored: list[Floats] = attrs.field(factory=list)
@@ -164,8 +170,9 @@ class PublishedTest:
         while not isinstance(event, Episode):
             if isinstance(event, Read):
                 self._read(only)
+                world.read = world.collected + world.taken
             else:
-                self._read_stored(number, world.stored)
+                world.taken += self._read_stored(number, world.stored)
                 world.stored += 1
             event = world.schedule.send(0)
         spec = self.family.spec
@@ -180,6 +187,7 @@ class PublishedTest:
         self._latent(number)
         if event.scored:
             world.context.append(world.collected + world.stored * spec.horizon)
+            world.believed.append(world.read)
             world.latents.append(self.belief.z[number].numpy().copy())
 
     def _latent(self, number: int) -> None:
@@ -225,20 +233,23 @@ class PublishedTest:
         if self.collector.updates(0.0, block_end=False):
             self._read(collecting)
             for number in torch.nonzero(collecting)[:, 0].tolist():
+                self.worlds[number].read = self.worlds[number].collected + self.worlds[number].elapsed
                 self._latent(number)
 
     def _read(self, where: Tensor) -> None:
         """Read the belief in some worlds, (world,)."""
         self.belief = chosen(where, self.agent.encoder.read(self.state), self.belief)
 
-    def _read_stored(self, number: int, block: int) -> None:
-        """Take in one block of stored data in one world."""
+    def _read_stored(self, number: int, block: int) -> int:
+        """Take in one block of stored data in one world; return its rows."""
         if self.stored is None:
             raise InputError("offline context needs the stored data of the test tasks; give the dataset")
         kind, seed = self.collector.offline, self.config.seed
         own = tree_map(lambda field: field[number : number + 1], self.state)
-        after = read_stored(self.agent, own, self.stored, [self.ids[number]], block, kind=kind, seed=seed)
+        rows = draw_stored(self.stored, [self.ids[number]], block, kind=kind, seed=seed)
+        after = take_in(self.agent, own, rows)
         self.state = tree_map(lambda one, all_: torch.cat((all_[:number], one, all_[number + 1 :])), after, self.state)
+        return int((rows.row >= 0).sum())
 
     def _result(self) -> TestResult:
         """Gather what the worlds found; one whose schedule ended earlier than others' keeps its last episode."""
@@ -267,7 +278,7 @@ class PublishedTest:
                 "quirks": list(self.protocol.quirks),
                 "gate": self.config.gate,
                 "scored_episodes": np.reshape([len(world.returns) for world in worlds], shape).tolist(),
-                "context_of_last": np.reshape([world.context[-1] for world in worlds], shape).tolist(),
+                "context_of_last": np.reshape([world.believed[-1] for world in worlds], shape).tolist(),
                 "return_all_episodes": float(np.mean([np.mean(world.returns) for world in worlds])),
             },
         )

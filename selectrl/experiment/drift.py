@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from selectrl.data.manifest import NAME, read_manifest
-from selectrl.errors import DataError, DriftWarning
+from selectrl.errors import DriftWarning, InputError
 
 
 def warn_of_drift(folder: Path) -> None:
@@ -16,7 +16,7 @@ def warn_of_drift(folder: Path) -> None:
 
     Worker processes keep silent: the one that started them has said it once for all.
     """
-    with suppress(DataError):  # a dataset that cannot be read is refused later, where it is needed
+    with suppress(InputError):  # a dataset that cannot be read is refused later, where it is needed
         drift = read_manifest(folder / NAME).drift()
         if drift and multiprocessing.parent_process() is None:
             sentence = f"the data in {folder} were made with {drift}; data and tests should share a simulator"

@@ -41,13 +41,13 @@ def profile_step(run: Run) -> Record:
     """
     experiment, execution = run.experiment, run.execution
     agent = build_agent(experiment, run.family.spec, run.seed)
-    phase, store = build_phases(experiment, agent)[-1], run.store(run.family.train_tasks)
+    phase, store = build_phases(experiment, agent)[-1], run.store(run.train_tasks)
     engine = engine_for(experiment, execution, [agent])
     with torch_threads(execution.threads), tensor_cores(experiment.train.precision == "tf32"):
         made = phase.prepare(agent, store, stream(run.seed, phase.name, "prepare")) if phase.prepare else None
         engine.enter(phase, made)
         on_cuda = execution.device == "cuda"
-        sampler = run.sampler(run.store(run.family.train_tasks, "cuda") if on_cuda else store)
+        sampler = run.sampler(run.store(run.train_tasks, "cuda") if on_cuda else store)
         draws, noise = needs(phase)
 
         def steps(first: int, count: int) -> None:

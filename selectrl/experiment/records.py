@@ -11,7 +11,7 @@ from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import TestResult
 from selectrl.experiment.config import Experiment
-from selectrl.files import read_json
+from selectrl.files import is_there, read_json
 from selectrl.functional.estimates import area, stratified_bootstrap
 from selectrl.registry import registered_name
 
@@ -64,10 +64,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Read a run's experiment.json.
 
     Raises:
+        UnreadableError: the record cannot be read.
         InputError: the folder holds no run, or its record is damaged.
     """
     path = folder / "experiment.json"
-    if not path.exists():
+    if not is_there(path):
         raise InputError(f"{folder} holds no run (no experiment.json); give a run directory like runs/ENV/NAME/seed0")
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("seed"), int) or "experiment" not in record:

@@ -1,23 +1,17 @@
-"""A run directory is one (Experiment, seed): training fills it, meta-tests lie below it."""
+"""A run: training fills its directory, and meta-tests of what was trained are kept below it."""
 
 from __future__ import annotations
 
-import resource
-import shlex
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from safetensors.numpy import save_file
 from torch import Tensor
 
-from selectrl.data.manifest import versions
+from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
-from selectrl.data.store import OfflineDataset
-from selectrl.errors import DataError, InputError
+from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.diagnose import DRAWS, donor_swap, offline_latents
 from selectrl.evaluate.harness import MetaTest, TestResult, Watch
@@ -27,80 +21,35 @@ from selectrl.evaluate.stored import centroid
 from selectrl.experiment.build import build_agent
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.drift import warn_of_drift
-from selectrl.experiment.execution import Execution
+from selectrl.experiment.identity import difference, identity_of, read_written, refuse_to_replace
 from selectrl.experiment.labels import label_of
+from selectrl.experiment.provenance import (
+    describe_code,
+    source_fingerprints,
+    trained_parts,
+)
 from selectrl.experiment.records import SCHEMA, read_record, summary
+from selectrl.experiment.run_folder import RunFolder
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.files import read_json, write_atomically, write_json
+from selectrl.files import write_json, write_tensors
 from selectrl.json_text import sealed
-from selectrl.protocols import CollectorConfig, Phase, TaskFamily
+from selectrl.locks import alone, held
+from selectrl.protocols import CollectorConfig
 from selectrl.registry import registered_name
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.metrics import Record
 
-
-def peak_rss_mib() -> float:
-    """Return the most memory that this process has held so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
+LATEST = sys.maxsize  # a training step after all others
 
 
-class Run:
-    """One run directory.
-
-    Args:
-        folder: where it lies.
-        experiment: what is run.
-        seed: its seed.
-        execution: how it is carried out.
-    """
-
-    def __init__(self, folder: Path, experiment: Experiment, seed: int, execution: Execution) -> None:
-        self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
-        self.family: TaskFamily = experiment.env.build()
-        self._dataset: OfflineDataset | None = None
-
-    @classmethod
-    def open(cls, folder: Path, execution: Execution) -> Run:
-        """Open a run directory as it stands.
-
-        Raises:
-            InputError: it holds no run.
-        """
-        record = read_record(folder)
-        return cls(folder, experiment_from_record(record["experiment"]), int(record["seed"]), execution)
+class Run(RunFolder):
+    """One run: its agent, its training data and its meta-tests, kept in its directory; see :class:`RunFolder`."""
 
     @property
     def collector_name(self) -> str:
         """The registered name of the run's own collector."""
         return registered_name(self.experiment.collector)
-
-    @property
-    def wall_seconds(self) -> float:
-        """Time spent on training so far, as far as it is recorded."""
-        spent = self._execution_record().get("wall_seconds")
-        return float(spent) if isinstance(spent, int | float) else 0.0
-
-    @property
-    def dataset(self) -> OfflineDataset:
-        """The run's dataset, opened and checked once."""
-        if self._dataset is None:
-            name = self.experiment.env_name
-            folder = self.data_folder
-            self._dataset = OfflineDataset.open(folder, env=name, spec=self.family.spec)
-            stored = [entry.parameter for entry in self._dataset.manifest.tasks]
-            if not np.array_equal(np.array(stored), np.asarray(self.family.parameters, np.float64)):
-                raise DataError(
-                    f"the dataset at {folder} holds {len(stored)} tasks that differ from the environment's "
-                    f"{len(self.family.parameters)}; collect data of these tasks under another --name"
-                )
-        return self._dataset
-
-    @property
-    def data_folder(self) -> Path:
-        """Where the run's dataset lies."""
-        return self.execution.data / self.experiment.env_name / self.experiment.data.name
 
     def store(self, tasks: tuple[int, ...], device: str = "cpu") -> RowStore:
         """Load the rows of some tasks."""
@@ -111,14 +60,66 @@ class Run:
         """Return the trained agent and the rl step of its checkpoint.
 
         Raises:
+            UnreadableError: a checkpoint cannot be read.
             InputError: there is no sound checkpoint, or it is of another experiment.
         """
+        agent, saved = self._agent()
+        return agent, saved["train_step"]
+
+    def _agent(self) -> tuple[Agent, Record]:
+        """Return the trained agent, and what evaluations record of its checkpoint."""
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
+        own = read_record(self.folder)
+        if any(found.record.get(name, own.get(name)) != own.get(name) for name in ("key", "seed")):
+            raise InputError(
+                f"the newest checkpoint in {self.folder} is of another experiment or seed than its experiment.json; "
+                "train it again in another folder"
+            )
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         agent.load({n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")})
-        return agent, found.step - (found.total - self.experiment.train.steps)
+        step = found.step - (found.total - self.experiment.train.steps)
+        saved = {"step": found.step, "digest": checkpoint.digest(found.state, "")}
+        return agent, {"train_step": step, "checkpoint": saved}
+
+    @property
+    def begun_as(self) -> Experiment:
+        """The experiment of the run's record, whose collector and test labels are relative to."""
+        return experiment_from_record(read_record(self.folder)["experiment"])
+
+    def identity(self, collector: CollectorConfig, test: TestConfig) -> Record:
+        """Return what makes a meta-test of this run the one that it is, see :func:`identity_of`."""
+        reads = bool(collector.build().offline) or test.prior != "zero"
+        found = source_fingerprints(*trained_parts(self.experiment), collector)
+        return identity_of(collector, test, self.dataset.fingerprint if reads else None, found)
+
+    def refuse_label(self, label: str, collector: CollectorConfig, test: TestConfig, step: int = LATEST) -> None:
+        """Refuse a label that is that of another meta-test of this run.
+
+        Args:
+            label: what the result would be called.
+            collector: how context is gathered.
+            test: budget, repeats, prior and seed.
+            step: the training step that it would be of.
+
+        Raises:
+            InputError: an evaluation of this label is of another collector, test, dataset or source code, is of a later
+                step, or cannot be read; or the run's own tests have this label, or have it on the run's own data.
+        """
+        own, wanted = self.begun_as, self.identity(collector, test)
+        trained_on = self._execution_record().get("dataset", {}).get("fingerprint")
+        if label == label_of(collector, test, own) and difference(wanted, {"dataset": trained_on}):
+            raise InputError(
+                f"the label {label!r} is that of a meta-test on the data that {self.folder} was trained on "
+                f"(fingerprint {trained_on[:12]}), not on those in {self.data_folder}; choose another --label"
+            )
+        for of_run in ((own.collector, own.test), (OfflineConfig(), own.test)):
+            if label == label_of(*of_run, own) and (collector, test) != of_run:
+                raise InputError(f"the label {label!r} is that of the run's own tests; choose another --label")
+        remedy = f"choose another --label, or move that file out of {self.folder.name}"
+        path = self.folder / "evaluations" / f"{label}.json"
+        refuse_to_replace(path, wanted, step, remedy)
 
     def evaluate(
         self, label: str | None = None, collector: CollectorConfig | None = None, test: TestConfig | None = None
@@ -134,12 +135,18 @@ class Run:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, or the folder cannot be written to.
+            InputError: the run has no sound checkpoint, the label is that of another meta-test or of a later training
+                step, or the folder cannot be written to, was renamed or removed.
         """
+        with held(self.folder):
+            return self._evaluate(label, collector, test)
+
+    def _evaluate(self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None) -> Record:
         warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
-        label = label or label_of(collector, test, self.experiment)
-        agent, step = self.agent()
+        label = label or label_of(collector, test, self.begun_as)
+        agent, saved = self._agent()
+        self.refuse_label(label, collector, test, saved["train_step"])
         with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
         record = {
@@ -147,9 +154,11 @@ class Run:
             "label": label,
             "env": self.experiment.env_name,
             "collector": to_record(collector),
-            "train_step": step,
+            **saved,
             "seed": self.seed,
             **summary(result, test, self.family.spec.horizon),
+            "dataset": self.identity(collector, test)["dataset"],
+            **describe_code(*trained_parts(self.experiment), collector),
         }
         traces: dict[str, np.ndarray[Any, Any]] = {
             "explored": result.explored,
@@ -158,18 +167,24 @@ class Run:
             "parameters": np.asarray(self.family.parameters[list(result.tasks)], np.float64),
         }
         folder = self.folder / "evaluations"
-        write_atomically(folder / f"{label}.safetensors", lambda temporary: save_file(traces, temporary))
-        write_json(folder / f"{label}.json", sealed(record))
+        with alone(folder):  # another process may have written this label since
+            self.refuse_label(label, collector, test, saved["train_step"])
+            write_tensors(folder / f"{label}.safetensors", traces)
+            write_json(folder / f"{label}.json", sealed(record))
         return record
 
     @property
     def diagnosed(self) -> bool:
         """Whether the diagnostics of the whole training lie there already."""
-        try:
-            found = read_json(self.folder / "diagnostics.json")
-        except InputError:  # none yet, or one that a kill or a hand has damaged
+        found = read_written(self.folder / "diagnostics.json")
+        if found is None or found["train_step"] != self.experiment.train.steps:
             return False
-        return isinstance(found, dict) and found.get("train_step") == self.experiment.train.steps
+        return difference(found, self._diagnosis) is None
+
+    @property
+    def _diagnosis(self) -> Record:
+        """What makes diagnostics the ones that they are."""
+        return {"dataset": self.dataset.fingerprint, "sources": source_fingerprints(*trained_parts(self.experiment))}
 
     def diagnose(self) -> Record:
         """Write what the newest checkpoint's encoder makes of stored context, of training and of test tasks.
@@ -183,11 +198,19 @@ class Run:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, the dataset is missing, or the folder cannot be written to.
+            InputError: the run has no sound checkpoint, the dataset is missing, there are diagnostics of other data or
+                of a later training step, or the folder cannot be written to, was renamed or removed.
         """
-        agent, step = self.agent()
+        with held(self.folder):
+            return self._diagnose()
+
+    def _diagnose(self) -> Record:
+        agent, saved = self._agent()
+        record_file, step = self.folder / "diagnostics.json", saved["train_step"]
+        remedy = f"move that file out of {self.folder.name}, or leave --diagnose out"
+        refuse_to_replace(record_file, self._diagnosis, step, remedy)
         test, alive = self.experiment.test, cast(Any, agent)
-        sets = {"train": self.family.train_tasks, "test": self.family.test_tasks}
+        sets = {"train": self.train_tasks, "test": self.test_tasks}
         stores = {name: self.store(tasks) for name, tasks in sets.items()}
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         with torch_threads(self.execution.threads):
@@ -195,9 +218,12 @@ class Run:
                 arrays[f"{name}_latents"] = offline_latents(alive, stores[name], test, DRAWS)
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
             swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
-        record = {"schema": SCHEMA, "train_step": step, "donor_swap": swap}
-        write_atomically(self.folder / "diagnostics.safetensors", lambda temporary: save_file(arrays, temporary))
-        write_json(self.folder / "diagnostics.json", sealed(record))
+        about = {"dataset": self.dataset.fingerprint, **describe_code(*trained_parts(self.experiment))}
+        record = {"schema": SCHEMA, **saved, "donor_swap": swap, **about}
+        with alone(self.folder / "evaluations"):  # another process may have written them since
+            refuse_to_replace(record_file, self._diagnosis, step, remedy)
+            write_tensors(record_file.with_suffix(".safetensors"), arrays)
+            write_json(record_file, sealed(record))
         return record
 
     def meta_test(
@@ -217,7 +243,7 @@ class Run:
 
     def made_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
         """Return a meta-test of an agent, which may run as often as wanted while the agent learns."""
-        built, tasks = collector.build(), self.family.test_tasks
+        built, tasks = collector.build(), self.test_tasks
         what: Any = (agent, self.family, built, test)
         stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
         if test.protocol == "equal_budget":
@@ -229,89 +255,17 @@ class Run:
         """Return what draws the batches of a training on these rows."""
         train = self.experiment.train
         sizes = {"rl": train.batch, "context": train.context}
-        return Sampler(store, meta_batch=train.meta_batch, replacement=train.replacement, sizes=sizes, seed=self.seed)
+        return Sampler(
+            store,
+            meta_batch=train.meta_batch,
+            replacement=train.replacement,
+            sizes=sizes,
+            seed=self.seed,
+            hold={"rl": train.hold_tasks},
+        )
 
     def prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
         """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
         if test.prior == "zero":
             return None
-        return centroid(cast(Any, agent), self.store(self.family.train_tasks), test)
-
-    def begun(self) -> Experiment | None:
-        """Return the experiment that the directory was begun with, None if it is new.
-
-        Raises:
-            InputError: it holds something else, or the run was begun on other data.
-        """
-        fingerprint = self.dataset.fingerprint
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
-        if not (self.folder / "experiment.json").exists():
-            if self.folder.exists() and any(not path.name.startswith(".") for path in self.folder.iterdir()):
-                raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
-            return None
-        old = read_record(self.folder)
-        if (old.get("key"), old["seed"]) != (self.experiment.key, self.seed):
-            raise InputError(
-                f"{self.folder} holds another experiment ({old.get('name')}, key {old.get('key')}, seed "
-                f"{old['seed']}), not {self.experiment.key} with seed {self.seed}; choose another folder or name"
-            )
-        ran = self._execution_record().get("dataset", {}).get("fingerprint", fingerprint)
-        if ran != fingerprint:
-            raise InputError(
-                f"{self.folder} was begun on other data (fingerprint {ran[:12]}, now {fingerprint[:12]}); "
-                "restore the dataset or choose another folder"
-            )
-        return experiment_from_record(old["experiment"])
-
-    @property
-    def record(self) -> Record:
-        """What the run is, as JSON, from which alone it can be built again."""
-        return {
-            "schema": SCHEMA,
-            "name": self.experiment.name,
-            "seed": self.seed,
-            "key": self.experiment.key,
-            "experiment": to_record(self.experiment),
-        }
-
-    def claim(self) -> None:
-        """Write the run's record, unless it is there; it comes first, for without it the folder holds no run."""
-        record, gin = self.folder / "experiment.json", self.folder / "config.gin"
-        if not record.exists():
-            write_json(record, sealed(self.record))
-        if self.execution.gin and not gin.exists():
-            write_atomically(gin, lambda file: file.write_text(self.execution.gin))
-
-    def _execution_record(self) -> dict[str, Any]:
-        """Return what execution.json says, as far as it can be understood."""
-        try:
-            found = read_json(self.folder / "execution.json")
-        except InputError:
-            return {}
-        found = found if isinstance(found, dict) else {}
-        data = found.get("dataset")
-        if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
-            found.pop("dataset", None)
-        return found
-
-    def record_execution(self, phases: Sequence[Phase], population: int, wall_seconds: float = 0.0) -> None:
-        """Write how the run was carried out, and add to the time that it took."""
-        record = {
-            "versions": versions(),
-            "threads": self.execution.threads,
-            "device": self.execution.device,
-            "engine": self.execution.engine,
-            "population": population,
-            "dataset": {
-                "name": self.experiment.data.name,
-                "fingerprint": self.dataset.fingerprint,
-                "keep_warmup": self.dataset.manifest.keep_warmup,
-            },
-            "notes": [f"the data were made with {drift}"] if (drift := self.dataset.manifest.drift()) else [],
-            "phases": {phase.name: phase.steps for phase in phases},
-            "command": shlex.join(["selectrl", *sys.argv[1:]]),
-            "wall_seconds": round(self.wall_seconds + wall_seconds, 2),
-            "peak_rss_mib": round(peak_rss_mib(), 1),
-        }
-        write_json(self.folder / "execution.json", record)
+        return centroid(cast(Any, agent), self.store(self.train_tasks), test)

@@ -18,7 +18,7 @@ from selectrl.experiment.execution import Execution
 from selectrl.experiment.records import curve_point
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
-from selectrl.files import locked
+from selectrl.locks import locked
 from selectrl.protocols import Phase
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
@@ -80,7 +80,7 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
         Whether there was anything left to do.
     """
     first, execution = runs[0], runs[0].execution
-    experiment, tasks = first.experiment, first.family.train_tasks
+    experiment, tasks = first.experiment, first.train_tasks
     begun = [run.begun() or experiment for run in runs]  # curves keep the collector and test of their first call
     agents = [build_agent(experiment, run.family.spec, run.seed) for run in runs]
     phases = build_phases(experiment, agents[0])
@@ -110,6 +110,9 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
     with ExitStack() as held:
         for run in runs:
             held.enter_context(locked(run.folder))
+        if [run.begun() or experiment for run in runs] != begun:  # between the first look and the lock
+            names = ", ".join(str(run.folder) for run in runs)
+            raise InputError(f"another process has just begun {names} with another test; give the command again")
         if all(checkpoint.reached(run.folder) == trainer.total for run in runs):
             return False
         for run in runs:

@@ -84,7 +84,7 @@ def shoot(
         InputError: a task is not one of the unseen ones, or the run is not trained.
         RunError: the worlds cannot be drawn.
     """
-    unseen = run.family.test_tasks
+    unseen = run.test_tasks
     strangers = sorted(set(tasks) - set(unseen))
     if strangers or not tasks:
         raise InputError(f"tasks to film are {strangers or 'none'}; choose from the unseen ones, {list(unseen)}")

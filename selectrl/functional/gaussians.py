@@ -52,8 +52,8 @@ def standard_normal_kl(
     Raises:
         ValueError: the two differ in shape or have not two axes.
 
-    Differs from FOCAL's and CSRO's copies of PEARL: they set the prior's deviation to 0.05 in this term alone and still
-    start their tests from N(0, I).
+    Differs from FOCAL's and CSRO's copies of PEARL: they set the prior's deviation to 0.05 in this term alone. FOCAL's
+    still starts its tests from a draw of N(0, I), CSRO's from z = 0.
 
     References:
         Rakelly et al., "PEARL", ICML 2019.

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from selectrl.collectors.configs import OfflineConfig
-from selectrl.errors import InputError
+from selectrl.errors import UnreadableError
 from selectrl.evaluate.config import TestConfig
-from selectrl.experiment.config import Experiment, to_record
+from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.identity import difference, read_written
 from selectrl.experiment.labels import label_of
-from selectrl.files import read_json
+from selectrl.files import read_json_or_none
 from selectrl.launch.verdict import verdict
 from selectrl.protocols import CollectorConfig
 
@@ -91,8 +92,8 @@ def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
     if asked is not None:
         return asked
     try:
-        found = read_json(folder / "execution.json")
-    except InputError:  # a new run, or a record that a hand has damaged
+        found = read_json_or_none(folder / "execution.json")
+    except UnreadableError:  # with which the run itself will end, and no other run
         return otherwise
     threads = found.get("threads") if isinstance(found, dict) else None
     return threads if isinstance(threads, int) and threads > 0 else otherwise
@@ -154,20 +155,15 @@ def finished(job: Job, run: Run, trained: bool) -> Record:
     }
 
 
-def matches(found: object, steps: int, collector: CollectorConfig, test: TestConfig) -> bool:
-    """Say whether a written evaluation is the very meta-test that is wanted."""
-    wanted: Record = {"train_step": steps, "collector": to_record(collector), "protocol": test.protocol}
-    wanted |= {"budget": test.budget, "repeats": test.repeats, "prior": test.prior, "test_seed": test.seed}
-    return isinstance(found, dict) and all(found.get(name) == value for name, value in wanted.items())
+def matches(record: Record | None, steps: int, wanted: Record) -> bool:
+    """Say whether a written evaluation is the wanted meta-test of the whole training."""
+    return record is not None and record["train_step"] == steps and difference(record, wanted) is None
 
 
 def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> Record:
     """Return the meta-test of a trained run, done now unless this very one lies there already."""
     label = label_of(collector, test, first)
-    try:
-        found = read_json(run.folder / "evaluations" / f"{label}.json")
-    except InputError:  # none yet, or one that a kill or a hand has damaged
-        found = None
-    if matches(found, run.experiment.train.steps, collector, test):
-        return dict(found)
+    record = read_written(run.folder / "evaluations" / f"{label}.json")
+    if record is not None and matches(record, run.experiment.train.steps, run.identity(collector, test)):
+        return record
     return run.evaluate(label, collector, test)

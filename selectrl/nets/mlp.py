@@ -36,23 +36,29 @@ class MLP(nn.Module):
         hidden: widths of the hidden layers.
         out: width of the output; 0 gives one value per row and no trailing axis.
         members: how many networks; 0 gives a single one and no leading axis.
-        head: bound of the uniform initialisation of the last layer.
+        head: bound of the uniform initialisation of the last layer; ``None`` initialises all layers as torch does.
 
     The initialisation is rlkit's, which the published methods inherit: hidden weights U(±1/√n) with n the number of
-    *output* units, hidden biases 0.1, last layer U(±3e-3) throughout.
+    *output* units, hidden biases 0.1, last layer U(±3e-3) throughout. That of torch's ``nn.Linear`` is U(±1/√n) with n
+    the number of *input* units, for weights and biases of every layer.
     """
 
     def __init__(
-        self, rows: int, latent: int, hidden: Sequence[int], out: int, *, members: int = 0, head: float = 3e-3
+        self, rows: int, latent: int, hidden: Sequence[int], out: int, *, members: int = 0, head: float | None = 3e-3
     ) -> None:
         super().__init__()
         lead = (members,) if members else ()
         widths = [rows + latent, *hidden]
         self.rows, self.members, self.scalar = rows, members, out == 0
-        self.weights = nn.ParameterList(_uniform((*lead, n_in, n_out), n_out**-0.5) for n_in, n_out in pairwise(widths))
-        self.weights.append(_uniform((*lead, widths[-1], max(out, 1)), head))
-        self.biases = nn.ParameterList(nn.Parameter(torch.full((*lead, 1, width), 0.1)) for width in hidden)
-        self.biases.append(_uniform((*lead, 1, max(out, 1)), head))
+        layers = list(pairwise([*widths, max(out, 1)]))
+        if head is None:
+            self.weights = nn.ParameterList(_uniform((*lead, n_in, n_out), n_in**-0.5) for n_in, n_out in layers)
+            self.biases = nn.ParameterList(_uniform((*lead, 1, n_out), n_in**-0.5) for n_in, n_out in layers)
+        else:
+            self.weights = nn.ParameterList(_uniform((*lead, *layer), layer[1] ** -0.5) for layer in layers[:-1])
+            self.weights.append(_uniform((*lead, *layers[-1]), head))
+            self.biases = nn.ParameterList(nn.Parameter(torch.full((*lead, 1, width), 0.1)) for width in hidden)
+            self.biases.append(_uniform((*lead, 1, max(out, 1)), head))
 
     def forward(self, x: Tensor, z: Tensor | None = None, members: int | None = None) -> Tensor:
         """Apply the network(s).

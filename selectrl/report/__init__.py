@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["build_report"]
+from selectrl.report.records import Report
+
+__all__ = ["Report", "build_report"]
 
 
-def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None) -> Path:
+def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None) -> Report:
     """Read finished runs and write a report on them.
 
     Written are ``out/index.html`` (self-contained: no network, no script), ``out/figures/`` (every figure as PNG, PDF
@@ -16,16 +18,17 @@ def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None)
     ``out/results.csv`` and ``out/differences.csv``. The same runs give the same files.
 
     Args:
-        runs: run directories, or folders above them. Half-finished and corrupt runs are left out and listed.
+        runs: run directories, or folders above them. Runs that are half-finished, damaged or cannot be read are left
+            out and listed.
         out: folder to write to; it is made where it is missing, and files of an earlier report are replaced.
         export: new or empty folder to copy what a report reads to, without weights and data.
 
     Returns:
-        The path of the page.
+        The path of the page, and what could not be used of the runs.
 
     Raises:
-        InputError: a path holds no run, no run is finished, ``export`` is not empty, or a folder cannot be
-            written to.
+        InputError: a path holds no run, no run is finished, ``export`` is not empty, something that it needs cannot
+            be read, or a folder cannot be written to.
     """
     from selectrl.report.build import build  # matplotlib is slow to import and needed only now
 

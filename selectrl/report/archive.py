@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from selectrl.errors import InputError
-from selectrl.files import read_json, write_atomically
+from selectrl.files import (
+    is_there,
+    names_in,
+    open_regular,
+    read_bytes,
+    read_json,
+    write_atomically,
+    write_json,
+    write_tensors,
+)
 from selectrl.report.load import places
 
-READ = (
-    "experiment.json",
-    "execution.json",
-    "metrics.jsonl",
-    "diagnostics.json",
-    "diagnostics.safetensors",
-    "evaluations/*.json",
-    "evaluations/*.safetensors",
-)
-"""What a report reads of a run directory."""
+FILES = ("experiment.json", "execution.json", "metrics.jsonl", "diagnostics.json", "diagnostics.safetensors")
+KINDS = (".json", ".safetensors")
+"""What a report reads of a run directory: these files, and of its evaluations the files of these kinds."""
 
 
 def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
@@ -39,34 +38,50 @@ def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
         Source files by the path below ``out`` that they go to.
 
     Raises:
-        InputError: a path holds no run, two files would go to one place, or ``out`` holds something already.
+        InputError: a path holds no run, something in it cannot be read, two files would go to one place, or ``out``
+            holds something already.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if is_there(out) and not (out.is_dir() and not names_in(out)):
         raise InputError(f"{out} is not an empty folder; name a new one to export to, or remove it first")
+    found, unreadable = places(runs)
+    if unreadable:
+        raise InputError(f"{unreadable[0].reason}; an export is of all runs or of none")
     copies: dict[Path, Path] = {}
-    for place in places(runs):
-        found = [file for pattern in READ for file in sorted(place.folder.glob(pattern))]
-        for file in [*found, *([place.fairness] if place.fairness else [])]:
-            name = place.named(file)
+    for place in found:
+        for file in [*_files(place.folder), *([place.fairness] if place.fairness else [])]:
+            with open_regular(file):  # so that nothing is written where something cannot be read
+                name = place.named(file)
             if copies.setdefault(name, file) != file:
                 raise InputError(f"{copies[name]} and {file} would both be copied to {out / name}; export them apart")
     return copies
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return what a report reads of a run directory."""
+    below = folder / "evaluations"
+    beside = [below / name for name in sorted(names_in(below)) if name.endswith(KINDS)]
+    return [*(folder / name for name in FILES if is_there(folder / name)), *beside]
 
 
 def copy(planned: Mapping[Path, Path], out: Path) -> None:
     """Copy what was planned.
 
     Raises:
-        InputError: ``out`` cannot be written to.
+        InputError: a file cannot be read, or ``out`` cannot be written to.
     """
     for name, file in planned.items():
-        write_atomically(out / name, partial(_copier(name), file))
+        _copier(name)(file, out / name)
 
 
 def _copier(name: Path) -> Callable[[Path, Path], object]:
     if name.suffix == ".safetensors" and name.parent.name == "evaluations":
         return _last_beliefs
-    return _unplaced if name.name == "execution.json" else shutil.copyfile
+    return _unplaced if name.name == "execution.json" else _unchanged
+
+
+def _unchanged(file: Path, target: Path) -> None:
+    content = read_bytes(file)
+    write_atomically(target, lambda temporary: temporary.write_bytes(content))
 
 
 def _unplaced(file: Path, target: Path) -> None:
@@ -75,16 +90,19 @@ def _unplaced(file: Path, target: Path) -> None:
         record = read_json(file)
         words = [word.rpartition("=") for word in shlex.split(str(record["command"]))]
     except (InputError, KeyError, TypeError, ValueError):
-        shutil.copyfile(file, target)  # damaged, or of another make; a report says so of the copy, too
+        _unchanged(file, target)  # damaged, or of another make; a report says so of the copy, too
         return
     named = ["".join((*start, Path(value).name if value.startswith("/") else value)) for *start, value in words]
-    target.write_text(json.dumps(record | {"command": shlex.join(named)}, indent=2) + "\n", encoding="utf-8")
+    write_json(target, record | {"command": shlex.join(named)})
 
 
 def _last_beliefs(file: Path, target: Path) -> None:
     """Copy traces with the last belief of each world alone, which is what a map shows; they are most of the bytes."""
     try:
-        arrays = load_file(file)
-        save_file(arrays | {"latents": arrays["latents"][:, :, -1:].copy()}, target)
+        with open_regular(file):
+            arrays = load_file(file)
+        last = arrays | {"latents": arrays["latents"][:, :, -1:]}
     except (SafetensorError, KeyError, IndexError, ValueError):
-        shutil.copyfile(file, target)  # not traces; a report says so of the copy, too
+        _unchanged(file, target)  # not traces; a report says so of the copy, too
+        return
+    write_tensors(target, last)

@@ -15,19 +15,19 @@ from selectrl.report.latents import latent_map
 from selectrl.report.load import load
 from selectrl.report.page import Section, page
 from selectrl.report.picture import picture
-from selectrl.report.records import EQUAL_BUDGET, Omission
+from selectrl.report.records import EQUAL_BUDGET, Omission, Report
 from selectrl.report.style import Mark, marks
 from selectrl.report.tables import tables
 
 
-def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Path:
+def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Report:
     """Do the work of :func:`selectrl.report.build_report`."""
     planned = {} if export_to is None else archive.plan(runs, export_to)
     loaded, omissions = load(runs)
     if not loaded:
         first = omissions[0]
         others = f" ({len(omissions) - 1} more were left out)" if len(omissions) > 1 else ""
-        raise InputError(f"no finished run to report: {first.path}: {first.reason}{others}; finish a run first")
+        raise InputError(f"no finished run to report: {first.name}: {first.reason}{others}; finish a run first")
     families, odd = group(loaded)
     omissions += odd
     of_method = marks(row.method for family in families for row in family.rows)
@@ -49,7 +49,7 @@ def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Path:
     export.write_text(index, text)
     if export_to is not None:
         archive.copy(planned, export_to)
-    return index
+    return Report(page=index, left_out=tuple(omissions))
 
 
 def _overview(analyses: Sequence[Analysis], of_method: Mapping[str, Mark]) -> list[Drawing]:

@@ -21,6 +21,8 @@ from selectrl.report.words import beside, digits_for, notes, order, verdict
 from selectrl.version import __version__
 
 SCHEMA = 1
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""Text that begins so would be carried out by a spreadsheet; an apostrophe before it makes it text there."""
 
 
 def write_figure(drawing: Drawing, marks: Mapping[str, Mark], folder: Path) -> None:
@@ -43,8 +45,18 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]])
     buffer = StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(columns)
-    writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
-    _write(path, buffer.getvalue().encode("utf-8"))
+    writer.writerows([map(_cell, row) for row in rows])
+    _write(path, buffer.getvalue().encode("utf-8", "replace"))
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a field: nothing is empty, numbers of a list stand in a row, and text is never a formula."""
+    if isinstance(value, list | tuple):
+        joined = " ".join(map(str, value))
+        return _cell(joined) if any(isinstance(item, str) for item in value) else joined
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULAS) else value
+    return "" if value is None else value
 
 
 def write_text(path: Path, text: str) -> None:
@@ -56,7 +68,7 @@ def write_numbers(analyses: Sequence[Analysis], omissions: Sequence[Omission], o
     """Write ``report.json`` (numbers and sentences), ``results.csv`` (one line per row) and ``differences.csv``."""
     rows = [{"env": analysis.family.env, **numbers(one)} for analysis in analyses for one in analysis.summaries]
     columns = list(rows[0])
-    write_csv(out / "results.csv", columns, [[_flat(row[name]) for name in columns] for row in rows])
+    write_csv(out / "results.csv", columns, [[row[name] for name in columns] for row in rows])
     paired = [
         (analysis.family.env, analysis.family.protocol, one.a, one.b, seed, task, float(value))
         for analysis in analyses
@@ -69,7 +81,7 @@ def write_numbers(analyses: Sequence[Analysis], omissions: Sequence[Omission], o
         "schema": SCHEMA,
         "made_by": f"selectrl {__version__}",
         "environments": [_environment(analysis) for analysis in analyses],
-        "left_out": [{"path": str(one.path), "reason": one.reason} for one in omissions],
+        "left_out": [one.record() for one in omissions],
     }
     write_json(out / "report.json", report)
 
@@ -139,11 +151,6 @@ def numbers(one: Summary) -> Mapping[str, Any]:
         "against_own": one.against_own.value if one.against_own else None,
         "against_own_interval": one.against_own.interval if one.against_own else None,
     }
-
-
-def _flat(value: Any) -> Any:
-    """Return lists and intervals as one CSV field."""
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -113,6 +113,7 @@ def _one_test(method: str, label: str, runs: list[Run], own: Mapping[str, str]) 
 def _tested(evaluation: Evaluation) -> Bindings:
     return {
         **evaluation.settings,
+        "data": evaluation.other_data,
         "collector": dict(evaluation.collector),
         "tasks": evaluation.tasks,
         "context_steps": evaluation.context_steps,

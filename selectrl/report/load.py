@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import TypeVar
 
 import attrs
 
-from selectrl.errors import InputError
+from selectrl.errors import InputError, UnreadableError
+from selectrl.experiment.folders import RUN_FILE, run_folders
+from selectrl.experiment.identity import is_own
+from selectrl.files import is_there, names_in, unreadable
 from selectrl.report import read
-from selectrl.report.records import Bindings, Evaluation, Omission, Run
+from selectrl.report.records import EQUAL_BUDGET, Bindings, Evaluation, Omission, Run
 
-RUN_FILE, FAIRNESS_FILE = "experiment.json", "fairness.json"
+FAIRNESS_FILE = "fairness.json"
 
 T = TypeVar("T")
 
@@ -47,7 +51,13 @@ class Place:
     def fairness(self) -> Path | None:
         """The comparison's record of fairness, beside a run or the folder of its seeds, whatever was given."""
         above = self.folder.resolve().parents[:2]
-        return next((folder / FAIRNESS_FILE for folder in above if (folder / FAIRNESS_FILE).is_file()), None)
+        return next((folder / FAIRNESS_FILE for folder in above if is_there(folder / FAIRNESS_FILE)), None)
+
+    def omission(self, path: Path, reason: str) -> Omission:
+        """Say why a file of the run is left out, by names below what was given, which a copy of the runs has too."""
+        for place, name in ((path, self.named(path)), (self.folder, self.name)):
+            reason = reason.replace(str(place), str(name))
+        return Omission(self.named(path), reason)
 
 
 def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
@@ -63,8 +73,8 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
         InputError: a path does not exist, or no run directory lies at or below it.
     """
     runs: dict[tuple[str, str, int], Run] = {}  # by environment, folder and seed
-    omissions: list[Omission] = []
-    for place in places(paths):
+    found, omissions = places(paths)
+    for place in found:
         partly: list[Omission] = []
         try:
             run = _run(place, partly)
@@ -75,29 +85,42 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
             if first is not run:
                 reason = f"seed {run.seed} of {run.folder} is already read from {first.path}; rename one of the folders"
                 partly.append(Omission(place.folder, reason))
-        for one in partly:
-            reason = one.reason.replace(str(place.folder), str(place.name))  # so that a copy gives the same report
-            omissions.append(Omission(place.named(one.path), reason))
+        omissions += [place.omission(one.path, one.reason) for one in partly]
     omissions = list(dict.fromkeys(omissions))
-    return sorted(_called(runs.values()), key=lambda run: (run.env, run.method, run.seed)), omissions
+    rows = [row for run in runs.values() for row in _compared(run)]
+    return sorted(_called(rows), key=lambda run: (run.env, run.method, run.seed)), omissions
 
 
-def places(paths: Sequence[Path]) -> list[Place]:
-    """Return the run directories at or below the given paths, each once.
+def places(paths: Sequence[Path]) -> tuple[list[Place], list[Omission]]:
+    """Return the run directories at or below the given paths, each once, and the folders that cannot be listed.
 
     Raises:
         InputError: a path does not exist, or no run directory lies at or below it.
     """
     found: dict[Path, Place] = {}
+    omissions: list[Omission] = []
     for path in paths:
-        if not path.is_dir():
+        if not _is_folder(path):
             raise InputError(f"{path} is not a folder; give run directories or a folder above them")
-        folders = sorted({file.parent for file in path.rglob(RUN_FILE)})
+        refused: dict[Path, UnreadableError] = {}
+        folders = run_folders(path, refused.setdefault)
+        if refused and not folders:
+            raise next(iter(refused.values()))
         if not folders:
             raise InputError(f"no run lies at or below {path} (none of its folders holds {RUN_FILE})")
         for folder in folders:
             found.setdefault(folder.resolve(), Place(folder, path))
-    return list(found.values())
+        omissions += [Place(folder, path).omission(folder, str(error)) for folder, error in refused.items()]
+    return list(found.values()), omissions
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _called(runs: Iterable[Run]) -> list[Run]:
@@ -116,17 +139,30 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
     env = read.part(experiment, "env")
     if not env.replace("_", "").isalnum():
         raise InputError(f"corrupt: {env!r} is no name of an environment")
-    steps = read.mapping(experiment.get("train", {}), "train").get("steps")
-    log = read.log(folder / "metrics.jsonl")
-
-    evaluations = _evaluations(folder, env, steps, omissions)
+    log = _or(read.NO_LOG, partial(read.log, steps=_steps(experiment)), folder / "metrics.jsonl", omissions)
+    if log.skipped:
+        omissions.append(Omission(folder / "metrics.jsonl", f"{log.skipped}; the run itself is kept"))
+    execution: Bindings = _or({}, read.json_object, folder / "execution.json", omissions)
+    data = execution.get("dataset")
+    expected = read.Expected(
+        env=env,
+        steps=_steps(experiment),
+        tasks=_or(None, lambda _: read.test_tasks(experiment), folder / RUN_FILE, omissions),
+        data=data.get("fingerprint") if isinstance(data, dict) else None,
+    )
+    spoilt: list[Omission] = []
+    evaluations = _evaluations(folder, expected, spoilt)
+    omissions += spoilt
     own = _own(experiment, evaluations)
     if not own:
-        if omissions:
-            raise InputError(f"{omissions[0].path.name}: {omissions[0].reason}")
-        wanted = read.part(experiment, "collector")
-        progress = f"; training reached step {log.reached:,}" + (f" of {steps:,}" if isinstance(steps, int) else "")
-        raise InputError(f"unfinished: not evaluated with its own collector, {wanted}{progress if log.reached else ''}")
+        if spoilt:
+            raise InputError(f"{spoilt[0].path.name}: {spoilt[0].reason}")
+        wanted, steps = read.part(experiment, "collector"), expected.steps
+        progress = f"; training reached step {log.reached:,}" + ("" if steps is None else f" of {steps:,}")
+        raise InputError(
+            f"unfinished: not evaluated with its own collector and test, {wanted}{progress if log.reached else ''}"
+        )
+    fairness = place.fairness
     return Run(
         path=place.name,
         env=env,
@@ -134,48 +170,96 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
         method=read.text(read.field(record, "name", str)),
         seed=read.field(record, "seed", int),
         experiment=experiment,
-        execution=_or({}, read.json_object, folder / "execution.json", omissions),
+        execution=execution,
         evaluations=evaluations,
         own=own,
         tested=log.tested,
         values=log.values,
         speed=log.speed,
         diagnostics=_or(None, read.diagnostics, folder / "diagnostics.json", omissions),
-        fairness=_or(None, read.fairness, place.fairness, omissions) if place.fairness else None,
+        fairness=_or(None, read.fairness, fairness, omissions) if fairness else None,
     )
 
 
-def _evaluations(folder: Path, env: str, steps: object, omissions: list[Omission]) -> dict[str, Evaluation]:
+def _steps(experiment: Bindings) -> int | None:
+    """Return the training steps of the whole run, where they are bound."""
+    steps = read.mapping(experiment.get("train", {}), f"{RUN_FILE}: train").get("steps")
+    return steps if isinstance(steps, int) else None
+
+
+def _evaluations(folder: Path, expected: read.Expected, omissions: list[Omission]) -> dict[str, Evaluation]:
     """Read every evaluation of a run, by label."""
     found: dict[str, Evaluation] = {}
-    for file in sorted((folder / "evaluations").glob("*.json")):
+    try:
+        names = sorted(names_in(folder / "evaluations"))
+    except InputError as error:
+        omissions.append(Omission(folder / "evaluations", str(error)))
+        return found
+    for file in (folder / "evaluations" / name for name in names if name.endswith(".json")):
         try:
-            one = read.evaluation(file, env, steps)
+            one = read.evaluation(file, expected)
         except InputError as error:
             omissions.append(Omission(file, str(error)))
             continue
         beside = file.with_suffix(".safetensors")
-        traces = _or(None, partial(read.traces, of=one), beside, omissions) if beside.is_file() else None
+        traces = _or(None, partial(read.traces, of=one), beside, omissions) if is_there(beside) else None
         found[one.label] = attrs.evolve(one, traces=traces)
     return found
 
 
 def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[str, str]:
-    """Return by protocol the label of the evaluation with the experiment's collector: equal bindings before a part."""
-    bound, name = (
-        read.mapping(experiment.get("collector"), "experiment.json: collector"),
-        read.part(experiment, "collector"),
-    )
+    """Return by protocol the label of the evaluation that is the experiment's own, whatever its label.
+
+    Under the experiment's protocol it has the experiment's collector and test, and the run's data. Under another
+    protocol it has the experiment's collector, and of its test as much as any.
+    """
+    name = read.part(experiment, "collector")
+    test = read.mapping(experiment.get("test", {}), "experiment.json: test")
+    of_run = str(test.get("protocol") or EQUAL_BUDGET)
 
     def closeness(one: Evaluation) -> int:
-        same, named = one.collector == bound, one.label == name
-        return 0 if one.collector.get("part") != bound.get("part") else 1 + 2 * same + (same and named)
+        record = {"collector": one.collector, **one.settings, "repeats": one.repeats}
+        under = {**test, "protocol": one.protocol}
+        variants: tuple[Bindings, ...] = (under, {**under, "budget": None, "repeats": None}, {})
+        alike = [is_own(record, {**experiment, "test": wanted}) and not one.other_data for wanted in variants]
+        return sum(alike) if alike[0] or one.protocol != of_run else 0
 
     own: dict[str, str] = {}
-    for one in sorted(evaluations.values(), key=lambda one: (-closeness(one), one.label)):
+    for one in sorted(evaluations.values(), key=lambda one: (-closeness(one), one.label != name, one.label)):
         if closeness(one):
             own.setdefault(one.protocol, one.label)
     return own
+
+
+def _compared(run: Run) -> list[Run]:
+    """Return a run once for each row that a comparison made of it, under the row's name and with its own meta-test.
+
+    The first row keeps the evaluations that no row claims; a run that no comparison tells of is returned as it is.
+    """
+    rows = run.fairness.rows if run.fairness else {}
+    found: list[Run] = []
+    for name, row in rows.items():
+        if row.get("policy") != run.folder:
+            continue
+        tested = {part: row.get(part) for part in ("collector", "test")}
+        experiment = {**run.experiment, **tested}
+        own = _own(experiment, run.evaluations)
+        if own:
+            trained = all(run.experiment.get(part) == value for part, value in tested.items())
+            tests = run.tested if trained else {}  # those in training were of the experiment that was begun
+            found.append(attrs.evolve(run, method=name, experiment=experiment, own=own, tested=tests))
+    claimed = {label for row in found for label in row.own.values()}
+    return [
+        attrs.evolve(
+            row,
+            evaluations={
+                label: one
+                for label, one in run.evaluations.items()
+                if label in row.own.values() or one.offline or (row is found[0] and label not in claimed)
+            },
+        )
+        for row in found
+    ] or [run]
 
 
 def _or(default: T, reading: Callable[[Path], T], file: Path, omissions: list[Omission]) -> T:

@@ -23,19 +23,39 @@ from selectrl.version import __version__
 MOST_VERDICTS = 6
 """Pairs that the page opens with; the others are folded away."""
 
+
+class Wanted(NamedTuple):
+    """Something that an environment's section shows where there are data for it.
+
+    Attributes:
+        words: what it is.
+        why: why there may be no data for it.
+        files: of a run, which it is drawn from.
+    """
+
+    words: str
+    why: str
+    files: str
+
+
+LOG, TRACES, DIAGNOSTICS = "metrics.jsonl", "evaluations/*.safetensors", "diagnostics.*"
+
 WANTED = {
-    "learning": "learning curves (no meta-test was logged while training)",
-    "few_shot": "few-shot curves (no method was given context)",
-    "by_task": "returns by task parameter (evaluations hold no parameters)",
-    "picture": "paths of the robot (kept on Point-Robot only, beside evaluations)",
-    "latents": "the map of task variables (no latents were kept)",
-    "donors": "the donor swap (not measured, or dynamics vary)",
-    "collectors": "other collectors (each method was tested with its own only)",
-    "alike": "methods under one collector (no two were tested with the same but as their own)",
-    "given": "differences with context from the data (fewer than two methods were tested with it)",
-    "training": "what losses logged (no metrics.jsonl)",
+    "learning": Wanted("learning curves", "no meta-test was logged while training", LOG),
+    "few_shot": Wanted("few-shot curves", "no method was given context", ""),
+    "by_task": Wanted("returns by task parameter", "evaluations hold no parameters", TRACES),
+    "picture": Wanted("paths of the robot", "kept on Point-Robot only, beside evaluations", TRACES),
+    "latents": Wanted("the map of task variables", "no latents were kept", f"{TRACES} {DIAGNOSTICS}"),
+    "donors": Wanted("the donor swap", "not measured, or dynamics vary", DIAGNOSTICS),
+    "collectors": Wanted("other collectors", "each method was tested with its own only", "evaluations/*.json"),
+    "alike": Wanted(
+        "methods under one collector", "no two were tested with the same but as their own", "evaluations/*.json"
+    ),
+    "given": Wanted(
+        "differences with context from the data", "fewer than two methods were tested with it", "evaluations/*.json"
+    ),
+    "training": Wanted("what losses logged", "no metrics.jsonl", LOG),
 }
-"""What an environment's section shows where there are data for it, and why there may be none."""
 
 
 class Section(NamedTuple):
@@ -74,7 +94,9 @@ def page(
         light=variables(LIGHT),
         dark=variables(DARK),
         answers=_answers(sections),
-        sections="\n".join([*(_wide(one, marks) for one in overview), *(_section(one, marks) for one in sections)]),
+        sections="\n".join(
+            [*(_wide(one, marks) for one in overview), *(_section(one, omissions, marks) for one in sections)]
+        ),
         left_out=_left_out(omissions),
         version=escape(__version__),
     )
@@ -90,11 +112,11 @@ def _answers(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Environments"><ul class="answers">{items}</ul></nav>' if len(sections) > 1 else ""
 
 
-def _section(section: Section, marks: Mapping[str, Mark]) -> str:
+def _section(section: Section, omissions: Sequence[Omission], marks: Mapping[str, Mark]) -> str:
     analysis, drawings, tables = section
     family, rows = analysis.family, [one.row for one in analysis.methods]
     fair = next((run.fairness for row in rows for run in row.runs if run.fairness), None)
-    missing = [why for name, why in WANTED.items() if name not in drawings and name not in tables]
+    missing = [_missing(one, analysis, omissions) for name, one in WANTED.items() if name not in {**drawings, **tables}]
     said = order(analysis)
 
     def pair(*names: str) -> str:
@@ -133,6 +155,20 @@ def _section(section: Section, marks: Mapping[str, Mark]) -> str:
         "</section>",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _missing(wanted: Wanted, analysis: Analysis, omissions: Sequence[Omission]) -> str:
+    """Say why something is not shown: a file that it needs could not be used, or there may be no data for it."""
+    runs = {run.path for row in analysis.family.rows for run in row.runs}
+    unused = [
+        omission.name
+        for omission in omissions
+        if runs.intersection(omission.path.parents) and any(map(omission.path.match, wanted.files.split()))
+    ]
+    why = (
+        f"{unused[0]}{f' and {len(unused) - 1} more' if unused[1:] else ''} could not be used" if unused else wanted.why
+    )
+    return f"{wanted.words} ({why})"
 
 
 def _facts(analysis: Analysis) -> str:
@@ -223,9 +259,5 @@ def _table(table: Table, marks: Mapping[str, Mark]) -> str:
 
 
 def _left_out(omissions: Sequence[Omission]) -> str:
-    items = "".join(f"<li><code>{escape(_path(one))}</code>: {escape(one.reason)}</li>" for one in omissions)
+    items = "".join(f"<li><code>{escape(one.name)}</code>: {escape(one.reason)}</li>" for one in omissions)
     return f'<h3>Left out</h3><ul class="left">{items}</ul>' if items else ""
-
-
-def _path(omission: Omission) -> str:
-    return str(omission.path).encode("utf-8", "replace").decode("utf-8")

@@ -16,7 +16,7 @@ from selectrl.report.analyse import Analysis, Summary
 from selectrl.report.drawing import Drawing, Panel
 from selectrl.report.group import arguments
 from selectrl.report.read import tensors
-from selectrl.report.records import Omission, Traces
+from selectrl.report.records import LARGEST, Omission, Traces
 from selectrl.report.style import LIGHT, hue
 from selectrl.report.words import digits_for, number
 
@@ -59,7 +59,8 @@ def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
             found.append(_story(traces, summary))
         except InputError as error:
             where = summary.row.runs[0].path / "evaluations" / traces.file.name
-            omissions.append(Omission(where, f"{error}; its numbers are kept"))
+            reason = str(error).replace(str(traces.file), str(where))
+            omissions.append(Omission(where, f"{reason}; its numbers are kept"))
     return found, omissions
 
 
@@ -85,7 +86,7 @@ def _story(traces: Traces, summary: Summary) -> Story:
 
 def _clean(path: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (time, 2) without the padding after an early end."""
-    return path[np.isfinite(path).all(axis=1), :2]
+    return path[(np.abs(path.astype(np.float64)) <= LARGEST).all(axis=1), :2]
 
 
 def picture(analysis: Analysis) -> tuple[Drawing | None, list[Omission]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import json
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,10 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from selectrl.envs.split import split_tasks
 from selectrl.errors import InputError, printable
-from selectrl.files import read_json
+from selectrl.experiment.config import from_record
+from selectrl.files import is_there, open_regular, read_json, read_text
 from selectrl.json_text import parse
-from selectrl.report.records import EQUAL_BUDGET, Bindings, Curve, Diagnostics, Evaluation, Fairness, Traces
+from selectrl.report.records import (
+    EQUAL_BUDGET,
+    LARGEST,
+    Bindings,
+    Curve,
+    Diagnostics,
+    Evaluation,
+    Fairness,
+    Traces,
+    is_usable,
+    within,
+)
 
 SETTINGS = ("protocol", "prior", "budget", "block", "gate", "test_seed")
 
@@ -28,55 +43,107 @@ class Log(NamedTuple):
         values: (step, value) of what losses logged, by name.
         speed: median steps per second; absent where none was logged.
         reached: the last step.
+        skipped: which of its lines could not be used, and why; empty where all could.
     """
 
     tested: dict[str, Curve]
     values: dict[str, Curve]
     speed: float | None
     reached: int
+    skipped: str
 
 
-def log(file: Path) -> Log:
-    """Read ``metrics.jsonl``, as far as it is there; a line that a kill has torn is skipped."""
+NO_LOG = Log(tested={}, values={}, speed=None, reached=0, skipped="")
+
+
+def log(file: Path, steps: int | None) -> Log:
+    """Read ``metrics.jsonl``, as far as it is there, without the lines that cannot be used.
+
+    Args:
+        file: where it lies.
+        steps: training steps of the whole run, where they are bound.
+    """
     tested: dict[str, dict[int, float]] = {}
     values: dict[str, dict[int, float]] = {}
     speeds: list[float] = []
-    reached = 0
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
+    reached, skipped = 0, []
+    for place, line in enumerate(read_text(file, errors="replace").splitlines() if is_there(file) else (), 1):
         try:
             entry = parse(line)
-            step, kind = int(entry["step"]), entry["kind"]
             if entry.get("phase", "rl") != "rl":  # curves, rates and the end of a run count steps of the rl phase
                 continue
-            reached = max(reached, step)
-            if kind == "test" and math.isfinite(entry["return"]):
-                tested.setdefault(text(entry["collector"]), {})[step] = float(entry["return"])
+            step, kind = integer(entry["step"], "step", steps), entry["kind"]
+            if kind == "test":
+                tested.setdefault(text(entry["collector"]), {})[step] = _number(entry["return"])
             elif kind == "train":
-                for name, value in entry["values"].items():
-                    if math.isfinite(value):
-                        values.setdefault(text(name), {})[step] = float(value)
-                if math.isfinite(entry["steps_per_second"]):
-                    speeds.append(float(entry["steps_per_second"]))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
+                logged = {text(name): _number(value) for name, value in entry["values"].items()}
+                speeds.append(_number(entry["steps_per_second"]))
+                for name, value in logged.items():
+                    values.setdefault(name, {})[step] = value
+            reached = max(reached, step)
+        except (ValueError, TypeError, KeyError, AttributeError, InputError):
+            skipped.append(place)
     speed = float(np.median(speeds)) if speeds else None
-    return Log(_curves(tested), _curves(values), speed, reached)
+    return Log(_curves(tested), _curves(values), speed, reached, _skipped(skipped))
 
 
-def evaluation(file: Path, env: str, steps: object) -> Evaluation:
-    """Read one evaluation, without its traces."""
+def _skipped(places: list[int]) -> str:
+    """Say which lines of a log could not be used."""
+    if not places:
+        return ""
+    lines = (
+        f"{len(places)} of its lines, the first of them line {places[0]}, are" if places[1:] else f"line {places[0]} is"
+    )
+    return f"{lines} damaged, of a step beyond the run's last, or with a number beyond {LARGEST:g}"
+
+
+@cache
+def _test_tasks(env: str, split: str) -> frozenset[int]:
+    return frozenset(split_tasks(from_record(parse(env), "env").build(), split)[1])
+
+
+def test_tasks(experiment: Bindings) -> frozenset[int]:
+    """Return the tasks that a run may be tested on; an ``InputError`` says why its task family cannot be built here."""
+    split = mapping(experiment.get("data", {}), "data").get("split", "family")
+    try:
+        return _test_tasks(json.dumps(experiment["env"], sort_keys=True), str(split))
+    except InputError as error:
+        raise InputError(f"its test tasks cannot be checked ({error})") from error
+
+
+class Expected(NamedTuple):
+    """Facts of a run that its evaluations must agree with.
+
+    Attributes:
+        env: its environment.
+        steps: training steps of the whole run, where they are bound.
+        tasks: tasks that it may be tested on, where its task family can be built here.
+        data: fingerprint of the data that it was trained on, as far as it is recorded.
+    """
+
+    env: str
+    steps: int | None
+    tasks: frozenset[int] | None
+    data: object
+
+
+def evaluation(file: Path, run: Expected) -> Evaluation:
+    """Read one evaluation, without its traces, and hold it against its run and against itself."""
     record = json_object(file)
-    step = record.get("train_step")
-    if isinstance(steps, int) and isinstance(step, int) and step < steps:
-        raise InputError(f"half-finished: evaluated at step {step:,} of {steps:,}")
-    if record.get("env", env) != env:
-        raise InputError(f"evaluated on {record['env']}, but the run is one of {env}")
+    step = field(record, "train_step", int)
+    if run.steps is not None and step < run.steps:
+        raise InputError(f"half-finished: evaluated at step {step:,} of {run.steps:,}")
+    integer(step, "train_step", run.steps)
+    if record.get("env", run.env) != run.env:
+        raise InputError(f"evaluated on {record['env']}, but the run is one of {run.env}")
     try:
         returns = np.array(record["returns"], dtype=np.float64)
-        tasks = tuple(int(task) for task in record["tasks"])
-        context_steps = tuple(int(step) for step in record["context_steps"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"corrupt: tasks, context_steps or returns cannot be read ({error})") from error
+        tasks = tuple(integer(task, "tasks") for task in record["tasks"])
+        context_steps = tuple(integer(step, "context_steps") for step in record["context_steps"])
+        spent = record.get("env_steps", {}).items()
+        env_steps = {str(name): integer(value, "env_steps") for name, value in spent}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"corrupt: tasks, context_steps, env_steps or returns cannot be read ({error})") from error
     expected = (len(tasks), len(context_steps))
     if returns.ndim != 3 or returns.size == 0 or (returns.shape[0], returns.shape[2]) != expected:
         raise InputError(
@@ -84,12 +151,25 @@ def evaluation(file: Path, env: str, steps: object) -> Evaluation:
         )
     if not np.isfinite(returns).all():
         raise InputError("corrupt: returns are not all finite numbers")
+    if not within(returns):
+        largest = returns.flat[np.abs(returns).argmax()]
+        raise InputError(f"corrupt: a return is {largest:g}; expected numbers of a size up to {LARGEST:g}")
+    if record.get("repeats", returns.shape[1]) != returns.shape[1]:
+        raise InputError(f"corrupt: repeats are {record['repeats']!r}, but the returns are of {returns.shape[1]}")
+    if len(set(tasks)) < len(tasks):
+        raise InputError("corrupt: a task is tested twice")
+    if run.tasks is not None and not run.tasks >= set(tasks):
+        other = min(set(tasks) - run.tasks)
+        raise InputError(f"corrupt: task {other} is not a test task of the run, which are {_listed(run.tasks)}")
     if (np.diff(context_steps) <= 0).any():
         raise InputError("corrupt: context_steps do not increase")
+    budget = record.get("budget")
+    if isinstance(budget, int) and context_steps[-1] > budget:
+        raise InputError(f"corrupt: context_steps end at {context_steps[-1]:,}, beyond the budget of {budget:,}")
     protocol = record.get("protocol") or EQUAL_BUDGET
     if not (isinstance(protocol, str) and protocol.isidentifier()):  # it names files
         raise InputError(f"corrupt: {protocol!r} is no name of a protocol")
-    quirks = record.get("quirks", [])
+    quirks, dataset = record.get("quirks", []), record.get("dataset")
     return Evaluation(
         label=text(file.stem),
         collector=mapping(record.get("collector"), "collector"),
@@ -97,7 +177,8 @@ def evaluation(file: Path, env: str, steps: object) -> Evaluation:
         tasks=tasks,
         context_steps=context_steps,
         returns=returns,
-        env_steps={str(k): int(v) for k, v in mapping(record.get("env_steps", {}), "env_steps").items()},
+        env_steps=env_steps,
+        other_data=text(dataset) if dataset not in (None, run.data) else None,
         quirks=tuple(map(text, quirks)) if isinstance(quirks, list) else (),
     )
 
@@ -107,7 +188,7 @@ def traces(file: Path, of: Evaluation) -> Traces:
     arrays = tensors(file, ("parameters", "latents"))
     parameters, latents = arrays.get("parameters"), arrays.get("latents")
     tasks = len(of.tasks)
-    if parameters is None or parameters.ndim != 2 or len(parameters) != tasks or not np.isfinite(parameters).all():
+    if parameters is None or parameters.ndim != 2 or len(parameters) != tasks or not within(parameters):
         raise InputError(f"corrupt: {file.name} does not hold the parameters of {tasks} tasks")
     *worlds, points = of.returns.shape
     if latents is not None and (latents.ndim != 4 or latents.shape[:3] not in ((*worlds, points), (*worlds, 1))):
@@ -119,13 +200,14 @@ def traces(file: Path, of: Evaluation) -> Traces:
 def diagnostics(record_file: Path) -> Diagnostics | None:
     """Read ``diagnostics.json`` and the arrays beside it; ``None`` where there is neither."""
     arrays_file = record_file.with_suffix(".safetensors")
-    if not arrays_file.is_file() and not record_file.is_file():
+    has_arrays, has_record = is_there(arrays_file), is_there(record_file)
+    if not has_arrays and not has_record:
         return None
     names = ("train_latents", "train_parameters", "test_latents", "test_parameters")
-    arrays = tensors(arrays_file, names) if arrays_file.is_file() else {}
-    swap = json_object(record_file).get("donor_swap") if record_file.is_file() else None
+    arrays = tensors(arrays_file, names) if has_arrays else {}
+    swap = json_object(record_file).get("donor_swap") if has_record else None
     follow = mapping(swap, "donor_swap").get("follow") if swap is not None else None
-    if follow is not None and not isinstance(follow, int | float):
+    if follow is not None and not is_usable(follow):
         raise InputError(f"corrupt: expected donor_swap.follow as a number, got {follow!r}")
     if arrays and not all(
         _fit(arrays.get(f"{of}_latents"), arrays.get(f"{of}_parameters")) for of in ("train", "test")
@@ -142,6 +224,7 @@ def fairness(file: Path) -> Fairness:
             same={text(name): value for name, value in record.get("same", {}).items()},
             differs=[(text(one["what"]), dict(one["values"])) for one in record.get("differs", [])],
             checks=[(text(one["what"]), bool(one["ok"]), text(one.get("detail", ""))) for one in record["checks"]],
+            rows={text(name): mapping(row, "row") for name, row in record.get("rows", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"corrupt: {file.name} is not a record of fairness ({error!r})") from error
@@ -150,9 +233,9 @@ def fairness(file: Path) -> Fairness:
 def tensors(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Return those of the named arrays that a safetensors file holds."""
     try:
-        with safe_open(file, framework="numpy") as handle:
+        with open_regular(file), safe_open(file, framework="numpy") as handle:
             return {name: handle.get_tensor(name) for name in names if name in handle.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         raise InputError(f"corrupt: {file.name} cannot be read ({error})") from error
 
 
@@ -186,11 +269,32 @@ def field(record: Bindings, name: str, kind: type[T]) -> T:
     return value
 
 
+def integer(value: object, name: str, most: int | None = None) -> int:
+    """Return a value that is a whole number from 0, up to a largest one where that is given."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InputError(f"corrupt: expected {name} as whole numbers from 0, got {value!r:.80}")
+    if most is not None and value > most:
+        raise InputError(f"corrupt: {name} is {value:,}, beyond the run's {most:,} steps")
+    return value
+
+
+def _number(value: object) -> float:
+    if not is_usable(value):
+        raise ValueError(f"{value!r:.80} is not a number of a size up to {LARGEST:g}")
+    return float(value)
+
+
+def _listed(tasks: Iterable[int]) -> str:
+    """Return tasks in order, the first and the last of them where there are many."""
+    names = [str(task) for task in sorted(tasks)]
+    return ", ".join(names if len(names) <= 12 else [*names[:8], "…", names[-1]])
+
+
 def _fit(latents: NDArray[Any] | None, parameters: NDArray[Any] | None) -> bool:
     """Say whether latents (task, draw, latent) and parameters (task, parameter) are finite and of the same tasks."""
     if latents is None or parameters is None or latents.ndim != 3 or parameters.ndim != 2:
         return False
-    return len(latents) == len(parameters) and bool(np.isfinite(latents).all() and np.isfinite(parameters).all())
+    return len(latents) == len(parameters) and within(latents) and within(parameters)
 
 
 def _curves(points: dict[str, dict[int, float]]) -> dict[str, Curve]:

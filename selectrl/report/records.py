@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from selectrl.errors import printable
 from selectrl.functional.estimates import Floats
 
 Bindings: TypeAlias = Mapping[str, Any]
@@ -17,18 +18,53 @@ Curve: TypeAlias = tuple[tuple[int, float], ...]
 
 EQUAL_BUDGET = "equal_budget"
 
+LARGEST = 1e100
+"""Numbers of a larger size are not used: sums of their squares are no longer finite."""
+
+
+def within(values: NDArray[Any]) -> bool:
+    """Say whether all numbers of an array are finite, and small enough that sums of their squares are."""
+    return bool((np.abs(np.asarray(values, np.float64)) <= LARGEST).all())
+
+
+def is_usable(value: object) -> TypeGuard[int | float]:
+    """Say whether a value is a number, finite, and small enough that sums of squares are."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+
 
 @attrs.frozen
 class Omission:
-    """Something that was found and left out.
+    """Something that a report leaves out.
 
     Attributes:
-        path: the run directory or file.
+        path: the run directory or file, below the folder that was given.
         reason: why, as the end of a sentence.
     """
 
     path: Path
     reason: str
+
+    @property
+    def name(self) -> str:
+        """The path as text that can be printed and encoded."""
+        return printable(str(self.path))
+
+    def record(self) -> dict[str, str]:
+        """Return it as JSON values."""
+        return {"path": self.name, "reason": self.reason}
+
+
+@attrs.frozen
+class Report:
+    """A report that was written.
+
+    Attributes:
+        page: the page, ``index.html``.
+        left_out: runs, files and folders that could not be used, and why; the page lists them too.
+    """
+
+    page: Path
+    left_out: tuple[Omission, ...]
 
 
 class Traces(NamedTuple):
@@ -66,11 +102,14 @@ class Fairness(NamedTuple):
         same: what all methods share, by name.
         differs: what they do not share, and each method's value.
         checks: what was checked, whether it holds, and details.
+        rows: the rows that it compared, by name, each with the folder of its ``policy``, ``collector`` and ``test``;
+            empty where they were not recorded.
     """
 
     same: Mapping[str, Any]
     differs: Sequence[tuple[str, Mapping[str, Any]]]
     checks: Sequence[tuple[str, bool, str]]
+    rows: Mapping[str, Bindings] = {}
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -85,6 +124,7 @@ class Evaluation:
         context_steps: environment steps of context before each scored episode; the first scored episode has none.
         returns: (task, repeat, point), undiscounted.
         env_steps: environment steps spent, by purpose.
+        other_data: fingerprint of the data that it read, where these are not the run's own.
         quirks: in what a published protocol departs from the usual one, in words.
         traces: what it left besides, where it did.
     """
@@ -96,6 +136,7 @@ class Evaluation:
     context_steps: tuple[int, ...]
     returns: Floats
     env_steps: Mapping[str, int]
+    other_data: str | None = None
     quirks: tuple[str, ...] = ()
     traces: Traces | None = None
 
@@ -266,7 +307,8 @@ class Family:
         """Return a method's row with context from the test tasks' data that was otherwise tested as its own row was."""
         settings = self.own(method).evaluation.settings
         rows = (row for row in self.rows if row.method == method and row.evaluation.offline)
-        return next((row for row in rows if row.evaluation.settings == settings), None)
+        alike = (row for row in rows if row.evaluation.settings == settings and not row.evaluation.other_data)
+        return next(alike, None)
 
     @property
     def title(self) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 from selectrl.functional.estimates import paired_interval
 from selectrl.report.analyse import Analysis, Comparison, Effect
 from selectrl.report.group import arguments, flatten, plain
-from selectrl.report.records import Row, Run
+from selectrl.report.records import Row, Run, is_usable
 from selectrl.report.returns import axis_of
 from selectrl.report.table import NONE, Cell, Table
-from selectrl.report.words import clock, count, digits_for, interval, number
+from selectrl.report.words import clock, count, digits_for, interval, number, short
 
 
 def tables(analysis: Analysis) -> dict[str, Table]:
@@ -132,7 +132,7 @@ def collectors(analysis: Analysis) -> Table | None:
         rows.append(
             [
                 Cell(one.row.method, method=one.row.method),
-                Cell(one.row.label + (", own" if one.row.own else ""), arguments(one.row.evaluation.collector)),
+                Cell(one.row.label + (", own" if one.row.own else ""), _collection(one.row)),
                 _ranged(one.mean, one.mean_interval, digits),
                 Cell(number(one.std, digits)),
                 _effect(one.against_own, digits),
@@ -150,6 +150,13 @@ def collectors(analysis: Analysis) -> Table | None:
         rows=rows,
         words=2,
     )
+
+
+def _collection(row: Row) -> str:
+    """Return the bindings of a row's collector, and which data it read where these are not the run's own."""
+    other = row.evaluation.other_data
+    data = [f"on other data, fingerprint {short(other)}"] if other else []
+    return ", ".join(text for text in (arguments(row.evaluation.collector), *data) if text)
 
 
 def alike(analysis: Analysis) -> Table | None:
@@ -335,5 +342,5 @@ def _machine(run: Run) -> str:
 
 def _mean(runs: Sequence[Run], name: str) -> float | None:
     values: list[Any] = [run.execution.get(name) for run in runs]
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    numbers = [float(value) for value in values if is_usable(value)]
     return sum(numbers) / len(numbers) if len(numbers) == len(values) else None

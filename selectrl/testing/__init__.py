@@ -17,5 +17,14 @@ from selectrl.testing.collector import check_collector
 from selectrl.testing.critic import check_critic
 from selectrl.testing.encoder import check_encoder
 from selectrl.testing.env import check_env
+from selectrl.testing.weights import check_weight
 
-__all__ = ["ConformanceError", "check_actor", "check_collector", "check_critic", "check_encoder", "check_env"]
+__all__ = [
+    "ConformanceError",
+    "check_actor",
+    "check_collector",
+    "check_critic",
+    "check_encoder",
+    "check_env",
+    "check_weight",
+]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import torch
 
-from selectrl.protocols import ActorConfig
+from selectrl.protocols import ActorConfig, WeightConfig
 from selectrl.structs import Spec
 from selectrl.testing.losses import check_objectives, check_record, encoded, entered
 from selectrl.testing.scene import Scene, make_scene, part_name
 from selectrl.testing.verdicts import check_tensor, demand, guarded, no_global_randomness, same
+from selectrl.testing.weights import check_weight
 from selectrl.trainer.agent import belongs
 
 
@@ -22,6 +24,7 @@ def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
       log-probability and size are (task, batch); ``temperature`` is at least 0;
     - every objective: scalar finite losses without hidden state, randomness or gradient outside its declared prefixes;
       a population of two equals two single agents; a ``state_dict`` holds everything;
+    - a weight in its config keeps the weights' protocol, see :func:`check_weight`;
     - a registered config comes back equal from its JSON record.
 
     Args:
@@ -33,6 +36,11 @@ def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
     """
     part = part_name(config)
     check_record(config, part)
+    kind: Any = type(config)
+    for field in attrs.fields(kind) if attrs.has(kind) else ():
+        inside = getattr(config, field.name)
+        if isinstance(inside, WeightConfig):
+            check_weight(inside)
     with guarded(part, "building it", "build() takes Spec and latent_dim, and the config has a policy"):
         scene = make_scene(actor=config, spec=spec)
         actor: Any = scene.agent().actor

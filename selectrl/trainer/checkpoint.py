@@ -1,12 +1,16 @@
-"""Checkpoints: one safetensors file that is the whole state of a run, written so that a kill cannot hurt it.
+"""Checkpoints: one safetensors file that is the whole state of a run, which no kill and no power cut hurts.
 
 Draws are functions of the step, so parameters, targets and optimisers are all the tensors there are; beside them lies
 the record of what they belong to: the step, the experiment and the versions of what made them.
+
+A checkpoint is sound, damaged or unreadable. A damaged one gives way to the one before it. An unreadable one stops the
+command, for it may be sound.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -14,15 +18,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
 from torch import Tensor
 
-from selectrl.errors import DamageWarning, RunError
-from selectrl.files import write_atomically
+from selectrl.errors import DamageWarning, InputError, RunError
+from selectrl.files import flush_names, names_in, read_bytes, unwritable, write_tensors
 from selectrl.json_text import parse
+from selectrl.trainer.metrics import Metrics
 
 KEPT = 2  # the newest and the one before it, in case the newest is damaged
+ASIDE = ".aside"  # ends the name of a checkpoint that a run has gone back behind
 
 
 class Checkpoint(NamedTuple):
@@ -51,7 +57,7 @@ class Checkpoint(NamedTuple):
 
 
 def save(folder: Path, made: Checkpoint) -> Path:
-    """Write a checkpoint and drop all but the last two.
+    """Write a checkpoint and drop those that it makes needless: all before the last one, and those set aside.
 
     Args:
         folder: the run's folder.
@@ -67,10 +73,46 @@ def save(folder: Path, made: Checkpoint) -> Path:
     tensors = {name: value.detach().contiguous() for name, value in made.state.items()}
     text = json.dumps(made.about)
     metadata = {"about": text, "digest": digest(tensors, text)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
-    for old in sorted(folder.glob("checkpoint-*.safetensors"))[:-KEPT]:
+    write_tensors(path, {name: value.numpy() for name, value in tensors.items()}, metadata)
+    before = [old for step, old in files(folder) if step < made.step]
+    passed = [old for step, old in files(folder, ASIDE) if step <= made.step]
+    for old in [*before[KEPT - 1 :], *passed]:
         old.unlink(missing_ok=True)
     return path
+
+
+def files(folder: Path, ending: str = "") -> list[tuple[int, Path]]:
+    """List the checkpoints in a folder with their steps, the newest first.
+
+    Args:
+        folder: the run's folder, which need not exist.
+        ending: ``ASIDE`` lists those that are set aside instead.
+
+    Raises:
+        UnreadableError: the folder cannot be listed.
+    """
+    pattern = re.compile(rf"checkpoint-(\d+)\.safetensors{re.escape(ending)}")
+    found = [match for name in names_in(folder) if (match := pattern.fullmatch(name))]
+    return sorted(((int(match[1]), folder / match[0]) for match in found), reverse=True)
+
+
+def set_aside(folder: Path, step: int) -> None:
+    """Rename the checkpoints of later steps than the one that a run continues from, so that they no longer count.
+
+    They are damaged, or the metrics that belong to them are gone. :func:`save` deletes them when the run has reached
+    their step again.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    later = [path for at, path in files(folder) if at > step]
+    try:
+        for path in later:
+            path.rename(path.with_name(path.name + ASIDE))
+        if later:
+            flush_names(folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def digest(state: Mapping[str, Tensor], about: str) -> str:
@@ -83,15 +125,22 @@ def digest(state: Mapping[str, Tensor], about: str) -> str:
 
 
 def load(path: Path) -> Checkpoint | None:
-    """Read a checkpoint; None if it is damaged, not finite, or not written by :func:`save`."""
+    """Read a checkpoint; None if it is damaged, not finite, or not written by :func:`save`.
+
+    The file is read and not mapped into memory, which some network file systems refuse.
+
+    Raises:
+        UnreadableError: the operating system does not let it be read.
+    """
+    content = read_bytes(path)
     try:
-        with safe_open(path, framework="pt") as handle:
-            metadata = handle.metadata() or {}
-            state = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118  not a dict
+        state = tensors_of(content)
+        header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+        metadata = parse(header.decode())["__metadata__"]
         if metadata["digest"] != digest(state, metadata["about"]):
             return None
         found = Checkpoint(state=state, **parse(metadata["about"]))
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+    except (SafetensorError, KeyError, ValueError, TypeError):
         return None
     counts = (found.step, found.total, found.metrics)
     sound = all(type(count) is int and count >= 0 for count in counts) and isinstance(found.phase, str)
@@ -102,10 +151,13 @@ def load(path: Path) -> Checkpoint | None:
 def sound(folder: Path) -> Iterator[Checkpoint]:
     """Read a run's sound checkpoints, the newest first.
 
+    Raises:
+        UnreadableError: one on the way cannot be read.
+
     Warns:
         DamageWarning: one on the way is damaged.
     """
-    for path in sorted(folder.glob("checkpoint-*.safetensors"), reverse=True):
+    for _, path in files(folder):
         found = load(path)
         if found is not None:
             yield found
@@ -119,16 +171,48 @@ def newest(folder: Path) -> Checkpoint | None:
     return next(sound(folder), None)
 
 
+def resumable(folder: Path) -> Iterator[Checkpoint]:
+    """Read the sound checkpoints that a run can continue from, the newest first: those whose metrics are still there.
+
+    Raises:
+        InputError: there are sound checkpoints, but the metrics of none.
+        UnreadableError: a checkpoint or the metrics cannot be read.
+
+    Warns:
+        DamageWarning: the metrics of a newer one are lost, as by a power cut.
+    """
+    metrics, lost, usable = Metrics.of(folder), None, False
+    size = metrics.size()
+    for found in sound(folder):
+        if found.metrics > size:
+            lost = lost or found
+            continue
+        if lost and not usable:
+            sentence = (
+                f"{metrics.path} holds less than the checkpoint of step {lost.step} says; the run continues from step "
+                f"{found.step}, and {lost.step - found.step} steps are trained again"
+            )
+            warnings.warn(sentence, DamageWarning, 2)
+        usable = True
+        yield found
+    if lost and not usable:
+        raise InputError(
+            f"{metrics.path} holds less than the run's checkpoint at step {lost.step} says; restore it, or delete the "
+            "folder's checkpoints to begin again"
+        )
+
+
 def shared(folders: Sequence[Path]) -> list[Checkpoint]:
-    """Read the newest sound checkpoint of one and the same step in each folder; nothing if they begin together.
+    """Read the newest resumable checkpoint of one and the same step in each folder; nothing if they begin together.
 
     Runs that are saved one after the other stand at different steps if they are killed in between.
 
     Raises:
         RunError: they have no step in common, their beginning included; see :func:`together`.
+        InputError: as :func:`resumable`.
     """
     if len(folders) == 1:
-        return list(islice(sound(folders[0]), 1))
+        return list(islice(resumable(folders[0]), 1))
     known = [standing(folder) for folder in folders]
     newest_shared = max(set.intersection(*map(set, known)), default=None)
     if newest_shared is None:
@@ -138,13 +222,13 @@ def shared(folders: Sequence[Path]) -> list[Checkpoint]:
 
 
 def standing(folder: Path) -> dict[int, Checkpoint | None]:
-    """Return where a run can go on from: its sound checkpoints by step, and 0 if it was saved once at most.
+    """Return where a run can go on from: its resumable checkpoints by step, and 0 if it was saved once at most.
 
     A finished run is never begun again.
     """
-    known: dict[int, Checkpoint | None] = {one.step: one for one in sound(folder)}
-    early = len(known) < KEPT and all(one.step < one.total for one in known.values() if one)
-    return {0: None, **known} if early else known
+    known: dict[int, Checkpoint | None] = {one.step: one for one in resumable(folder)}
+    saved_once = len(files(folder)) < KEPT and all(one.step < one.total for one in known.values() if one)
+    return {0: None, **known} if saved_once or not known else known
 
 
 def together(folders: Sequence[Path]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import MOST, as_tuple, choice, flag, integer, names
+from selectrl.fields import ADDED_LATER, MOST, as_tuple, choice, flag, integer, names
 
 
 @attrs.frozen(kw_only=True)
@@ -15,6 +15,7 @@ class TrainConfig:
         steps: steps of the rl phase.
         meta_batch: tasks per step, K.
         replacement: draw the tasks of a meta-batch with replacement, so that pairs of one task occur.
+        hold_tasks: steps of the rl phase for which a meta-batch keeps its tasks; 1 draws them at every step.
         batch: RL rows per task, B.
         context: context rows per task, M.
         order: names of all objectives of the rl phase in the order wanted; empty keeps encoder, critic, actor.
@@ -29,6 +30,7 @@ class TrainConfig:
     steps: int = attrs.field(default=65_000, validator=integer(0))
     meta_batch: int = attrs.field(default=16, validator=integer(2, MOST))
     replacement: bool = attrs.field(default=False, validator=flag())
+    hold_tasks: int = attrs.field(default=1, validator=integer(1), metadata=ADDED_LATER)
     batch: int = attrs.field(default=256, validator=integer(1, MOST))
     context: int = attrs.field(default=256, validator=integer(1, MOST))
     order: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=names())

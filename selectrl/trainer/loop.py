@@ -43,7 +43,7 @@ class Member:
     @property
     def metrics(self) -> Metrics:
         """The file that its records go to."""
-        return Metrics(self.folder / "metrics.jsonl")
+        return Metrics.of(self.folder)
 
 
 @attrs.frozen(kw_only=True)
@@ -148,18 +148,22 @@ class Trainer:
 
     def _save(self, step: int, phase: str) -> None:
         for place, one in enumerate(self.members):
-            made = checkpoint.Checkpoint(
-                self.engine.state(place), step, self.total, one.metrics.size(), phase, one.record
-            )
+            metrics = one.metrics.flush()  # before the checkpoint that counts on them: a power cut may come in between
+            made = checkpoint.Checkpoint(self.engine.state(place), step, self.total, metrics, phase, one.record)
             checkpoint.save(one.folder, made)
 
     def _restore(self) -> int:
-        """Load the newest checkpoints, drop metrics that are newer, and return how many steps are done."""
+        """Load the newest checkpoints, drop what is newer than they are, and return how many steps are done."""
         found = checkpoint.shared([one.folder for one in self.members])
-        if not found:
-            for one in self.members:
-                one.metrics.path.unlink(missing_ok=True)
-            return 0
+        done = self._load(found) if found else 0
+        for one in self.members:  # before their metrics are cut: a power cut may come in between
+            checkpoint.set_aside(one.folder, done)
+        for place, one in enumerate(self.members):
+            one.metrics.cut(found[place].metrics if found else 0)
+        return done
+
+    def _load(self, found: Sequence[checkpoint.Checkpoint]) -> int:
+        """Load a checkpoint of each member, all of one step, and return that step."""
         for one, saved in zip(self.members, found, strict=True):
             if any(saved.record.get(name, one.record.get(name)) != one.record.get(name) for name in ("key", "seed")):
                 raise InputError(
@@ -172,8 +176,6 @@ class Trainer:
                 self.engine.enter(phase)
             before += phase.steps
         self.engine.load([saved.state for saved in found])
-        for one, saved in zip(self.members, found, strict=True):
-            one.metrics.cut(saved.metrics, done)
         return done
 
 

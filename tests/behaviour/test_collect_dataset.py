@@ -18,7 +18,7 @@ from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.point_robot import PointRobot
-from selectrl.errors import DataError, FieldError, InputError, RunError
+from selectrl.errors import DataError, FieldError, InputError, RunError, UnreadableError
 from selectrl.gin_edge import build_collection, shipped_layer
 
 FAMILY = PointRobotConfig(tasks=4)
@@ -158,6 +158,64 @@ def test_threads_reach_every_world(tmp_path, monkeypatch):
     )
     collect(FAMILY, TINY, tmp_path / "data", threads=2)
     assert asked == [2] * 4  # the learners' and those of three checkpoints
+
+
+def test_two_collections_do_not_share_a_folder(tmp_path, whole):
+    """The second is refused before any work, and is not told to delete what the first one uses."""
+    refusals = []
+
+    def intrude(where):
+        if where.step == 100:  # parts and a saved state are there
+            before = {path.name for path in (tmp_path / "data" / WORK).iterdir()}
+            with pytest.raises(InputError, match="another process works in") as caught:
+                collect(FAMILY, TINY, tmp_path / "data", progress=stop_at(0))
+            refusals.append(str(caught.value))
+            assert {path.name for path in (tmp_path / "data" / WORK).iterdir()} == before
+
+    collect(FAMILY, TINY, tmp_path / "data", progress=intrude)
+    assert len(refusals) == 1
+    assert "delete" not in refusals[0]
+    assert fingerprint(tmp_path / "data") == fingerprint(whole)
+
+
+def test_what_another_process_has_collected_meanwhile_is_taken(tmp_path, whole, monkeypatch):
+    """A dataset that is there when the lock is had is not collected again."""
+    asked = []
+
+    def absent_at_first(folder, record):
+        asked.append(folder)
+        return len(asked) > 1
+
+    monkeypatch.setattr("selectrl.behaviour.collect._complete", absent_at_first)
+    collect(FAMILY, TINY, tmp_path / "data", progress=stop_at(0))
+    assert len(asked) == 2
+
+
+def test_a_link_in_place_of_the_work_folder_is_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "target").mkdir()
+    (tmp_path / "data" / WORK).symlink_to(tmp_path / "target")
+    with pytest.raises(InputError, match="symbolic link"):
+        collect(FAMILY, TINY, tmp_path / "data")
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_a_kill_before_the_last_cleaning_costs_nothing_but_the_cleaning(tmp_path):
+    collect(FAMILY, TINY, tmp_path / "data")
+    (tmp_path / "data" / WORK).mkdir()
+    collect(FAMILY, TINY, tmp_path / "data", progress=stop_at(0))
+    assert not (tmp_path / "data" / WORK).exists()
+
+
+@pytest.mark.parametrize("name", ["part_000000080.safetensors", "state.safetensors"])
+def test_remains_that_cannot_be_read_are_not_called_damaged(tmp_path, name):
+    with pytest.raises(Stop):
+        collect(FAMILY, TINY, tmp_path / "data", progress=stop_at(130))
+    (tmp_path / "data" / WORK / name).unlink()
+    os.mkfifo(tmp_path / "data" / WORK / name)
+    with pytest.raises(UnreadableError, match="a pipe") as caught:
+        collect(FAMILY, TINY, tmp_path / "data")
+    assert "delete" not in str(caught.value)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -107,8 +107,19 @@ class TestList:
         assert all(one["paper"] and one["summary"] for parts in found["parts"].values() for one in parts)
         assert found["files"]["profiles"] == list(shipped("profiles"))
 
-    def test_one_kind(self, call: Call) -> None:
-        assert list(json.loads(call("list", "--kind", "critics", "--json").out)["parts"]) == ["critics"]
+    @pytest.mark.parametrize("kind", [registry.kind for registry in REGISTRIES])
+    def test_one_kind_and_nothing_else(self, call: Call, kind: str) -> None:
+        entries = next(registry for registry in REGISTRIES if registry.kind == kind)
+        found = json.loads(call("list", "--kind", kind, "--json").out)
+        assert list(found) == ["parts"]
+        assert {name: [one["name"] for one in parts] for name, parts in found["parts"].items()} == {
+            kind: [entry.name for entry in entries]
+        }
+        shown = call("list", "--kind", kind).out.splitlines()
+        assert shown[0] == kind
+        rows = [row.split()[0] for row in shown[1:] if row and not row.startswith(" ")]
+        assert [name for name in rows if name in {entry.name for entry in entries}] == [e.name for e in entries]
+        assert not {"methods", "ablations", "profiles:"} & set(rows)
 
     @pytest.mark.parametrize(
         "words",

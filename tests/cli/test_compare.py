@@ -157,6 +157,22 @@ class TestCompare:
         (wrong,) = [check for check in examine(rows, {"tiny": other}).checks if not check.ok]
         assert wrong.detail == "tasks [0, 1] are both"
 
+    def test_a_default_that_records_leave_out_differs_from_another_value(self, data: Path) -> None:
+        from selectrl import compose
+        from selectrl.compare.fairness import examine
+        from selectrl.data.manifest import NAME, read_manifest
+
+        sets = [f"{path}={value}" for path, value in TOY.items()]
+        rows = [
+            compose("select", "point_robot", settings=[*sets, "experiment.name='kept'", "train.hold_tasks=5"]),
+            compose("select", "point_robot", settings=[*sets, "experiment.name='drawn'"]),
+        ]
+        found = examine(rows, {"tiny": read_manifest(data / "point_robot" / "tiny" / NAME)})
+        assert found.differs["train.hold_tasks"] == {"kept": 5, "drawn": 1}
+        split = attrs.evolve(rows[1], data=attrs.evolve(rows[1].data, split="tuning"))
+        wrong = [check.detail for check in examine([rows[0], split], {}).checks if not check.ok]
+        assert "data.split differs (kept family, drawn tuning)" in wrong
+
 
 def test_what_was_never_timed_is_timed_before_it_starts(call: Call, data: Path, tmp_path: Path) -> None:
     words = ["compare", "--methods", "select,focal", "--launcher", "inline", *toy(data, tmp_path, train__steps=4)]
@@ -307,9 +323,27 @@ class TestTune:
         assert found["held_out"] == [3]  # the third of 0, 1, 3, 4, 5, 7; tasks 2 and 6 are the test tasks
         assert read == {0, 1, 4, 5, 7}
         assert found["return"] >= first["return"] == first["own"] == found["own"]
-        runs = list((tmp_path / "tuned").rglob("evaluations/held_out.json"))
+        runs = list((tmp_path / "tuned").rglob("evaluations/online.json"))
         assert len(runs) == 3
         assert all(json.loads(path.read_text())["tasks"] == [3] for path in runs)
+
+    def test_a_trial_is_another_experiment_than_the_full_training(self, call: Call, data: Path, tmp_path: Path) -> None:
+        words = ["--method", "focal", "--json", *toy(data, tmp_path / "tuned", train__steps=4)]
+        assert call("tune", *words, "--trials", 1).code == 0
+        (trial,) = (tmp_path / "tuned").rglob("seed0")
+        record = read_json(trial / "experiment.json")
+        assert record["experiment"]["data"]["split"] == "tuning"
+        full = json.loads(call("train", *words, "--dry-run").out)
+        assert "split" not in full["experiment"]["data"]
+        assert record["key"] != full["key"]
+        name = trial.parent.name
+        (tmp_path / "runs" / "point_robot").mkdir(parents=True)
+        shutil.copytree(trial.parent, tmp_path / "runs" / "point_robot" / name)
+        words[words.index("--out") + 1] = str(tmp_path / "runs")
+        refused = call("train", *words, "--name", name).sentence(2)
+        assert "holds another experiment" in refused
+        done = call("evaluate", trial, "--collector", "offline", "--data", data, "--json")
+        assert json.loads(done.out)["evaluations"][0]["tasks"] == [3]  # never a test task, whoever asks
 
     def test_chooses_among_parts_and_passes_over_knobs_of_parts_that_are_not_there(
         self, call: Call, data: Path, tmp_path: Path

@@ -259,6 +259,18 @@ def test_tasks_with_replacement(dataset: OfflineDataset) -> None:
     assert set(batch.tasks.tolist()) <= {0, 1, 2}
 
 
+def test_tasks_are_kept_for_some_steps_of_the_phase_that_says_so(dataset: OfflineDataset) -> None:
+    every = [draw(sampler(dataset), RL, step=step, steps=60) for step in range(60)]
+    kept = [draw(sampler(dataset, hold={"rl": 20}), RL, step=step, steps=60) for step in range(60)]
+    for step, batch in enumerate(kept):
+        assert torch.equal(batch.tasks, every[step - step % 20].tasks)
+    assert len({tuple(batch.tasks.tolist()) for batch in every}) > 3
+    assert not torch.equal(kept[0].draws["rl"].row, kept[1].draws["rl"].row)  # rows are drawn at every step
+    assert torch.equal(kept[20].draws["rl"].row, every[20].draws["rl"].row)
+    other = draw(sampler(dataset, hold={"vae": 20}), RL, step=7, steps=60)
+    assert torch.equal(other.tasks, every[7].tasks)
+
+
 def test_task_ids_are_global(dataset: OfflineDataset) -> None:
     batch = draw(sampler(dataset, (2, 0)), RL)
     assert set(batch.tasks.tolist()) == {0, 2}

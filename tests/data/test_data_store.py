@@ -149,7 +149,9 @@ def test_another_environment(folder: Path, spec: Spec) -> None:
 
 def test_missing_file(folder: Path) -> None:
     file_of(folder, 1).unlink()
-    with pytest.raises(DataError, match=r"task 1: file task_001.safetensors cannot be read.* --env point_robot"):
+    with pytest.raises(
+        DataError, match=r"task 1: cannot read .*task_001.safetensors: No such file.* --env point_robot"
+    ):
         OfflineDataset.open(folder)
 
 

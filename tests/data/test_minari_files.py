@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored import many_episodes
 
+from selectrl.data.actions import ActionRule
 from selectrl.data.minari_files import export_minari, import_minari
 from selectrl.data.store import Episodes, OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError, InputError
@@ -77,7 +78,7 @@ class TestRoundTrip:
     def test_the_environment_variable_is_where(self, ragged: OfflineDataset, tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("MINARI_DATASETS_PATH", "there")
-        assert export_minari(ragged, "one") == [f"one/task{i:03d}-v0" for i in range(4)]
+        assert export_minari(ragged, "one").ids == [f"one/task{i:03d}-v0" for i in range(4)]
         assert import_minari("one", Path("data")) == Path("data/point_robot/one")
         assert (tmp_path / "there/one/task003-v0/data/main_data.hdf5").is_file()
         assert OfflineDataset.open(Path("data/point_robot/one")).fingerprint == ragged.fingerprint
@@ -137,13 +138,65 @@ def relabel(root: Path) -> None:
         opened["episode_1"].attrs["label"] = -5
 
 
+def regroup(root: Path) -> None:
+    with h5py.File(hdf5(root), "a") as opened:
+        del opened["episode_1/rewards"]
+        opened.create_group("episode_1/rewards")
+
+
+def external(root: Path) -> None:
+    """Keep the rewards in a file next to the dataset's folder, which holds numbers of its own."""
+    secret = root / "secret.bin"
+    secret.write_bytes(np.array([5, 7], "f4").tobytes())
+    with h5py.File(hdf5(root), "a") as opened:
+        del opened["episode_1/rewards"]
+        opened.create_dataset("episode_1/rewards", (2,), "f4", external=[(str(secret), 0, 8)])
+
+
+def link_within(root: Path, target: Path) -> None:
+    with h5py.File(hdf5(root), "a") as opened:
+        del opened["episode_1/rewards"]
+        opened["episode_1/rewards"] = h5py.ExternalLink(str(target), "/episode_1/rewards")
+
+
+def link(path: Path, target: Path) -> None:
+    """Put a link in the place of a file or folder, which moves to another place."""
+    path.rename(target)
+    path.symlink_to(target)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def circle(root: Path) -> None:
+    hdf5(root).unlink()
+    hdf5(root).symlink_to(hdf5(root))
+
+
+def label_as(value: Any) -> Callable[[Path], None]:
+    def label_as(root: Path) -> None:
+        with h5py.File(hdf5(root), "a") as opened:
+            opened["episode_1"].attrs["label"] = value
+
+    return label_as
+
+
+def box(root: Path, low: float, high: float, tasks: Iterable[int] = range(4)) -> None:
+    """Say other bounds of the actions."""
+    space = {"type": "Box", "dtype": "float32", "shape": [2], "low": [low] * 2, "high": [high] * 2}
+    for task in tasks:
+        change(root, lambda content: content.update(action_space=json.dumps(space)), task)
+
+
 DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no metadata of ours": (lambda r: change(r, lambda m: m.pop("selectrl")), "no 'selectrl' entry says what task"),
     "no json": (lambda r: metadata(r).write_text("{"), "is not valid JSON"),
     "a list": (lambda r: metadata(r).write_text("[]"), "expected a JSON object"),
     "arrow": (lambda r: change(r, lambda m: m.update(data_format="arrow")), "only HDF5 storage is read"),
-    "no space": (lambda r: change(r, lambda m: m.pop("observation_space")), "field observation_space is missing"),
-    "a strange space": (lambda r: change(r, lambda m: m.update(action_space="[]")), "cannot be read"),
+    "no space": (lambda r: change(r, lambda m: m.pop("action_space")), "field action_space is missing"),
+    "a strange space": (lambda r: change(r, lambda m: m.update(action_space="[]")), "text of a Box of 2 numbers, got"),
     "schema": (lambda r: change(r, lambda m: m["selectrl"].update(schema=2)), "schema: expected 1, .* got 2"),
     "task": (lambda r: change(r, lambda m: m["selectrl"].update(task="2")), "task: expected an int from 0 to 999,999"),
     "twice": (lambda r: change(r, lambda m: m["selectrl"].update(task=1)), "lacks task 2"),
@@ -152,31 +205,94 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another env": (lambda r: change(r, lambda m: m["selectrl"].update(env="ant")), "differ in env; a dataset is"),
     "other versions": (lambda r: change(r, lambda m: m["selectrl"]["versions"].update(a="1")), "differ in made_with"),
     "time": (lambda r: change(r, lambda m: m["selectrl"].update(time=99)), "time: expected at most the horizon 5"),
-    "too short": (lambda r: change(r, lambda m: m["selectrl"].update(time=1)), "2 steps of 3 and 2 .* at most 1"),
-    "no episodes": (lambda r: change(r, lambda m: m.update(total_episodes=0)), "holds no episode"),
-    "missing episode": (drop_episodes, "cannot be read"),
-    "no hdf5": (lambda r: hdf5(r).unlink(), "cannot be read"),
+    "too short": (lambda r: change(r, lambda m: m["selectrl"].update(time=1)), "it has 2 steps, expected 1 to 1"),
+    "no episodes": (lambda r: change(r, lambda m: m.update(total_episodes=0)), "holds 2 episodes, its metadata say 0"),
+    "missing episode": (drop_episodes, "holds 1 episodes, its metadata say 2"),
+    "no hdf5": (lambda r: hdf5(r).unlink(), "cannot read .*No such file"),
     "cut": (lambda r: hdf5(r).write_bytes(hdf5(r).read_bytes()[:500]), "cannot be read"),
-    "widths": (replace("observations", np.zeros((3, 7), "f4")), "2 steps of 7 and 2 numbers, expected"),
-    "dtype": (replace("actions", np.zeros((2, 2))), "action: expected dtype float32, got float64"),
-    "lengths": (replace("actions", np.zeros((3, 2), "f4")), "episode 1: obs: expected shape"),
+    "widths": (
+        replace("observations", np.zeros((3, 7), "f4")),
+        r"observations are float32 \(3, 7\), expected",
+    ),
+    "dtype": (replace("actions", np.zeros((2, 2))), r"actions are float64 \(2, 2\), expected float32"),
+    "lengths": (replace("actions", np.zeros((3, 2), "f4")), r"episode 1: actions are float32 \(3, 2\), expected"),
     "nan": (replace("rewards", np.array([1, np.nan], "f4")), "task 2: episode 1, step 1: reward is nan"),
     "no end": (replace("truncations", np.zeros(2, bool)), "episode 1: expected a termination or truncation"),
     "two ends": (replace("truncations", np.ones(2, bool)), "episode 1: expected a termination or truncation"),
     "label": (relabel, "episode 1: label is .*-5.*, expected a checkpoint step"),
+    "a label beyond 64 bits": (label_as(np.uint64(2**63)), "episode 1: label is .*9223372036854775808"),
+    "a text as label": (label_as("0"), "episode 1: label is .*, expected a checkpoint step"),
+    "labels": (label_as([0, 1]), "episode 1: label is .*, expected a checkpoint step"),
+    "rewards as text": (replace("rewards", ["a", "b"]), r"episode 1: rewards are object \(2,\), expected float32"),
+    "rewards as a group": (regroup, "cannot be read"),
+    "values in another file": (external, "'/episode_1/rewards' keeps its values in another file"),
+    "a link to another file": (lambda r: link_within(r, hdf5(r, 1)), "'/episode_1/rewards' is a link to another file"),
+    "a link to a pipe": (lambda r: link_within(r, r / "pipe"), "'/episode_1/rewards' is a link to another file"),
+    "a pipe as data": (lambda r: pipe(hdf5(r)), "main_data.hdf5: it is a pipe, a socket or a device"),
+    "a pipe as metadata": (lambda r: pipe(metadata(r)), "metadata.json: it is a pipe, a socket or a device"),
+    "data outside": (lambda r: link(hdf5(r), r / "moved"), "main_data.hdf5 is a link that leads out of"),
+    "metadata outside": (lambda r: link(metadata(r), r / "moved"), "metadata.json is a link that leads out of"),
+    "a task outside": (lambda r: link(metadata(r).parents[1], r / "moved"), "metadata.json is a link that leads out"),
+    "a link in a circle": (circle, "cannot read .*main_data.hdf5: Too many levels of symbolic links"),
+    "another box": (lambda r: box(r, -2, 2.0), "action_space: expected Minari's text of a Box of 2 numbers"),
+    "a wider box": (lambda r: box(r, -2.0, 2.0), r"logged in the box \[\[-2.0, 2.0\], .*; give --actions rescale"),
+    "boxes that differ": (lambda r: box(r, -2.0, 2.0, [2]), "differ in their actions' box; import each on its own"),
+    "actions beyond": (
+        replace("actions", np.array([[0, 2], [1, 0]], "f4")),
+        "task002-v0/data: episode 1: 1 of 34 rows of the import have an action beyond -1 to 1, up to 2; give --actions",
+    ),
     "a task is gone": (lambda r: shutil.rmtree(metadata(r).parents[1]), "lacks task 2; restore it"),
-    "all are gone": (lambda r: shutil.rmtree(r / "selectrl"), "no Minari dataset at"),
+    "all are gone": (lambda r: shutil.rmtree(r / "selectrl"), "no folder .*check namespace and MINARI_DATASETS_PATH"),
 }
 
 
+class TestActions:
+    """Of the 34 rows of the four tasks, an action is put beyond the box."""
+
+    @pytest.fixture
+    def beyond(self, exported: Path) -> Path:
+        replace("actions", np.array([[0, 2], [1, 0]], "f4"))(exported)
+        return exported
+
+    def test_clipped(self, beyond: Path, tmp_path: Path) -> None:
+        out = import_minari(NAMESPACE, tmp_path / "data", root=beyond, actions=ActionRule(kind="clip"))
+        dataset = OfflineDataset.open(out)
+        assert dataset.task(2).action[1, :2].tolist() == [[0, 1], [1, 0]]
+        assert dataset.manifest.behaviour["imported_actions"] == {"rule": "clip", "rows": 34, "clipped": 1}
+        export_minari(dataset, "again", root=beyond)  # what was done stays known on the way
+        again = OfflineDataset.open(import_minari("again", tmp_path / "data", root=beyond))
+        assert again.manifest == dataset.manifest
+
+    def test_rescaled_from_the_box_that_is_logged(self, beyond: Path, tmp_path: Path) -> None:
+        box(beyond, -2.0, 2.0)
+        out = import_minari(NAMESPACE, tmp_path / "data", root=beyond, actions=ActionRule(kind="rescale"))
+        dataset = OfflineDataset.open(out)
+        assert dataset.task(2).action[1, :2].tolist() == [[0, 1], [0.5, 0]]
+        done = dataset.manifest.behaviour["imported_actions"]
+        assert done == {"rule": "rescale", "rows": 34, "box": [[-2.0, 2.0]] * 2}
+
+    def test_rescaled_from_a_box_that_is_given(self, beyond: Path, tmp_path: Path) -> None:
+        rule = ActionRule(kind="rescale", box=((-4.0, 4.0),))
+        out = import_minari(NAMESPACE, tmp_path / "data", root=beyond, actions=rule)
+        assert OfflineDataset.open(out).task(2).action[1, :2].tolist() == [[0, 0.5], [0.25, 0]]
+
+
 class TestRefusals:
+    def test_links_that_stay_inside_are_followed(self, exported: Path, tmp_path: Path) -> None:
+        folder = metadata(exported).parents[1]
+        link(folder, folder.with_name(".kept"))
+        link(exported, tmp_path / "elsewhere")  # the root itself may be a link
+        folder.unlink()
+        folder.symlink_to(".kept")
+        assert len(OfflineDataset.open(import_minari(NAMESPACE, tmp_path, root=exported)).manifest.tasks) == 4
+
     @pytest.mark.parametrize("case", DAMAGED)
     def test_damage_is_one_sentence_and_leaves_nothing(self, case: str, exported: Path, tmp_path: Path) -> None:
         damage, sentence = DAMAGED[case]
         damage(exported)
         if case == "no end":
             replace("terminations", np.zeros(2, bool))(exported)
-        with pytest.raises(DataError, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             import_minari(NAMESPACE, tmp_path / "data", root=exported)
         assert not (tmp_path / "data").exists()
 
@@ -186,7 +302,7 @@ class TestRefusals:
             lambda: export_minari(ragged, namespace, root=tmp_path / "minari"),
             lambda: import_minari(namespace, tmp_path / "data", root=tmp_path / "minari"),
         ):
-            with pytest.raises(InputError, match=r"--namespace .*expected letters"):
+            with pytest.raises(InputError, match=r"--namespace .*expected 2 to 100 letters"):
                 work()
         assert not (tmp_path / "minari").exists()
 
@@ -205,6 +321,7 @@ class TestRefusals:
     @pytest.mark.parametrize("package", ["minari", "h5py"])
     def test_a_missing_package(self, package: str, ragged: OfflineDataset, tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.setitem(sys.modules, package, None)
-        for work in (lambda: export_minari(ragged, NAMESPACE), lambda: import_minari(NAMESPACE, tmp_path)):
+        works = [lambda: export_minari(ragged, NAMESPACE), lambda: import_minari(NAMESPACE, tmp_path)]
+        for work in works[: 1 if package == "minari" else 2]:  # it is not needed for reading
             with pytest.raises(InputError, match=rf"{package} is not installed; pip install 'selectrl\[minari\]'"):
                 work()

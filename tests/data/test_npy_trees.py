@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from trees import play, write_rows, write_tree
 
 from selectrl.data import npy_trees
+from selectrl.data.actions import ActionRule
 from selectrl.data.npy_trees import find_files, import_tree, read_episode
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
@@ -48,13 +50,25 @@ def rows(steps: int = 20, task: int = 2) -> list[list[Any]]:
     return play(FAMILY, task, np.random.default_rng(5))[:steps]
 
 
+def clipped_rows() -> list[list[Any]]:
+    """Return an episode in which every other action is of size 1 in each number."""
+    worlds, path = FAMILY.worlds([2]), []
+    obs, _ = worlds.reset(seed=[0])
+    for t in range(20):
+        action = np.array([1, -1] if t % 2 else [0.25, -0.5], "f4")
+        after, reward, *_ = worlds.step(action[None])
+        path.append([obs[0], action, np.float64(reward[0]), after[0]])
+        obs = after
+    return path
+
+
 class TestWhatIsWritten:
     def test_every_episode_under_its_task_and_label(self, tree: Path, tmp_path: Path) -> None:
         steps: list[tuple[int, int]] = []
         found = import_tree(
             find_files(tree, TASKS), CONFIG, tmp_path / "out", source="x", progress=lambda *at: steps.append(at)
         )
-        assert found == (TASKS * 4, 0, [])
+        assert found == (TASKS * 4, 0, [], {})
         assert steps == [(i + 1, TASKS * 4) for i in range(TASKS * 4)]
         dataset = OfflineDataset.open(tmp_path / "out", env="point_robot", spec=FAMILY.spec)
         assert dataset.verify() == []
@@ -102,6 +116,28 @@ class TestWhatIsWritten:
         assert bring_in(tree, tmp_path / "out", labels=range(2300, 2500, 100), allow_gaps=True).episodes == 8
         assert OfflineDataset.open(tmp_path / "out").summary()["mean_return_by_label"].keys() == {"2400"}
 
+    def test_actions_beyond_the_box(self, tree: Path, tmp_path: Path) -> None:
+        """A robot that clips walks as the clipped actions say, and so do the rewards."""
+        wide = [[o, a * 1.5 if np.abs(a).max() == 1 else a, r, n] for o, a, r, n in clipped_rows()]
+        write_rows(file(tree), wide)
+        count = sum(bool(np.abs(row[1]).max() > 1) for row in wide)
+        files = find_files(tree, TASKS)
+        found = import_tree(files, CONFIG, tmp_path / "out", source="x", actions=ActionRule(kind="clip"))
+        done = {"rule": "clip", "rows": 320, "clipped": count}
+        assert found.actions == done
+        dataset = OfflineDataset.open(tmp_path / "out")
+        assert dataset.manifest.behaviour["imported_actions"] == done
+        assert np.array_equal(dataset.task(2).action[3], np.stack([row[1] for row in wide]).clip(-1, 1))
+
+    def test_actions_of_another_box(self, tree: Path, tmp_path: Path) -> None:
+        for path in tree.rglob("*.npy"):
+            task = int(path.parent.name.removeprefix("goal_idx"))
+            write_rows(path, [[o, a * 0.5 - 1, r, n] for o, a, r, n in rows(task=task)])
+        rule = ActionRule(kind="rescale", box=((-1.5, -0.5),))
+        import_tree(find_files(tree, TASKS), CONFIG, tmp_path / "out", source="x", actions=rule)
+        got = OfflineDataset.open(tmp_path / "out").task(1).action[0]
+        assert np.allclose(got, np.stack([row[1] for row in rows(task=1)]), atol=1e-6)
+
     def test_deterministic_episodes_when_asked_for(self, tree: Path, tmp_path: Path) -> None:
         write_tree(tree, FAMILY, labels=(2200,), episodes=1, kind="eval")
         assert bring_in(tree, tmp_path / "stochastic").episodes == 16
@@ -147,7 +183,10 @@ FILES: dict[str, tuple[Callable[[], list[list[Any]]], str]] = {
     "with a vector as reward": (lambda: put(rows(), 4, 2, np.zeros(1)), r"reward of row 4 has shape \(1,\)"),
     "nan": (lambda: put(rows(), 4, 2, np.float64("nan")), "reward of row 4 is not a finite number"),
     "too large for float32": (lambda: put(rows(), 3, 3, np.full(2, 1e300)), "next_obs of row 3 is not a finite"),
-    "beyond the box": (lambda: put(rows(), 4, 1, np.full(2, 1.5)), "an action of 1.5, expected -1 to 1"),
+    "beyond the box": (
+        lambda: put(put(rows(), 4, 1, np.full(2, -1.5)), 6, 1, np.array([0.0, 1.25])),
+        ": 2 of 320 rows of the import have an action beyond -1 to 1, up to 1.5; .*--actions clip .*--actions rescale",
+    ),
     "torn": (lambda: rows()[:5] + rows()[7:], "next_obs of row 4 is not obs of row 5, so it is not one episode"),
     "too long": (lambda: rows() + rows()[:1], r"expected an object array of \(1 to 20, 4\), got object \(21, 4\)"),
 }
@@ -174,6 +213,25 @@ class TestRefusals:
         found = refused()
         assert found.startswith(f"{file(tree)}: ")
         assert re.search(sentence, found), found
+
+    @pytest.mark.parametrize("what", ["a file", "a folder"])
+    def test_a_link_out_of_the_tree(self, what: str, refused: Callable[..., str], tree: Path, tmp_path: Path) -> None:
+        path = file(tree) if what == "a file" else tree / "goal_idx2"
+        path.rename(tmp_path / "moved")
+        path.symlink_to(tmp_path / "moved")
+        assert refused().startswith(f"{path} is a link that leads out of {tree}; put the file itself there")
+
+    def test_a_link_that_stays_inside(self, tree: Path, tmp_path: Path) -> None:
+        file(tree).unlink()
+        file(tree).symlink_to(file(tree, k=0))
+        tree.rename(tmp_path / "moved")
+        tree.symlink_to(tmp_path / "moved")
+        assert bring_in(tree, tmp_path / "out").episodes == 16
+
+    def test_a_pipe(self, refused: Callable[..., str], tree: Path) -> None:
+        file(tree).unlink()
+        os.mkfifo(file(tree))
+        assert refused().startswith(f"cannot read {file(tree)}: it is a pipe, a socket or a device")
 
     def test_a_cut_file(self, refused: Callable[..., str], tree: Path) -> None:
         file(tree).write_bytes(file(tree).read_bytes()[:-40])
@@ -254,7 +312,7 @@ class TestRefusals:
         assert refused().startswith("cannot write")
 
     def test_what_a_killed_import_left_is_swept_away(self, tree: Path, tmp_path: Path) -> None:
-        left = tmp_path / ".out.making"
+        left = tmp_path / ".out.selectrl-making"
         left.mkdir()
         (left / "task_099.safetensors").touch()
         bring_in(tree, tmp_path / "out")

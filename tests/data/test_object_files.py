@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trees import write_pickle, write_rows
 
 from selectrl.data.object_files import read_table
-from selectrl.errors import DataError
+from selectrl.errors import DataError, InputError, UnreadableError
 
 
 def read(path: Path) -> Any:
@@ -188,6 +188,9 @@ def test_sizes_and_kinds_of_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at most 100,000 bytes, got 100,001"):
         read(tmp_path / "a.npy")
     os.mkfifo(tmp_path / "pipe.npy")
-    for name in ("pipe.npy", "missing.npy", ""):
-        with pytest.raises(DataError, match="expected a file"):
+    (tmp_path / "device.npy").symlink_to("/dev/zero")
+    for name in ("pipe.npy", "device.npy", ""):
+        with pytest.raises(UnreadableError, match=r"a pipe, a socket or a device|Is a directory"):
             read(tmp_path / name)
+    with pytest.raises(InputError, match="No such file"):
+        read(tmp_path / "missing.npy")

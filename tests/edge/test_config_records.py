@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -58,6 +59,8 @@ class TestKey:
             "train.test_every=7",
             "data.name=other",
             "data.terminals=paper",
+            "data.split=tuning",
+            "train.hold_tasks=200",
             "envs.point_robot.step_size=0.2",
             "encoders.csro.lr=1e-4",
             "encoders.csro.next_obs=True",
@@ -89,6 +92,16 @@ class TestKey:
         assert len(key) == 16
         assert int(key, 16) >= 0
         assert key == build().key
+
+    def test_of_recorded_runs_stays_though_fields_were_added(self) -> None:
+        """Every shipped run's record gives its recorded key, and is written again as it stands."""
+        paths = sorted((Path(__file__).parents[2] / "results").rglob("experiment.json"))
+        assert paths
+        for path in paths:
+            record = json.loads(path.read_text())
+            experiment = experiment_from_record(record["experiment"])
+            assert experiment.key == record["key"], path
+            assert to_record(experiment) == record["experiment"], path
 
     def test_a_float_field_that_may_be_none_is_a_float_too(self) -> None:
         record = to_record(build("collectors.proximal.clip=1"))

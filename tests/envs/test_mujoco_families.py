@@ -1,5 +1,6 @@
 """Each MuJoCo family against a plain loop over ``mj_step`` and its definition."""
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -77,6 +78,34 @@ def test_equals_a_plain_loop_and_the_definition(name):
     assert np.ptp(rewards, axis=0).min() > 0.01
 
 
+QUATERNION = {"ant_goal": range(3, 7), "humanoid_dir": range(3, 7)}  # its places in qpos
+OBSERVED = {"ant_goal": slice(3, 7), "humanoid_dir": slice(1, 5)}  # and in the observation
+
+
+@pytest.mark.parametrize(("name", "size"), [("ant_goal", 0.1), ("humanoid_dir", 0.01)])
+def test_the_orientation_has_length_one_from_the_first_observation_on(name, size):
+    """Golden: the first draw of a world's generator is the jolt of its coordinates."""
+    worlds, seeds = BUILT[name].worlds([0, 1, 2]), [7, 8, 9]
+    first, _ = worlds.reset(seed=seeds)
+    for world, seed in enumerate(seeds):
+        jolted = worlds.model.qpos0 + np.random.default_rng(seed).uniform(-size, size, worlds.model.nq)
+        quaternion = jolted[3:7] / np.sqrt(np.sum(jolted[3:7] ** 2))
+        assert abs(np.linalg.norm(jolted[3:7]) - 1) > 1e-4
+        np.testing.assert_allclose(worlds.qpos[world, 3:7], quaternion, atol=1e-15)
+        np.testing.assert_array_equal(first[world, OBSERVED[name]], worlds.qpos[world, 3:7].astype(np.float32))
+        np.testing.assert_array_equal(worlds.qpos[world, :3], jolted[:3])  # nothing else is touched
+        np.testing.assert_array_equal(worlds.qpos[world, 7:], jolted[7:])
+    second, _ = worlds.reset(options={"reset_mask": np.array([False, True, False])})
+    np.testing.assert_allclose(np.linalg.norm(second[:, OBSERVED[name]], axis=-1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_family_with_quaternions_is_among_those_whose_orientation_is_tested(name):
+    model = BUILT[name].model()
+    joints = (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL)
+    assert bool(np.isin(model.jnt_type, [int(joint) for joint in joints]).any()) == (name in QUATERNION)
+
+
 @pytest.mark.parametrize(
     ("name", "qpos", "qvel"),
     [
@@ -90,8 +119,11 @@ def test_equals_a_plain_loop_and_the_definition(name):
 def test_starts(name, qpos, qvel):
     worlds = BUILT[name].worlds([0] * 200)
     worlds.reset(seed=0)
+    free = np.ones(worlds.model.nq, np.bool_)
+    free[list(QUATERNION.get(name, ()))] = False
     for found, rest, (law, size) in ((worlds.qpos, worlds.model.qpos0, qpos), (worlds.qvel, 0, qvel)):
         noise = (found - rest) / size
+        noise = noise[:, free] if noise.shape[1] == len(free) else noise
         spread = 1.0 if law == "normal" else 3**-0.5
         np.testing.assert_allclose(noise.std(0), spread, rtol=0.25)
         np.testing.assert_allclose(noise.mean(0), 0, atol=0.3 * spread)

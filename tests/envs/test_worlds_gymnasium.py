@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import gymnasium
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import TimeAwareObservation
 
 import selectrl.envs.ids
 from selectrl.envs.configs import PointRobotConfig
+from selectrl.envs.ids import IDS
 from selectrl.errors import InputError
+from selectrl.registry import FAMILIES
 
 ID = "selectrl/PointRobot-v0"
 FAMILY = PointRobotConfig().build()
@@ -91,14 +95,77 @@ def test_single_equals_batch_bit_for_bit(worlds):
 
 @pytest.mark.parametrize("mode", [None, "rgb_array"])
 def test_check_env(mode):
-    check_env(gymnasium.make(ID, task=7, render_mode=mode).unwrapped)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Box observation space (min|max)imum value is -?infinity.*")
+        check_env(gymnasium.make(ID, task=7, render_mode=mode).unwrapped)
 
 
-def test_only_one_counter_cuts_episodes():
-    env = gymnasium.make(ID, task=3)
-    assert env.spec.max_episode_steps is None
+def cut_after(env: gymnasium.Env) -> int:
+    """Steps after which a standing agent's episode is truncated; it does not fall."""
+    env.reset(seed=0)
+    for steps in range(1, 1000):
+        _, _, terminated, truncated, _ = env.step(np.zeros(env.action_space.shape, np.float32))
+        assert not terminated
+        if truncated:
+            return steps
+    raise AssertionError("never truncated")
+
+
+STANDING = {"selectrl/PointRobot-v0": 20, "selectrl/HalfCheetahVel-v0": 200, "selectrl/AntGoal-v0": 200}
+
+
+def test_every_id_is_registered_with_its_familys_horizon():
+    horizons = {entry.config().build().env_id: entry.config().horizon for entry in FAMILIES}
+    assert {env_id: gymnasium.spec(env_id).max_episode_steps for env_id in IDS} == horizons
+
+
+@pytest.mark.parametrize(("env_id", "horizon"), STANDING.items())
+@pytest.mark.parametrize("limit", [None, 7, 230])
+def test_the_time_limit_is_that_of_the_spec(env_id, horizon, limit):
+    env = gymnasium.make(env_id, task=3, max_episode_steps=limit)
+    assert env.spec.max_episode_steps == (limit or horizon)
+    assert [cut_after(env) for _ in range(2)] == [limit or horizon] * 2
+    aware = TimeAwareObservation(env, normalize_time=True)
+    assert aware.max_timesteps == (limit or horizon)
+    again = gymnasium.make(env.spec)  # as Minari rebuilds an environment
+    assert again.spec.max_episode_steps == (limit or horizon)
+
+
+@pytest.mark.parametrize(("env_id", "horizon"), STANDING.items())
+def test_one_wrapper_alone_cuts_episodes(env_id, horizon):
+    bare = gymnasium.make(env_id).unwrapped
+    bare.reset(seed=0)
+    assert not any(bare.step(np.zeros(bare.action_space.shape))[3] for _ in range(horizon + 5))
+
+
+@pytest.mark.parametrize(("env_id", "horizon"), STANDING.items())
+@pytest.mark.parametrize("limit", [None, 7, 230])
+@pytest.mark.parametrize("mode", [None, "sync"])
+def test_the_time_limit_of_many_worlds(env_id, horizon, limit, mode):
+    options = {} if limit is None else {"max_episode_steps": limit}
+    worlds = gymnasium.make_vec(env_id, num_envs=2, vectorization_mode=mode, **options)
+    worlds.reset(seed=0)
+    still = np.zeros(worlds.action_space.shape, np.float32)
+    cut = [worlds.step(still)[3].tolist() for _ in range(limit or horizon)]
+    assert cut == [[False, False]] * (len(cut) - 1) + [[True, True]]
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+def test_a_horizon_is_refused_for_the_time_limit(make):
+    with pytest.raises(InputError, match=r"got horizon=50; give max_episode_steps=50 instead"):
+        make("selectrl/AntGoal-v0", horizon=50)
+
+
+def test_a_picture_of_a_longer_walk_shows_all_of_it():
+    env = gymnasium.make(ID, render_mode="rgb_array", max_episode_steps=100)
     env.reset()
-    assert [env.step(np.zeros(2, np.float32))[3] for _ in range(20)] == [False] * 19 + [True]
+    for _ in range(90):
+        obs, *_ = env.step(np.ones(2, np.float32))
+    np.testing.assert_allclose(obs, [9, 9], rtol=1e-5)
+    assert obs in env.observation_space
+    rows, columns = np.nonzero((env.render() == (31, 78, 160)).all(-1))
+    assert rows.min() < 8
+    assert columns.max() > 247
 
 
 def test_picture():

@@ -48,7 +48,7 @@ def test_worlds_go_at_their_own_pace() -> None:
     """Task 0: 3 rounds of 5 and 5. Task 1: 3 episodes of 2 fill a block of 5; 8 rounds until 16 scored steps."""
     result, encoder = play(NonPriorConfig())
     assert result.about["scored_episodes"] == [[3, 3], [8, 8]]
-    assert result.about["context_of_last"] == [[15, 15], [48, 48]]
+    assert result.about["context_of_last"] == [[10, 10], [42, 42]]  # the last block is collected and never read
     assert result.env_steps == {"collection": round((15 + 48) / 2), "scored": round((15 + 16) / 2)}
     seen = sum(live.numpy().astype(int) for _, live in encoder.reads[-1].seen)
     assert seen.tolist() == [15, 15, 48, 48]  # context counts real steps alone, scored ones never
@@ -57,6 +57,32 @@ def test_worlds_go_at_their_own_pace() -> None:
     assert read[1].tolist() == [0, 0, 0, 0, 0, 30, 36, 42]
     assert (np.diff(result.context_steps) > 0).all()
     assert (result.returns[0, :, 3:] == result.returns[0, :, 2:3]).all()
+
+
+@pytest.mark.parametrize(
+    ("collector", "horizon", "budget", "gate", "steps"),
+    [
+        (NonPriorConfig(), 200, 600, 2, 400),
+        (NonPriorConfig(), 200, 800, 2, 600),
+        (NonPriorConfig(), 20, 400, 1, 380),
+        (OnlineConfig(), 200, 600, 2, 400),
+        (OnlineConfig(), 200, 800, 2, 600),
+        (OnlineConfig(), 20, 400, 1, 380),
+        (PosteriorConfig(), 20, 400, 1, 380),
+        (BeliefConfig(), 20, 400, 1, 20),  # two episodes, whatever the budget
+    ],
+)
+def test_the_record_tells_the_context_that_the_last_belief_has_read(
+    collector: Any, horizon: int, budget: int, gate: int, steps: int
+) -> None:
+    """The table of the published schedules, where nothing ends early."""
+
+    class Long(FallingFamily):
+        spec = FallingFamily.spec._replace(horizon=horizon)
+
+    result, _ = play(collector, tasks=(0,), repeats=1, budget=budget, gate=gate, family=Long({0: horizon}))
+    assert result.about["context_of_last"] == [[steps]]
+    assert result.latents[0, 0, -1, 0] == steps  # Telling's belief counts what it has read
 
 
 def test_random_actions_stop_at_half_of_the_budget_and_start_again_with_a_short_episode() -> None:
@@ -109,29 +135,39 @@ def test_a_belief_filter_runs_through_both_of_its_episodes() -> None:
     assert [z[0, 0].item() for z in policy.seen[::2]] == list(range(10))
 
 
+class Counting(Telling):
+    """Counts rows in a state of tensors, which a world can be cut out of."""
+
+    def init(self, worlds: int) -> Any:
+        return (torch.zeros(worlds),)
+
+    def step(self, state: Any, rows: Rows, live: Tensor) -> Any:
+        return (state[0] + live,)
+
+    def read(self, state: Any) -> Any:
+        z = state[0][:, None].expand(-1, self.latent_dim)
+        return Belief(z, torch.ones_like(z))
+
+
 @pytest.mark.parametrize(("draw", "reads"), [("rows", [5.0, 10.0, 15.0]), ("episodes", [5.0])])
 def test_stored_context(draw: str, reads: list[float]) -> None:
-    class Counting(Telling):
-        """Counts rows in a state of tensors, which a world can be cut out of."""
-
-        def init(self, worlds: int) -> Any:
-            return (torch.zeros(worlds),)
-
-        def step(self, state: Any, rows: Rows, live: Tensor) -> Any:
-            return (state[0] + live,)
-
-        def read(self, state: Any) -> Any:
-            z = state[0][:, None].expand(-1, self.latent_dim)
-            return Belief(z, torch.ones_like(z))
-
     store = make_store()
     store.length[store.length > 0] = 5
     family = FallingFamily()
     result, _ = play(OfflineConfig(draw=draw), tasks=(7, 1), encoder=Counting(), stored=store, family=family)
     assert result.latents[:, :, :, 0].tolist() == [[reads, reads], [reads, reads]]
+    assert result.about["context_of_last"] == [[reads[-1]] * 2] * 2
     assert result.explored.size == 0
     with pytest.raises(InputError, match="stored data"):
         play(OfflineConfig(draw=draw))
+
+
+def test_a_stored_episode_that_ended_early_counts_its_own_steps() -> None:
+    store = make_store()
+    store.length[store.length > 0] = 3
+    result, _ = play(OfflineConfig(draw="episodes"), tasks=(7,), encoder=Counting(), stored=store)
+    assert result.about["context_of_last"] == [[3, 3]]
+    assert (result.latents == 3).all()
 
 
 def test_an_empty_budget_and_a_return_that_is_not_finite() -> None:

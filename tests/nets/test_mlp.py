@@ -115,3 +115,16 @@ def test_initialisation_is_rlkits(members: int, head: float) -> None:
     *hidden, last = net.biases
     assert all((bias == 0.1).all() for bias in hidden)
     assert 0 < last.abs().max() <= head
+
+
+@pytest.mark.parametrize("members", [0, 2])
+def test_initialisation_without_a_head_is_torchs(members: int) -> None:
+    """Weights and biases of every layer U(±1/√n) with n the number of input units, as of ``nn.Linear``."""
+    torch.manual_seed(0)
+    net = MLP(300, 100, (1000, 500), 200, members=members, head=None)
+    for layer, (n_in, n_out) in enumerate([(400, 1000), (1000, 500), (500, 200)]):
+        theirs = torch.nn.Linear(n_in, n_out)
+        for ours, other in ((net.weights[layer], theirs.weight), (net.biases[layer], theirs.bias)):
+            assert ours.abs().max() <= n_in**-0.5
+            assert ours.std().item() == pytest.approx(n_in**-0.5 / 3**0.5, rel=0.1)
+            assert ours.std().item() == pytest.approx(other.std().item(), rel=0.15)

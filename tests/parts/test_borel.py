@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import fakes
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.encoders.belief_gru import BeliefGRU
+from selectrl.encoders.configs.borel import BorelConfig
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import CompositionError
 from selectrl.functional.beliefs import decoding_error, kl_chain
@@ -36,6 +38,27 @@ def draws(encoder: Any, store: RowStore, step: int = 0) -> Batch:
     _, vae = elbo_of(encoder)
     sampler = Sampler(store, meta_batch=3, replacement=False, sizes={}, seed=5)
     return sampler.batch("vae", 10, *needs(vae), step)
+
+
+# --- the decoders -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("init", ["rlkit", "torch"])
+def test_the_decoders_start_by_the_law_that_is_bound(init: str) -> None:
+    """rlkit: hidden weights U(±1/√(output units)), biases 0.1. torch: U(±1/√(input units)), biases too."""
+    config = attrs.evolve(BorelConfig(), decoder_hidden=(500, 100), decoder_init=init)
+    torch.manual_seed(0)
+    decoders = config.build(VARYING).decoder
+    assert set(decoders) == {"reward", "state"}
+    for decoder in decoders.values():
+        first, second, last = decoder.net.weights
+        n_in = first.shape[0]
+        bounds = (n_in**-0.5, 500**-0.5) if init == "torch" else (500**-0.5, 100**-0.5)
+        for weight, bound in zip((first, second), bounds, strict=True):
+            assert 0.97 * bound < weight.abs().max() <= bound
+        assert 0.9 * 100**-0.5 < last.abs().max() <= 100**-0.5
+        biases = decoder.net.biases[0]
+        assert (biases.std() > 0 and biases.abs().max() <= n_in**-0.5) if init == "torch" else (biases == 0.1).all()
 
 
 # --- the filter -------------------------------------------------------------------------------------------------------

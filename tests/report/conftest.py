@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from selectrl.experiment.config import config_classes, to_record
 from selectrl.report import build_report
 
 TASKS = tuple(range(2, 40, 4))
@@ -140,7 +141,7 @@ def write_run(
         "critic": {"part": "critics.advantage", "gamma": 0.9},
         "actor": {"part": "actors.weighted_bc", "alpha": 2.5},
         "collector": COLLECTORS[own],
-        "env": {"part": f"envs.{env}", "tasks": 40},
+        "env": to_record(config_classes()[f"envs.{env}"]()),
         "data": {"name": "laptop", "terminals": "true"},
         "train": {"steps": steps, "meta_batch": 16},
         "test": {"protocol": "equal_budget", "repeats": repeats},
@@ -207,5 +208,5 @@ def two_methods(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(two_methods: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on the two methods."""
     out = tmp_path_factory.mktemp("report")
-    assert build_report([two_methods], out) == out / "index.html"
+    assert build_report([two_methods], out).page == out / "index.html"
     return out

@@ -199,8 +199,10 @@ def test_unfinished_and_corrupt_runs_are_left_out_with_their_reason(tmp_path: Pa
         return folder
 
     (spoil("a", "is not valid JSON") / "experiment.json").write_text("{")
-    (spoil("b", "unfinished: not evaluated with its own collector, proximal; training reached step 9,000 of 9,000")
-     / "evaluations" / "proximal.json").unlink()  # fmt: skip
+    sentence = (
+        "unfinished: not evaluated with its own collector and test, proximal; training reached step 9,000 of 9,000"
+    )
+    (spoil("b", sentence) / "evaluations" / "proximal.json").unlink()
     edit(spoil("c", "evaluated at step 4,000 of 9,000") / "evaluations" / "proximal.json", train_step=4000)
     (spoil("d", "is not valid JSON") / "evaluations" / "proximal.json").write_text('{"label": "prox')
     edit(spoil("e", "returns are") / "evaluations" / "proximal.json", tasks=[1, 2])
@@ -232,10 +234,12 @@ def test_a_torn_line_and_a_lost_record_of_the_machine_cost_nothing_else(tmp_path
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "test", "ste')
     (folder / "execution.json").unlink()
-    (run,), (omission,) = load([tmp_path])
+    (run,), omissions = load([tmp_path])
     assert run.tested == whole
     assert run.execution == {}
-    assert "the run itself is kept" in omission.reason
+    assert [one.path.name for one in omissions] == ["metrics.jsonl", "execution.json"]
+    assert all("the run itself is kept" in one.reason for one in omissions)
+    assert omissions[0].reason.startswith("line 39 is damaged")
 
 
 def test_seeds_of_another_experiment_and_second_copies_are_not_averaged_in(tmp_path: Path, make_run: Make) -> None:

@@ -195,7 +195,7 @@ def test_hostile_names_are_shown_and_never_run(tmp_path: Path, make_run: Make) -
     make_run(tmp_path / "runs", "#1b2026 plain", 0)
     for file in [*tmp_path.rglob("metrics.jsonl"), *tmp_path.rglob("proximal.safetensors")]:
         file.unlink()  # fewer figures to draw
-    html = build_report([tmp_path / "runs"], tmp_path / "out").read_text(encoding="utf-8")
+    html = build_report([tmp_path / "runs"], tmp_path / "out").page.read_text(encoding="utf-8")
     page = parsed(html)
     assert "<script" not in html
     assert "<b onload" not in html
@@ -211,7 +211,7 @@ def test_left_out_runs_are_listed_on_the_page(tmp_path: Path, make_run: Make) ->
     (bad / "evaluations" / "proximal.json").unlink()
     traces = tmp_path / "runs/point_robot/good/seed0/evaluations/proximal.safetensors"
     traces.write_bytes(traces.read_bytes()[:50])
-    html = build_report([tmp_path / "runs"], tmp_path / "out").read_text(encoding="utf-8")
+    html = build_report([tmp_path / "runs"], tmp_path / "out").page.read_text(encoding="utf-8")
     left = html[html.index("Left out") :]
     assert "bad/seed0</code>: unfinished" in left
     assert "corrupt: proximal.safetensors cannot be read" in left
@@ -231,7 +231,7 @@ def test_one_seed_padding_odd_goals_and_missing_records(tmp_path: Path, make_run
     arrays["scored"][:, :, 5:] = np.nan
     arrays["parameters"] = arrays["parameters"] * 0.5
     save_file(arrays, file)
-    html = build_report([tmp_path / "runs"], tmp_path / "out").read_text(encoding="utf-8")
+    html = build_report([tmp_path / "runs"], tmp_path / "out").page.read_text(encoding="utf-8")
     text = " ".join(parsed(html).text)
     assert not re.search(r"\bnan\b", text, flags=re.IGNORECASE)
     assert "one seed, so no interval" in text
@@ -245,7 +245,7 @@ def test_other_environments_have_no_picture_and_stand_side_by_side(tmp_path: Pat
     make_run(tmp_path, "m", 0, env="ant_goal")
     for file in tmp_path.rglob("metrics.jsonl"):
         file.unlink()  # fewer figures to draw
-    html = build_report([tmp_path], tmp_path / "out").read_text(encoding="utf-8")
+    html = build_report([tmp_path], tmp_path / "out").page.read_text(encoding="utf-8")
     for name, title in (("ant_goal", "Ant-Goal"), ("half_cheetah_vel", "Half-Cheetah-Vel")):
         assert f'<a href="#{name}">{title}</a>: one method, nothing to compare.' in html
         assert f'<section id="{name}">' in html

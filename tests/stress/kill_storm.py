@@ -191,7 +191,7 @@ def print_of(folder: Path) -> dict[str, str]:
             lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
             content = json.dumps([timeless(json.loads(line)) for line in lines]).encode()
         elif path.suffix in (".csv", ".gin", ".tex", ".md") and not path.stem.endswith("_cost"):
-            content = path.read_bytes().replace(str(folder).encode(), b"")
+            content = path.read_bytes().replace(os.fsencode(folder), b"")
         else:
             content = b""  # its presence: figures and pages hold dates, tables of cost seconds
         found[name] = hashlib.sha256(content).hexdigest()

@@ -1,8 +1,9 @@
-"""The kit catches each fault that is planted in an encoder, critic or actor, and its sentence names it."""
+"""The kit catches each fault that is planted in an encoder, critic, actor or weight, and its sentence names it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import attrs
@@ -23,6 +24,7 @@ from selectrl.testing import (
     check_actor,
     check_critic,
     check_encoder,
+    check_weight,
 )
 from selectrl.testing.scene import ACTOR, CRITIC, ENCODER, GAUSSIAN
 
@@ -318,7 +320,72 @@ ACTORS = {
     Wide: r"policy.mode leaves the box \[-1, 1\]",
 }
 
-CHECKS = [(encoder, ENCODERS), (critic, CRITICS), (actor, ACTORS)]
+# --- weights ----------------------------------------------------------------------------------------------------------
+
+
+class Whole:
+    def weigh(self, advantage):
+        return (advantage > 0).float()
+
+
+class Negative(Whole):
+    def weigh(self, advantage):
+        return advantage.detach().sign()
+
+
+class NegativeForLargeOnes(Whole):
+    def weigh(self, advantage):
+        return 1 - 1e-3 * advantage.detach().relu()
+
+
+class Unbounded(Whole):
+    def weigh(self, advantage):
+        return advantage.detach().exp()
+
+
+class Undefined(Whole):
+    def weigh(self, advantage):
+        return (advantage / advantage.abs().mean()).detach().clamp(0, 1)
+
+
+class Attached(Whole):
+    def weigh(self, advantage):
+        return advantage.sigmoid()
+
+
+class Averaged(Whole):
+    def weigh(self, advantage):
+        return super().weigh(advantage).mean(-1)
+
+
+class Drawn(Whole):
+    def weigh(self, advantage):
+        return torch.rand_like(advantage)
+
+
+@attrs.frozen
+class WeighingActor(FakeActor):
+    weight: Any = None
+
+
+def weight(cls: type) -> None:
+    """A weight is checked alone and inside an actor."""
+    with pytest.raises(ConformanceError) if cls is not Whole else nullcontext():
+        check_weight(cls())
+    check_actor(WeighingActor(ACTOR.build, weight=cls()))
+
+
+WEIGHTS = {
+    Negative: r"^Negative: weigh gives -1 for advantages of up to 0.0003; expected weights of at least 0; clamp them",
+    NegativeForLargeOnes: r"weigh gives -29 for advantages of up to 30000",
+    Unbounded: r"weigh's weight holds NaN or infinity",
+    Undefined: r"weigh's weight holds NaN or infinity",
+    Attached: r"weights carry a gradient",
+    Averaged: r"weigh's weight is \(3,\) torch.float32; expected float32 of shape \(3, 64\)",
+    Drawn: r"weigh drew from torch's global generator",
+}
+
+CHECKS = [(encoder, ENCODERS), (critic, CRITICS), (actor, ACTORS), (weight, WEIGHTS)]
 FAULTS = [pytest.param(check, *fault, id=fault[0].__name__) for check, faults in CHECKS for fault in faults.items()]
 
 
@@ -333,7 +400,7 @@ def test_a_planted_fault_is_named(check: Callable[[type], None], part: type, sen
 
 @pytest.mark.parametrize(
     ("check", "part"),
-    [(encoder, FocalEncoder), (critic, TwinQVCritic), (actor, SacActor)],
+    [(encoder, FocalEncoder), (critic, TwinQVCritic), (actor, SacActor), (weight, Whole)],
 )
 def test_the_same_parts_without_a_fault_pass(check: Callable[[type], None], part: type) -> None:
     assert tag(Fake(part)) is None  # parts need not be registered

@@ -11,9 +11,9 @@ import pytest
 import selectrl.experiment.config  # noqa: F401  all rooms register their parts
 from selectrl.errors import CompositionError, FieldError
 from selectrl.nets.configs import TanhGaussianConfig
-from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, FAMILIES, REGISTRIES, Registry, tag
+from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, FAMILIES, REGISTRIES, WEIGHTS, Registry, tag
 from selectrl.structs import Spec
-from selectrl.testing import check_actor, check_collector, check_critic, check_encoder, check_env
+from selectrl.testing import check_actor, check_collector, check_critic, check_encoder, check_env, check_weight
 from selectrl.testing.scene import SPEC
 
 VARYING = SPEC._replace(dynamics_vary=True)
@@ -70,6 +70,7 @@ KINDS: list[tuple[Registry[Any], Callable[..., None]]] = [
     (ACTORS, check_actor),
     (COLLECTORS, check_collector),
     (FAMILIES, check_env),
+    (WEIGHTS, check_weight),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from selectrl.fields import MOST, WIDEST, as_tuple, flag, integer, number, optional, sizes
+from selectrl.fields import ADDED_LATER, MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, sizes
 from selectrl.registry import ENCODERS
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class BorelConfig:
         obs_embedding: width of a state's.
         reward_embedding: width of a reward's.
         decoder_hidden: widths of the hidden layers of each decoder.
+        decoder_init: how the decoders' hidden layers start: by ``rlkit``'s law, as all other networks here, or by
+            ``torch``'s default, as the authors' do.
         decode_transition: whether the reward decoder reads s and a beside s'; off where reward is a function of s'.
         decode_state: whether a second decoder predicts s' from s and a; ``None`` means where dynamics vary.
         state_weight: weight of that decoder's error, a sum over dimensions, against the reward's.
@@ -46,6 +48,7 @@ class BorelConfig:
     obs_embedding: int = attrs.field(default=32, validator=integer(1, WIDEST))
     reward_embedding: int = attrs.field(default=16, validator=integer(1, WIDEST))
     decoder_hidden: tuple[int, ...] = attrs.field(default=(32, 32), converter=as_tuple, validator=sizes())
+    decoder_init: str = attrs.field(default="rlkit", validator=choice("rlkit", "torch"), metadata=ADDED_LATER)
     decode_transition: bool = attrs.field(default=True, validator=flag())
     decode_state: bool | None = attrs.field(default=None, validator=optional(flag()))
     state_weight: float = attrs.field(default=1.0, validator=number(0))

@@ -1,0 +1,113 @@
+"""Which code made a run: versions of this package and of plugins, and source code of outside parts. Free of torch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from selectrl import plugins
+from selectrl.data.manifest import versions
+from selectrl.errors import InputError, VersionWarning
+from selectrl.experiment.config import Experiment
+from selectrl.files import read_json_or_none
+from selectrl.registry import tag
+
+AGAIN = "`selectrl train --force` trains it again and keeps the old run beside it"
+
+
+def walk_parts(*configs: Any) -> Iterator[Any]:
+    """Go through the configs and all those inside them."""
+    for config in configs:
+        if isinstance(config, tuple):
+            yield from walk_parts(*config)
+        elif attrs.has(type(config)):
+            yield config
+            yield from walk_parts(*(getattr(config, field.name) for field in attrs.fields(type(config))))
+
+
+def trained_parts(experiment: Experiment) -> tuple[Any, ...]:
+    """Return the parts that trained weights depend on."""
+    return experiment.encoder, experiment.critic, experiment.actor, experiment.env
+
+
+def source_fingerprints(*configs: Any) -> dict[str, str]:
+    """Return the fingerprint of the source code of each outside part among the configs, by the part's name."""
+    by_part = {str(tag(config)): plugins.fingerprint(type(config)) for config in walk_parts(*configs)}
+    return {part: found for part, found in sorted(by_part.items()) if found is not None}
+
+
+def describe_code(*configs: Any) -> dict[str, Any]:
+    """Return what is recorded of the code behind some configs: ``versions``, ``plugins`` and ``sources``."""
+    return {"versions": versions(), "plugins": plugins.versions(), "sources": source_fingerprints(*configs)}
+
+
+def read_execution(folder: Path) -> dict[str, Any]:
+    """Return what a run's execution.json says, nothing where it is not there or damaged.
+
+    Raises:
+        UnreadableError: it is there, but cannot be read.
+    """
+    record = read_json_or_none(folder / "execution.json")
+    return record if isinstance(record, dict) else {}
+
+
+def changed_part(execution: Mapping[str, Any], experiment: Experiment) -> str | None:
+    """Return the first outside part whose source code is no longer the one that a run was trained with, or None.
+
+    What the run's record does not tell is no change.
+    """
+    recorded = _mapping(execution, "sources")
+    today = source_fingerprints(*trained_parts(experiment))
+    return next((part for part, found in today.items() if recorded.get(part, found) != found), None)
+
+
+def other_versions(execution: Mapping[str, Any]) -> str | None:
+    """Say which versions of this package and of plugins a run was trained with that are not today's, or None."""
+    recorded = {**_mapping(execution, "plugins"), "selectrl": _mapping(execution, "versions").get("selectrl")}
+    today = {**plugins.versions(), "selectrl": versions()["selectrl"]}
+    changed = [
+        f"{name} {version} (installed: {today[name]})"
+        for name, version in sorted(recorded.items())
+        if version is not None and today.get(name, version) != version
+    ]
+    return " and ".join(changed) or None
+
+
+def check_code(folder: Path, execution: Mapping[str, Any], experiment: Experiment) -> None:
+    """Check a run against today's code: other versions are named, other source code of a part is refused.
+
+    Args:
+        folder: the run directory.
+        execution: what its execution.json says.
+        experiment: what is wanted.
+
+    Raises:
+        InputError: the source code of an outside part has changed since the run began.
+
+    Warns:
+        VersionWarning: the run was made with another version of this package or of a plugin.
+    """
+    part = changed_part(execution, experiment)
+    if part is not None:
+        raise InputError(
+            f"the source code of {part} has changed since {folder} was trained; {AGAIN}, or give the new one another "
+            "--name"
+        )
+    warn_of_versions(folder, execution)
+
+
+def warn_of_versions(folder: Path, execution: Mapping[str, Any]) -> None:
+    """Warn if a run was made with another version of this package or of a plugin than the installed one."""
+    other = other_versions(execution)
+    if other is not None:
+        sentence = f"{folder} was trained with {other}; its numbers are kept, {AGAIN}"
+        warnings.warn(sentence, VersionWarning, stacklevel=3)
+
+
+def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
