@@ -25,19 +25,23 @@ def run_folders(above: Path, on_unreadable: Callable[[Path, UnreadableError], ob
 
     Args:
         above: the folder; links in it are not followed.
-        on_unreadable: called with each folder that cannot be listed, which may hold runs; by default it is refused.
+        on_unreadable: called with each folder that cannot be listed and may hold runs; by default it is refused.
 
     Raises:
         UnreadableError: a folder cannot be listed.
     """
+    found: set[Path] = set()
 
     def note(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            folder = Path(error.filename)
+        folder = Path(error.filename)
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if not gone and not found.intersection(folder.parents):  # inside a run it is for whoever reads the run
             on_unreadable(folder, unreadable(folder, error))
 
-    walk = os.walk(above, onerror=note)
-    files = sorted(Path(folder, RUN_FILE) for folder, below, names in walk if RUN_FILE in (*below, *names))
+    for place, below, names in os.walk(above, onerror=note):
+        if RUN_FILE in (*below, *names):
+            found.add(Path(place))
+    files = sorted(folder / RUN_FILE for folder in found)
     return [file.parent for file in files if not any(map(REPLACED.search, file.parent.relative_to(above).parts))]
 
 
