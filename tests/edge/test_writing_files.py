@@ -19,9 +19,10 @@ from safetensors.numpy import load_file as read_tensors
 
 from selectrl import files
 from selectrl.errors import InputError, UnreadableError
-from selectrl.locks import locked, make_folder, whole, write_atomically, write_json, write_tensors
+from selectrl.files import make_folder, write_atomically, write_json, write_tensors
+from selectrl.locks import locked, whole
 
-HELD = "import sys, time\nfrom pathlib import Path\nfrom selectrl import files\n"
+HELD = "import sys, time\nfrom pathlib import Path\nfrom selectrl import files, locks\n"
 WRITER = HELD + (
     "def stall(path):\n    path.write_text('half')\n    print(path, flush=True)\n    time.sleep(600)\n"
     "files.write_atomically(Path(sys.argv[1]), stall)\n"
@@ -243,7 +244,7 @@ def test_after_an_error_nothing_is_left(tmp_path: Path, error: type[BaseExceptio
 
 
 def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
-    code = HELD + "with files.locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
+    code = HELD + "with locks.locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
     holder, line = start(code, tmp_path / "run")
     assert line == "held"
     with pytest.raises(InputError, match="another process works in"), locked(tmp_path / "run"):
