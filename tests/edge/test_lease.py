@@ -170,6 +170,12 @@ def test_a_link_is_not_followed(run: Path, file: Path, tmp_path: Path) -> None:
     assert target.read_text() == "mine"
 
 
+def test_a_pipe_in_its_place_is_not_waited_for(run: Path, file: Path) -> None:
+    os.mkfifo(file)
+    with pytest.raises(InputError, match="another process holds"), locked(run):
+        pytest.fail("held")
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"), locked(tmp_path / "file" / "run"):
