@@ -134,7 +134,7 @@ def _of(package: Distribution) -> Iterator[Plugin]:
         if GROUP not in (package.read_text("entry_points.txt") or ""):
             return
         if not package.name:
-            raise ValueError("its METADATA names no package")
+            raise InputError("its METADATA names no package")
         title = f"{package.name} {package.version}"
         if distribution(package.name).locate_file("") != package.locate_file(""):
             return  # an earlier folder of the path has another version, which is the one that Python imports
@@ -152,7 +152,7 @@ def _load(point: EntryPoint, title: str) -> Plugin:
     module_name = point.value.partition(":")[0].partition("[")[0].strip()
     try:
         if not all(word.isidentifier() for word in module_name.split(".")):
-            raise ValueError(f"its entry point {point.value!r} names no module")
+            raise InputError(f"its entry point {point.value!r} names no module")
         with _stdout_to_stderr(), warnings.catch_warnings(), at_once():
             module = importlib.import_module(module_name)
         # A single module shares its folder with other packages, so gin files there may not be its own.
@@ -198,4 +198,6 @@ def _reason(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = ""
+    if isinstance(error, InputError):
+        return text
     return f"{type(error).__name__}: {next(iter(text.strip().splitlines()), 'without a message')}"
