@@ -48,7 +48,6 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except InputError:
         pass  # a new file
     try:
-        require_held(path)
         make_folder(path.parent)
         with temporary_file(path.parent) as (temporary, handle):
             write(temporary)
@@ -126,7 +125,9 @@ def make_folder(folder: Path) -> None:
 
     Raises:
         OSError: it cannot be made.
+        InputError: it is, or is below, a held folder that was renamed or removed.
     """
+    require_held(folder)
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)  # another process may have made it meanwhile

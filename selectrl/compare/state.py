@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from selectrl.compare.plan import Plan
-from selectrl.errors import InputError
+from selectrl.errors import InputError, UnreadableError
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.identity import identity_of, read_written
@@ -57,6 +57,13 @@ def is_done(job: Job) -> bool:
 
     A run that is not done is carried out, which refuses a file that cannot be read and replaces none.
     """
+    try:
+        return _is_done(job)
+    except UnreadableError:
+        return False
+
+
+def _is_done(job: Job) -> bool:
     first = first_of(job.folder)
     if first is None or first.key != job.experiment.key:
         return False
