@@ -143,25 +143,22 @@ def numbers(name: Sequence[Any], x: Floats, y: Floats) -> list[tuple[Any, ...]]:
 
 
 def reference(ax: Axes, lines: Mapping[str, float], *, upright: bool = False) -> None:
-    """Draw reference returns as thin lines with their names at the far end."""
+    """Draw reference returns as thin lines; their names stand outside the axes, where no curve is.
+
+    The best one's name begins at its line, the others' end at theirs, so that they never meet, however close the lines.
+    """
     for name, value in lines.items():
         style: dict[str, Any] = {"color": LIGHT["muted"], "linewidth": 0.9, "alpha": 0.8, "zorder": 1}
         note: dict[str, Any] = {"color": LIGHT["muted"], "fontsize": 8, "textcoords": "offset points"}
         best = value == max(lines.values())
         if upright:
             ax.axvline(value, **style)
-            side = -1 if best else 1
-            across = ax.get_xaxis_transform()
-            ax.annotate(name, (value, 0), (4 * side, 4), xycoords=across, ha="right" if best else "left", **note)
+            note |= {"xycoords": ax.get_xaxis_transform(), "ha": "left" if best else "right", "va": "bottom"}
+            ax.annotate(name, (value, 1), (0, 3), **note)
         else:
             ax.axhline(value, **style)
-            low, high = ax.get_ylim()
-            ax.set_ylim(
-                bottom=min(low, value - 0.08 * (high - low))
-            )  # names stand under their lines, where curves are rare
-            edge, side = (0, 2) if best else (1, -2)
-            across = ax.get_yaxis_transform()
-            ax.annotate(name, (edge, value), (side, -3), across, ha="left" if best else "right", va="top", **note)
+            note |= {"xycoords": ax.get_yaxis_transform(), "ha": "left", "va": "bottom" if best else "top"}
+            ax.annotate(name.replace(" ", "\n"), (1, value), (4, 0), **note)
 
 
 def _fill(ax: Axes, panel: Panel) -> None:

@@ -16,6 +16,11 @@ IMAGES = """[...document.querySelectorAll('svg[role=img]')].map(one => {
     const box = one.getBoundingClientRect();
     return [box.left, box.right, box.height, one.getAttribute('aria-label')];
 })"""
+TABLES = """[...document.querySelectorAll('.scroll')].map(one => {
+    const box = one.getBoundingClientRect();
+    return [one.getAttribute('aria-label'), box.left, box.right, one.scrollWidth - one.clientWidth];
+})"""
+FITTING = ("Results", "Cost")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -31,7 +36,7 @@ def browser() -> Iterator[sync_api.Browser]:
         chromium.close()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 1112, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_in_a_browser(browser: sync_api.Browser, built: Path, width: int, scheme: str) -> None:
     address = (built / "index.html").as_uri()
@@ -55,6 +60,11 @@ def test_the_page_in_a_browser(browser: sync_api.Browser, built: Path, width: in
         assert right - left > 100, words
         assert height > 50, words
         assert words
+    tables = page.evaluate(TABLES)
+    assert {*FITTING} < {name for name, *_ in tables}
+    for name, left, right, hidden in tables:  # what does not fit is scrolled inside its own frame
+        assert 0 <= left < right <= width, name
+        assert hidden == 0 or width < 1112 or name not in FITTING, (name, hidden)
     for heading in (
         "What context is worth",
         "Learning curves",

@@ -12,7 +12,10 @@ from safetensors.numpy import load_file, save_file
 from selectrl.errors import InputError
 from selectrl.report import archive, build_report
 from selectrl.report.analyse import Analysis, analyse
+from selectrl.report.curves import ANCHORS
+from selectrl.report.drawing import ONE, reference
 from selectrl.report.group import group
+from selectrl.report.ink import blank, drawing, settle
 from selectrl.report.latents import maps
 from selectrl.report.load import load
 from selectrl.report.page import WANTED
@@ -227,3 +230,23 @@ def test_an_export_holds_what_a_report_reads_and_nothing_else(two_methods: Path,
     with pytest.raises(InputError, match="is not an empty folder; name a new one"):
         build_report([two_methods], tmp_path / "page", export=out)
     assert not (tmp_path / "page").exists()
+
+
+@pytest.mark.parametrize("upright", [False, True])
+@pytest.mark.parametrize("far", [-25.0, -1e4])
+def test_names_of_reference_lines_meet_neither_each_other_nor_a_curve(upright: bool, far: float) -> None:
+    """Even where the two lines are less than a letter apart."""
+    with drawing():
+        figure = blank(*ONE)
+        ax = figure.add_subplot()
+        y = np.linspace(far, -3.9, 5)
+        ax.plot(*((y, y) if upright else (np.arange(5.0), y)))
+        reference(ax, ANCHORS, upright=upright)
+        settle(figure)
+        boxes = [text.get_window_extent() for text in ax.texts]
+        assert [text.get_text().split()[0] for text in ax.texts] == ["optimum", "random"]
+        assert not boxes[0].overlaps(boxes[1])
+        for box in boxes:
+            assert not box.overlaps(ax.get_window_extent())
+            assert figure.bbox.padded(1).contains(box.x0, box.y0)
+            assert figure.bbox.padded(1).contains(box.x1, box.y1)
