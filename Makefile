@@ -88,7 +88,7 @@ reproduce: setup  ## Collect Point-Robot's data and train select_plus from scrat
 readme: setup  ## Write the generated tables of README.md and docs/dependencies.md anew.
 	$(BIN)/python docs/readme.py
 
-storm: setup  ## Kill commands at 200 random moments and compare their ends with undisturbed ones, bit by bit.
+storm: setup  ## Disturb commands at 200 random moments (kills, failing and full disks), compare with undisturbed ones, bit by bit.
 	$(BIN)/python tests/stress/kill_storm.py --kills 200
 
 pairs: setup  ## Give all 14 x 14 pairs of commands on one folder, the second while the first is at work; PAIRS= samples.
