@@ -38,26 +38,23 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder, made if missing, for this process alone; see also :func:`held`.
 
     The lock is the operating system's and ends with the process, however that ends; ``SELECTRL_LOCK=lease`` takes a
-    lease instead, see :mod:`selectrl.lease`.
+    lease instead, see :mod:`selectrl.lease`. A hidden folder is one that this library makes for itself, so a symbolic
+    link in its place is refused.
 
     Raises:
         InputError: another process holds the folder, its file system knows no locks, or it cannot be made.
         RunError: a lease was lost during the block.
     """
-    with _held(folder):
-        yield
-
-
-@contextmanager
-def _held(folder: Path, flags: int = 0) -> Iterator[None]:
-    """Hold a folder, see :func:`locked`, opened with these flags."""
     way = os.environ.get("SELECTRL_LOCK") or "flock"
     if way not in LOCKS:
         raise InputError(f"the environment variable SELECTRL_LOCK is {way!r}; {suggest(way, LOCKS)}")
     with ExitStack() as held:
+        hidden = folder.name.startswith(".")
         try:
+            if hidden and folder.is_symlink():
+                raise InputError(f"{folder} is a symbolic link where a folder is expected to be made; remove the link")
             make_folder(folder)
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | flags)
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if hidden else 0))
             held.callback(os.close, handle)
             if way == "lease":
                 with temporary_file(folder.parent) as (_, clock):
@@ -122,12 +119,9 @@ def whole(folder: Path) -> Iterator[Path]:
     work = folder.with_name(f".{folder.name}.selectrl-making")
     try:
         above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
-        is_link = work.is_symlink()
     except OSError as error:
         raise unwritable(folder, error) from error
-    if is_link:
-        raise InputError(f"{work} is a symbolic link where a folder is expected to be made; remove the link")
-    with _held(work, os.O_NOFOLLOW):
+    with locked(work):
         try:
             for leftover in work.iterdir():
                 shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()

@@ -162,7 +162,8 @@ def conduct(rows: Sequence[Row], options: Options) -> None:
     if outcome.failed:
         for name, reason in outcome.failed.items():
             say(f"{name}: {reason}")
-        raise RunError(f"{len(outcome.failed)} of {len(jobs)} runs failed; --retry-failed tries them again")
+        remedy = "give the same command again" if outcome.retryable else "--retry-failed tries them again"
+        raise RunError(f"{len(outcome.failed)} of {len(jobs)} runs failed; {remedy}")
 
 
 def _datasets(plan: Plan) -> list[tuple[Path, Experiment]]:

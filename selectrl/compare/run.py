@@ -27,10 +27,12 @@ class Outcome:
     Attributes:
         done: runs that are finished.
         failed: why the others are not, by run directory.
+        retryable: whether the same command tries each of them again; else that takes ``retry``.
     """
 
     done: tuple[Job, ...]
     failed: Mapping[str, str]
+    retryable: bool
 
 
 class Failures:
@@ -94,7 +96,8 @@ def carry_out(plan: Plan, jobs: tuple[Job, ...], launcher: Launcher, tell: Tell,
         tell(event)
 
     launcher.run(todo, heard)
-    return Outcome(done=tuple(job for job in jobs if str(job.folder) not in failed), failed=failed)
+    done = tuple(job for job in jobs if str(job.folder) not in failed)
+    return Outcome(done=done, failed=failed, retryable=failures.known.keys().isdisjoint(failed))
 
 
 def manifests_of(plan: Plan, env: str) -> dict[str, Manifest]:

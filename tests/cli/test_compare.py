@@ -126,6 +126,7 @@ class TestCompare:
         assert len(list((tmp_path / "runs").rglob("proximal.json"))) == 1
         again = call(*words, *toy(data, tmp_path / "runs"))
         assert again.code == 1
+        assert "1 of 2 runs failed; --retry-failed tries them again" in again.err
         assert "running" not in again.err
         retried = call(*words, "--retry-failed", *toy(data, tmp_path / "runs"))
         assert "running" in retried.err

@@ -218,6 +218,13 @@ def test_a_symlink_in_place_of_the_folder_that_is_being_made_is_refused(tmp_path
     assert [path.name for path in target.iterdir()] == ["precious"]
 
 
+def test_a_hidden_folder_is_never_held_through_a_symlink(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / ".comparison").symlink_to(tmp_path / "target")
+    with pytest.raises(InputError, match=r"\.comparison is a symbolic link"), locked(tmp_path / ".comparison"):
+        pytest.fail("it was followed")
+
+
 def test_a_link_inside_what_a_kill_left_is_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.mkdir()

@@ -152,8 +152,9 @@ def test_a_comparison_names_the_run_that_it_cannot_read_and_ends_the_others(
     with monkeypatch.context() as patch:
         fail(patch, str(path))
         done = call(*both)
-    assert done.code != 0
+    assert done.code == 1
     assert f"cannot read {path}: Input/output error" in done.err, done
+    assert "1 of 2 runs failed; give the same command again" in done.err
     assert "internal error" not in done.err
     assert path.read_bytes() == content
     assert other.exists()
