@@ -118,7 +118,8 @@ def scenarios(base: Path) -> Iterator[Scenario]:
 
 
 def population(method: str, data: Path, out: Path) -> int:
-    """Train three seeds side by side, as CUDA would."""
+    """Train three seeds side by side, as CUDA would; returns the exit code that a command would have."""
+    from selectrl.errors import SelectRLError
     from selectrl.experiment.execution import Execution
     from selectrl.experiment.run import Run
     from selectrl.experiment.training import populations, side_by_side
@@ -126,8 +127,12 @@ def population(method: str, data: Path, out: Path) -> int:
 
     settings = [f"{path}={value}" for path, value in training(method).items()]
     experiment = build_experiment(experiment_layers(method=method, env="point_robot", settings=settings), method)
-    for group in populations([Run(out / str(seed), experiment, seed, Execution(data=data)) for seed in range(3)]):
-        side_by_side(group, lambda run, record: None)
+    try:
+        for group in populations([Run(out / str(seed), experiment, seed, Execution(data=data)) for seed in range(3)]):
+            side_by_side(group, lambda run, record: None)
+    except SelectRLError as error:
+        print(f"selectrl: {error}", file=sys.stderr)
+        return error.exit_code
     return 0
 
 
