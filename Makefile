@@ -7,7 +7,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench bench-ratio bench-report storm fuzz wheel-test lowest docs grid results reproduce readme clean
+.PHONY: setup demo test check bench bench-ratio bench-report storm pairs fuzz wheel-test lowest docs grid results reproduce readme clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
@@ -88,8 +88,11 @@ reproduce: setup  ## Collect Point-Robot's data and train select_plus from scrat
 readme: setup  ## Write the generated tables of README.md and docs/dependencies.md anew.
 	$(BIN)/python docs/readme.py
 
-storm: setup  ## Kill commands at 200 random moments and compare their ends with undisturbed ones, bit by bit.
+storm: setup  ## Disturb commands at 200 random moments (kills, failing and full disks), compare with undisturbed ones, bit by bit.
 	$(BIN)/python tests/stress/kill_storm.py --kills 200
+
+pairs: setup  ## Give all 14 x 14 pairs of commands on one folder, the second while the first is at work; PAIRS= samples.
+	PYTHONPATH=tests $(BIN)/python -m stress.pairs $(if $(PAIRS),--pairs $(PAIRS))
 
 clean:  ## Remove what the targets made.
 	rm -rf .venv demo grid site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

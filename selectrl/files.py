@@ -8,11 +8,10 @@ import json
 import os
 import re
 import secrets
-import shutil
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save as serialize
 
 from selectrl import lease
-from selectrl.errors import DamageWarning, InputError, UnreadableError, suggest
-from selectrl.holding import holding, is_still, require_held
+from selectrl.errors import DamageWarning, InputError, UnreadableError
+from selectrl.holding import require_held
 from selectrl.json_text import parse, unsealed
-from selectrl.lease import leased
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -34,16 +32,24 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     What killed writes left in the folder is swept away.
 
     Args:
-        path: the file; its folder is made if missing.
+        path: the file; its folder is made if missing. A file that is there but cannot be read is not replaced: it may
+            hold the work of another.
         write: fills the file whose path it gets; that file is there already and must not be replaced.
 
     Raises:
+        UnreadableError: the file is there, but cannot be read.
         InputError: the folder cannot be written to, the disk is full, or a held folder was renamed or removed.
     """
     try:
-        require_held(path)
+        with open_regular(path) as old:
+            old.read(1)
+    except UnreadableError:
+        raise
+    except InputError:
+        pass  # a new file
+    try:
         make_folder(path.parent)
-        with _temporary(path.parent) as (temporary, handle):
+        with temporary_file(path.parent) as (temporary, handle):
             write(temporary)
             os.fsync(handle)
             temporary.replace(path)
@@ -53,7 +59,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 @contextmanager
-def _temporary(folder: Path) -> Iterator[tuple[Path, int]]:
+def temporary_file(folder: Path) -> Iterator[tuple[Path, int]]:
     """Give a new file and its handle; the file is gone at the end of the block, unless it was renamed.
 
     It is locked, by which others see that its writer is alive: see :func:`_sweep`.
@@ -119,7 +125,9 @@ def make_folder(folder: Path) -> None:
 
     Raises:
         OSError: it cannot be made.
+        InputError: it is, or is below, a held folder that was renamed or removed.
     """
+    require_held(folder)
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)  # another process may have made it meanwhile
@@ -171,9 +179,9 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 raise UnreadableError(f"cannot read {path}: it is a pipe, a socket or a device; {_EXPECTED}")
             yield handle
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except OSError as error:
+        if error.errno in _ABSENT:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
         raise unreadable(path, error) from error
 
 
@@ -187,11 +195,12 @@ def unreadable(path: Path, error: OSError) -> UnreadableError:
     return UnreadableError(f"cannot read {path}: {error.strerror or error}; {remedy}")
 
 
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _ASK = "ask its owner for the right to read it, and give the command again"
 _EXPECTED = "a regular file is expected there"
 _REMEDIES: dict[int | None, str] = {
     **{errno.EACCES: _ASK, errno.EPERM: _ASK},
-    **{errno.EISDIR: _EXPECTED, errno.ENXIO: _EXPECTED, errno.ELOOP: _EXPECTED, errno.ENAMETOOLONG: _EXPECTED},
+    **{errno.EISDIR: _EXPECTED, errno.ENXIO: _EXPECTED, errno.ELOOP: _EXPECTED},
 }
 
 
@@ -270,142 +279,3 @@ def names_in(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise unreadable(folder, error) from error
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold a folder without a lock: what is written below it goes to that very folder or nowhere.
-
-    Raises:
-        UnreadableError: it is not there or cannot be opened.
-    """
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise unreadable(folder, error) from error
-    try:
-        with holding(folder, handle):
-            yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, made if missing, for this process alone; see also :func:`held`.
-
-    The lock is the operating system's and ends with the process, however that ends; ``SELECTRL_LOCK=lease`` takes a
-    lease instead, see :mod:`selectrl.lease`.
-
-    Raises:
-        InputError: another process holds the folder, its file system knows no locks, or it cannot be made.
-        RunError: a lease was lost during the block.
-    """
-    with _held(folder):
-        yield
-
-
-@contextmanager
-def _held(folder: Path, flags: int = 0) -> Iterator[None]:
-    """Hold a folder, see :func:`locked`, opened with these flags."""
-    way = os.environ.get("SELECTRL_LOCK") or "flock"
-    if way not in LOCKS:
-        raise InputError(f"the environment variable SELECTRL_LOCK is {way!r}; {suggest(way, LOCKS)}")
-    with ExitStack() as held:
-        try:
-            make_folder(folder)
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | flags)
-            held.callback(os.close, handle)
-            if way == "lease":
-                with _temporary(folder.parent) as (_, clock):
-                    now = os.fstat(clock).st_mtime
-                held.enter_context(leased(folder.with_name(f".{folder.name}.selectrl-lease"), now))
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        busy = f"another process works in {folder}; wait for it, or choose another folder"
-        try:
-            if way == "flock":
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(busy) from error
-        except OSError as error:
-            raise InputError(
-                f"{folder} lies on a file system that gives no locks ({error.strerror or error}), without which two "
-                "commands could spoil each other's work; choose a folder on a local disk, or set the environment "
-                "variable SELECTRL_LOCK=lease for every command that works there"
-            ) from error
-        if not is_still(folder, handle):  # renamed or removed between opening and locking
-            raise InputError(busy)
-        with holding(folder, handle):
-            yield
-
-
-LOCKS = ("flock", "lease")
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
-
-    Where the file system knows no locks, nothing is held.
-
-    Raises:
-        InputError: the folder cannot be made.
-    """
-    try:
-        make_folder(folder)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
-
-    What a killed process left is swept away by the next one that makes the same folder.
-
-    Raises:
-        InputError: the folder is there already, cannot be made, or another process is making it.
-    """
-    if os.path.lexists(folder):
-        raise InputError(f"{folder} is there already; choose another name or delete it")
-    work = folder.with_name(f".{folder.name}.selectrl-making")
-    try:
-        above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
-        is_link = work.is_symlink()
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    if is_link:
-        raise InputError(f"{work} is a symbolic link where a folder is expected to be made; remove the link")
-    with _held(work, os.O_NOFOLLOW):
-        try:
-            for leftover in work.iterdir():
-                shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
-            yield work
-            _flush_tree(work)
-            work.rename(folder)
-            flush_names(folder.parent)
-        except BaseException as error:
-            shutil.rmtree(work, ignore_errors=True)
-            for parent in above:
-                with suppress(OSError):  # not empty: another process uses it
-                    parent.rmdir()
-            if isinstance(error, OSError):
-                raise unwritable(folder, error) from error
-            raise
-
-
-def _flush_tree(folder: Path) -> None:
-    """Flush all files and names below a folder."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with Path(place, name).open("rb") as handle:
-                os.fsync(handle.fileno())
-        flush_names(Path(place))

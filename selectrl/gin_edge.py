@@ -1,4 +1,4 @@
-"""The only module that knows gin. It turns layers of gin files and ``--set`` bindings into one frozen config value.
+"""Turns layers of gin files and ``--set`` bindings into one frozen config value; with ``gin_text`` all that knows gin.
 
 Layers, later ones winning: shared → method → env → profile → ablation → the user's file → ``--set``. What is shared
 binds sizes and scales for every part, so that a part that is swapped in is as large as the one that it replaces.
@@ -12,15 +12,13 @@ that our own files make for a part that is not used are dropped in silence; in a
 from __future__ import annotations
 
 import re
-import tokenize
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import attrs
 import gin
-from gin import config_parser
 
 from selectrl import plugins
 from selectrl.behaviour.config import SacBehaviourConfig
@@ -29,8 +27,8 @@ from selectrl.compare.tune import TuneConfig
 from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import Experiment, config_classes
 from selectrl.fields import config as is_config
-from selectrl.fields import part
-from selectrl.files import read_text
+from selectrl.fields import is_name, part
+from selectrl.gin_text import Binding, Layer, Macro, Part, parse, references, swapped, text_of
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import FAMILIES
 
@@ -54,39 +52,6 @@ class Collection:
     behaviour: SacBehaviourConfig = attrs.field(validator=is_config(SacBehaviourConfig))
 
 
-@attrs.frozen
-class Binding:
-    """One statement of a layer: ``selector.field = value``, or a macro when there is no field."""
-
-    statement: Any
-    where: str
-    own: bool  # ours, not the user's
-
-    @property
-    def selector(self) -> str:
-        """The part, or the macro's name."""
-        return str(self.statement.selector)
-
-    @property
-    def field(self) -> str:
-        """The field, empty for a macro."""
-        return str(self.statement.arg_name or "")
-
-    @property
-    def path(self) -> str:
-        """The binding as the user writes it."""
-        return f"{self.selector}.{self.field}" if self.field else self.selector
-
-
-@attrs.frozen
-class Layer:
-    """A gin file or a group of ``--set`` bindings."""
-
-    name: str
-    text: str
-    own: bool
-
-
 def shipped(kind: str) -> dict[str, Path]:
     """Return gin files of a kind (``methods``, ``envs``, ``ablations``, …) by name: ours, then plugins'."""
     folders = [SHIPPED, *(plugin.gin for plugin in plugins.load() if plugin.gin)]
@@ -107,21 +72,18 @@ def shipped_layer(kind: str, name: str) -> Layer:
         raise InputError(f"no {kind.rstrip('s')} named {name!r}: {suggest(name, files)}{plugins.excuse()}")
     ours = files[name].is_relative_to(SHIPPED)
     where = f"{kind}/{name}.gin" if ours else str(files[name])
-    return Layer(where, files[name].read_text(encoding="utf-8"), own=kind != "ablations")
+    return Layer(where, text_of(files[name]), own=kind != "ablations")
 
 
 def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
     """Return the user's file and ``--set`` bindings as layers.
 
     Raises:
-        InputError: the file cannot be read, or a setting has no ``=``.
+        InputError: the file cannot be read or is not UTF-8, or a setting has no ``=``.
     """
     layers = []
     if file is not None:
-        try:
-            layers.append(Layer(str(file), read_text(file, "utf-8-sig"), own=False))
-        except UnicodeDecodeError as error:
-            raise InputError(f"cannot read {file}: {error}") from error
+        layers.append(Layer(str(file), text_of(file), own=False))
     for setting in settings:
         path, equals, value = setting.partition("=")
         if not equals or setting.splitlines() != [setting]:
@@ -180,6 +142,12 @@ def build_experiment(layers: Sequence[Layer], name: str) -> Experiment:
     Raises:
         InputError: a layer is wrong; the sentence names file, line, binding and choices.
     """
+    bound = any(binding.path == "experiment.name" for layer in layers for binding in parse(layer))
+    if not bound and not is_name(name):
+        raise InputError(
+            f"an experiment cannot be called {name!r}, as its file is: expected up to 100 letters, digits, '_', '-' "
+            "and '.'; rename the file, give --name, or bind experiment.name"
+        )
     named = Layer("--name", f"experiment.name = {name!r}", own=True)
     return cast(Experiment, _build("experiment", [named, *layers]))
 
@@ -221,7 +189,7 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
         raise InputError(f"nothing is called {root!r}; {suggest(root, classes)}")
     chosen: dict[str, Binding] = {}
     for layer in layers:
-        for binding in _parse(layer):
+        for binding in parse(layer):
             chosen[binding.path] = _check(binding, classes)
     used, parts = _reachable(root, chosen, classes)
     dead = next((one for one in chosen.values() if not one.own and one.path not in used), None)
@@ -235,7 +203,7 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
         for path in used:
             one = chosen[path]
             key = ("", one.selector, one.field) if one.field else (one.selector, "gin.macro", "value")
-            gin.bind_parameter(key, _swapped(one.statement.value, lambda reference: reference.gins))
+            gin.bind_parameter(key, swapped(one.statement.value, lambda reference: reference.gins))
         return gin.get_configurable(classes[root])()
     except FieldError as error:
         raise InputError(_where(error, classes, chosen)) from None
@@ -254,27 +222,6 @@ def _register(selector: str, cls: type) -> None:
     gin.register(name, module=module or "selectrl")(cls)
 
 
-@cache
-def _parse(layer: Layer) -> tuple[Binding, ...]:
-    """Read the bindings of one layer."""
-    command = layer.name.startswith("--")
-    parser, found = None, []
-    try:
-        parser = config_parser.ConfigParser(layer.text, _Delegate())
-        for statement in parser:
-            where = layer.name if command else f"{layer.name}:{statement.location.line_num}"
-            if isinstance(statement, config_parser.ImportStatement | config_parser.IncludeStatement):
-                raise InputError(f"{where}: a gin file here can bind values, not import or include; remove the line")
-            if isinstance(statement, config_parser.BindingStatement):
-                found.append(Binding(statement, where, layer.own))
-    except (SyntaxError, tokenize.TokenError, ValueError, TypeError, RecursionError) as error:
-        line = getattr(error, "lineno", None) or (parser.current_token.start[0] if parser else 1)
-        reason = str(error.args[0]).strip().splitlines()[0] if error.args else str(error)
-        at = layer.name if command else f"{layer.name}:{line}"
-        raise InputError(f"{at}: not a gin binding ({reason}); write selector.field = value") from error
-    return tuple(found)
-
-
 def _check(binding: Binding, classes: dict[str, type]) -> Binding:
     """Check every name in a binding, and return it."""
     if binding.statement.scope:
@@ -288,11 +235,11 @@ def _check(binding: Binding, classes: dict[str, type]) -> Binding:
             raise InputError(
                 f"{binding.where}: {binding.selector} has no field {binding.field!r}; {suggest(binding.field, fields)}"
             )
-    for reference in _references(binding.statement.value):
-        if isinstance(reference, _Part) and reference.selector not in classes:
+    for reference in references(binding.statement.value):
+        if isinstance(reference, Part) and reference.selector not in classes:
             known = suggest(reference.selector, classes) + plugins.excuse()
             raise InputError(f"{binding.where}: no part named {'@' + reference.selector!r}; {known}")
-        if isinstance(reference, _Part) and not reference.called:
+        if isinstance(reference, Part) and not reference.called:
             raise InputError(f"{binding.where}: @{reference.selector} lacks its parentheses; @{reference.selector}()")
     return binding
 
@@ -304,28 +251,28 @@ def _reachable(root: str, chosen: dict[str, Binding], classes: dict[str, type]) 
         InputError: a macro is not defined, a required field is not bound, or a part or macro is made of itself.
     """
     used: set[str] = set()
-    done: set[_Part | _Macro] = set()
+    done: set[Part | Macro] = set()
 
-    def visit(reference: _Part | _Macro, above: tuple[_Part | _Macro, ...], where: str) -> None:
+    def visit(reference: Part | Macro, above: tuple[Part | Macro, ...], where: str) -> None:
         if reference in above:
             raise InputError(f"{where}: {reference} is made of itself; bind something else")
         if reference in done:
             return
         for binding in _read_by(reference, chosen, classes, where):
             used.add(binding.path)
-            for inner in _references(binding.statement.value):
+            for inner in references(binding.statement.value):
                 visit(inner, (*above, reference), binding.where)
         done.add(reference)
 
-    visit(_Part(root, True), (), root)
-    return used, {one.selector for one in done if isinstance(one, _Part)}
+    visit(Part(root, True), (), root)
+    return used, {one.selector for one in done if isinstance(one, Part)}
 
 
 def _read_by(
-    reference: _Part | _Macro, chosen: dict[str, Binding], classes: dict[str, type], where: str
+    reference: Part | Macro, chosen: dict[str, Binding], classes: dict[str, type], where: str
 ) -> list[Binding]:
     """Return the bindings that a part or macro reads itself."""
-    if isinstance(reference, _Macro):
+    if isinstance(reference, Macro):
         if reference.name not in chosen:
             macros = [path for path, one in chosen.items() if not one.field]
             raise InputError(f"{where}: no macro {reference} is defined; {suggest(reference.name, macros)}")
@@ -343,56 +290,3 @@ def _where(error: FieldError, classes: dict[str, type], chosen: dict[str, Bindin
     path = f"{selector}.{error.field}"
     where = f"{chosen[path].where}: " if path in chosen else ""
     return f"{where}{path}: {error.problem}"
-
-
-@attrs.frozen
-class _Part:
-    selector: str
-    called: bool
-
-    def __str__(self) -> str:
-        return f"@{self.selector}()"
-
-    @property
-    def gins(self) -> Any:
-        return gin.config.ConfigurableReference(self.selector, True)
-
-
-@attrs.frozen
-class _Macro:
-    name: str
-
-    def __str__(self) -> str:
-        return f"%{self.name}"
-
-    @property
-    def gins(self) -> Any:
-        return gin.config.ConfigurableReference(f"{self.name}/gin.macro", True)
-
-
-class _Delegate(config_parser.ParserDelegate):  # type: ignore[misc]
-    """Keeps references as data while a layer is read."""
-
-    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> _Part:
-        return _Part(scoped_configurable_name, evaluate)
-
-    def macro(self, macro_name: str) -> _Macro:
-        return _Macro(macro_name)
-
-
-def _swapped(value: Any, swap: Callable[[_Part | _Macro], Any]) -> Any:
-    """Return a bound value with each reference inside it swapped for what the function makes of it."""
-    if isinstance(value, _Part | _Macro):
-        return swap(value)
-    if isinstance(value, list | tuple):
-        return type(value)(_swapped(item, swap) for item in value)
-    if isinstance(value, dict):
-        return {_swapped(key, swap): _swapped(item, swap) for key, item in value.items()}
-    return value
-
-
-def _references(value: Any) -> list[_Part | _Macro]:
-    """Return the references inside a bound value."""
-    found: list[_Part | _Macro] = []
-    _swapped(value, found.append)
-    return found

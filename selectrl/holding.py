@@ -42,13 +42,13 @@ def is_still(folder: Path, handle: int) -> bool:
 
 
 def require_held(path: Path) -> None:
-    """Refuse to write to a file below a held folder that is no longer where it was.
+    """Refuse to write to a held folder, or to a place below it, that is no longer where it was.
 
     Raises:
         InputError: the folder was renamed, removed or replaced; the sentence says where the work is.
         OSError: the operating system does not tell.
     """
-    for folder in path.parents:
+    for folder in (path, *path.parents):
         handle = _HANDLES.get(folder)
         if handle is not None and not is_still(folder, handle):
             raise InputError(f"{folder} was renamed or removed during the work in it; {_whereabouts(handle)}")

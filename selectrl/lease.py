@@ -78,7 +78,7 @@ def _clear(path: Path, now: float) -> None:
         InputError: its owner may still work.
     """
     try:
-        text, age = path.read_text(encoding="utf-8", errors="replace"), now - path.lstat().st_mtime
+        text, age = _text(path), now - path.lstat().st_mtime
     except FileNotFoundError:
         return  # given back just now
     if age <= EXPIRES and not _is_gone(text):
@@ -91,10 +91,16 @@ def _clear(path: Path, now: float) -> None:
         path.rename(grave)
     except FileNotFoundError:
         return  # another process has cleared it
-    if grave.read_text(encoding="utf-8", errors="replace") != text:  # it has even taken its own, which is put back
+    if _text(grave) != text:  # it has even taken its own, which is put back
         with suppress(OSError):
             os.link(grave, path)
     grave.unlink()
+
+
+def _text(path: Path) -> str:
+    """Read a lease, at once: a pipe in its place is empty."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def _owner(pid: int) -> dict[str, str | int | None]:
@@ -131,7 +137,7 @@ def _renew(path: Path, text: str, ended: threading.Event, lost: threading.Event)
     renewed = time.monotonic()
     while not ended.wait(RENEWAL):
         try:
-            held = path.read_text(encoding="utf-8", errors="replace") == text
+            held = _text(path) == text
             if held:
                 os.utime(path)
                 renewed = time.monotonic()

@@ -1,4 +1,4 @@
-"""Other people's packages: found through their entry points, imported once, and never fatal.
+"""Other people's packages: listed by their entry points, imported once, and never fatal.
 
 A package names the module that registers its parts under the group ``selectrl.components``::
 
@@ -7,21 +7,31 @@ A package names the module that registers its parts under the group ``selectrl.c
 
 In the module's package it may ship gin files, laid out as ours: ``gin/methods/my_encoder.gin``. Where names meet, ours
 win.
+
+A plugin is code that runs in this process. An exception of any kind at its import, and an entry point that cannot be
+read, become one sentence; what it prints goes to stderr; signal handlers and warning filters that it sets are undone.
+Nothing helps against one that ends the process (``os._exit``), never returns or crashes the interpreter.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from functools import cache
 from hashlib import blake2b
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distribution, distributions
 from pathlib import Path
 
 import attrs
 
-from selectrl.errors import InputError
+from selectrl.errors import InputError, Interrupted
+from selectrl.stopping import at_once
 
 GROUP = "selectrl.components"
 
@@ -33,36 +43,23 @@ class Plugin:
     Attributes:
         name: its entry point.
         distribution: the installed package, with its version.
+        module: the module that its entry point names.
         gin: its folder of gin files, or None.
         problem: why it could not be loaded, in one sentence; empty if it was.
     """
 
     name: str
     distribution: str
+    module: str = ""
     gin: Path | None = None
     problem: str = ""
 
 
 @cache
 def load() -> tuple[Plugin, ...]:
-    """Import every plugin, at the first call, and return what was found; one that fails says so in ``problem``."""
-    return tuple(_load(point) for point in sorted(entry_points(group=GROUP), key=lambda point: point.name))
-
-
-def _load(point: EntryPoint) -> Plugin:
-    distribution = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-    try:
-        module = importlib.import_module(point.module)
-    except (Exception, SystemExit) as error:
-        reason = next(iter(str(error).strip().splitlines()), "without a message")
-        problem = (
-            f"the plugin {point.name!r} of {distribution} cannot be loaded ({type(error).__name__}: {reason}); "
-            f"repair it or uninstall {distribution.partition(' ')[0]}"
-        )
-        return Plugin(name=point.name, distribution=distribution, problem=problem)
-    package = "." in point.module or hasattr(module, "__path__")  # a lone module shares its folder with strangers
-    gin = Path(module.__file__).parent / "gin" if module.__file__ and package else None
-    return Plugin(name=point.name, distribution=distribution, gin=gin if gin and gin.is_dir() else None)
+    """Import every plugin, at the first call, and return them all; one that fails says so in ``problem``."""
+    plugins = [plugin for package in distributions() for plugin in _of(package)]
+    return tuple(sorted(plugins, key=lambda plugin: plugin.name))
 
 
 def versions() -> dict[str, str]:
@@ -123,10 +120,84 @@ def excuse() -> str:
     return "".join(f"; {plugin.problem}" for plugin in load() if plugin.problem)
 
 
-@cache
 def plugin_of(module: str) -> str | None:
     """Return how a sentence names the plugin that a module is part of, or None if it is part of none."""
     package = module.partition(".")[0]
-    names = {point.name for point in entry_points(group=GROUP) if point.module.partition(".")[0] == package}
-    plugin = next((plugin for plugin in load() if plugin.name in names), None)
+    plugin = next((plugin for plugin in load() if plugin.module.partition(".")[0] == package), None)
     return f"the plugin {plugin.name!r} of {plugin.distribution}" if plugin else None
+
+
+def _of(package: Distribution) -> Iterator[Plugin]:
+    """Import the plugins of an installed package; most packages have none."""
+    title = f"a package in {package.locate_file('')}"
+    try:
+        if GROUP not in (package.read_text("entry_points.txt") or ""):
+            return
+        if not package.name:
+            raise InputError("its METADATA names no package")
+        title = f"{package.name} {package.version}"
+        if distribution(package.name).locate_file("") != package.locate_file(""):
+            return  # an earlier folder of the path has another version, which is the one that Python imports
+        points = sorted(package.entry_points.select(group=GROUP), key=lambda point: point.name)
+    except Exception as error:
+        problem = f"the entry points of {title} cannot be read ({_reason(error)}); repair or uninstall it"
+        yield Plugin(name=title, distribution=title, problem=problem)
+        return
+    for point in points:
+        yield _load(point, title)
+
+
+def _load(point: EntryPoint, title: str) -> Plugin:
+    """Import the module of an entry point."""
+    module_name = point.value.partition(":")[0].partition("[")[0].strip()
+    try:
+        if not all(word.isidentifier() for word in module_name.split(".")):
+            raise InputError(f"its entry point {point.value!r} names no module")
+        with _stdout_to_stderr(), warnings.catch_warnings(), at_once():
+            module = importlib.import_module(module_name)
+        # A single module shares its folder with other packages, so gin files there may not be its own.
+        in_package = "." in module_name or hasattr(module, "__path__")
+        file = getattr(module, "__file__", None)
+        gin = Path(file).parent / "gin" if file and in_package else None
+        for path in gin.glob("*/*.gin") if gin else ():
+            _check_text(path)
+        gin = gin if gin and gin.is_dir() else None
+        return Plugin(name=point.name, distribution=title, module=module_name, gin=gin)
+    except Interrupted:
+        raise
+    except BaseException as error:  # SystemExit, KeyboardInterrupt and others that a module may raise
+        problem = f"the plugin {point.name!r} of {title} cannot be loaded ({_reason(error)}); "
+        problem += f"repair it or uninstall {title.partition(' ')[0]}"
+        return Plugin(name=point.name, distribution=title, module=module_name, problem=problem)
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Send to stderr what Python, foreign libraries and programs print inside the block."""
+    with redirect_stdout(sys.stderr), ExitStack() as restore:
+        with suppress(OSError):  # one of the two is closed
+            stdout = os.dup(1)
+            restore.callback(os.close, stdout)
+            os.dup2(2, 1)
+            restore.callback(os.dup2, stdout, 1)
+            restore.callback(ctypes.CDLL(None).fflush, None)  # what C has not written yet
+        yield
+
+
+def _check_text(path: Path) -> None:
+    """Refuse a gin file that cannot be read, before a command needs it."""
+    try:
+        path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return kind and first line of an error, even of one whose message cannot be printed."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    if isinstance(error, InputError):
+        return text
+    return f"{type(error).__name__}: {next(iter(text.strip().splitlines()), 'without a message')}"

@@ -53,8 +53,13 @@ class Registry(Generic[C]):
         """Register a config class.
 
         Raises:
-            InputError: the name is taken, or the class is registered already or is no attrs class.
+            InputError: the name is taken or is not one that gin reads, paper or summary is not text, or the class is
+                registered already or is not an attrs class.
         """
+        if not (isinstance(name, str) and name.isascii() and name.isidentifier()):  # as gin files name parts
+            raise InputError(f"{self.kind}: expected letters, digits and _ for a part's name, got {name!r}")
+        if not (isinstance(paper, str) and isinstance(summary, str)):
+            raise InputError(f"{self.kind}.{name}: expected text for paper and summary, got {paper!r}, {summary!r}")
         if name in self._entries:
             raise InputError(f"{self.kind}.{name} is registered already, by {self._entries[name].config.__qualname__}")
         if self.find(config) is not None or not attrs.has(config):

@@ -20,7 +20,8 @@ from selectrl.data.manifest import NAME
 from selectrl.data.store import OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError, InputError
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.files import locked, read_json, write_json
+from selectrl.files import read_json, write_json
+from selectrl.locks import locked
 from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
 from selectrl.stopping import deferred

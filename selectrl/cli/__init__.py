@@ -18,6 +18,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Entry point of the console script; its imports are inside, because Ctrl-C may come while they are made."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # so that processes started here import nothing from the working folder either
     try:
         from selectrl.stopping import at_once
 

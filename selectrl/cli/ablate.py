@@ -14,7 +14,6 @@ from selectrl.cli.options import Profile, Sets, at_home
 from selectrl.compare.plan import GridConfig, Row
 from selectrl.errors import InputError, suggest
 from selectrl.gin_edge import (
-    Layer,
     build_experiment,
     build_part,
     experiment_layers,
@@ -22,6 +21,7 @@ from selectrl.gin_edge import (
     shipped_layer,
     user_layers,
 )
+from selectrl.gin_text import Layer
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, Registry
 
 PARTS: dict[str, Registry[object]] = {"encoder": ENCODERS, "critic": CRITICS, "actor": ACTORS, "collector": COLLECTORS}

@@ -78,9 +78,6 @@ def _carry_out(arguments: list[str]) -> None:
     if len(arguments) < 2 or not {*app.help_flags}.isdisjoint(arguments):  # a command without words may print its help
         app.console = console()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
-    for plugin in plugins.load():
-        if plugin.problem:
-            say(plugin.problem)
     said: set[str] = set()
 
     def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -92,4 +89,7 @@ def _carry_out(arguments: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always", SelectRLWarning)
         warnings.showwarning = show_warning
+        for plugin in plugins.load():
+            if plugin.problem:
+                say(plugin.problem)
         app(arguments, exit_on_error=False, print_error=False)

@@ -14,7 +14,8 @@ from selectrl.compare.plan import Row
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
 from selectrl.files import read_json
-from selectrl.gin_edge import Layer, build_experiment, build_part, default_name, experiment_layers, user_layers
+from selectrl.gin_edge import build_experiment, build_part, default_name, experiment_layers, user_layers
+from selectrl.gin_text import Layer
 from selectrl.registry import COLLECTORS
 
 

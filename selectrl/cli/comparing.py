@@ -24,9 +24,11 @@ from selectrl.data.manifest import NAME
 from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
-from selectrl.files import locked, write_json
-from selectrl.gin_edge import Layer, as_layer, build_collection, shipped, shipped_layer, user_layers
+from selectrl.files import write_json
+from selectrl.gin_edge import as_layer, build_collection, shipped, shipped_layer, user_layers
+from selectrl.gin_text import Layer
 from selectrl.launch.choice import LAUNCHERS, choose
+from selectrl.locks import locked
 
 if TYPE_CHECKING:
     from selectrl.report import Report

@@ -25,10 +25,10 @@ def methods() -> dict[str, Experiment]:
     for name, path in shipped("methods").items():
         try:
             found[name] = build_experiment(experiment_layers(method=name, env=env), name)
-        except InputError as error:
+        except Exception as error:  # a plugin's config class may raise anything
             if path.is_relative_to(SHIPPED):
                 raise
-            say(str(error))
+            say(str(error) if isinstance(error, InputError) else f"{path}: {type(error).__name__}: {error}")
     return found
 
 

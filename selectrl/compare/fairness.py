@@ -111,7 +111,7 @@ def examine(
 
 
 def _of(experiment: Experiment) -> dict[str, Any]:
-    record: dict[str, Any] = to_record(experiment)
+    record: dict[str, Any] = to_record(experiment, complete=True)
     del record["part"], record["name"]
     return record
 

@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 
 from selectrl.compare.plan import Plan
-from selectrl.errors import InputError
+from selectrl.errors import InputError, UnreadableError
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.identity import identity_of, read_written
 from selectrl.experiment.labels import label_of
 from selectrl.experiment.provenance import changed_part, read_execution, source_fingerprints, trained_parts
-from selectrl.files import read_json
+from selectrl.files import read_json, read_text
 from selectrl.json_text import parse
 from selectrl.launch.job import Job, matches
 
@@ -57,6 +57,13 @@ def is_done(job: Job) -> bool:
 
     A run that is not done is carried out, which refuses a file that cannot be read and replaces none.
     """
+    try:
+        return _is_done(job)
+    except UnreadableError:
+        return False
+
+
+def _is_done(job: Job) -> bool:
     first = first_of(job.folder)
     if first is None or first.key != job.experiment.key:
         return False
@@ -91,8 +98,8 @@ def reached(folder: Path) -> tuple[int, list[float]]:
     """Return the training steps that a run's metrics tell of, all phases together, and the speeds that they log."""
     last: dict[str, int] = {}
     speeds = []
-    with suppress(OSError):
-        for line in (folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
+    with suppress(InputError):  # without it nothing is timed
+        for line in read_text(folder / "metrics.jsonl", errors="replace").splitlines():
             with suppress(ValueError, KeyError, TypeError):  # a line that a kill has torn
                 record = parse(line)
                 if record["kind"] == "train":

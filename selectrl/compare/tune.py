@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,13 +15,15 @@ from selectrl.envs.split import split_tasks
 from selectrl.errors import FieldError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.fields import as_tuple
-from selectrl.files import locked, write_json
+from selectrl.files import write_json
 from selectrl.launch.job import Record
+from selectrl.locks import locked
 
 if TYPE_CHECKING:
     import optuna
 
 Value: TypeAlias = float | str  # a string is the text of a binding, such as ``@values.min_target_q()``
+STUDY = "study.db"  # in a search's folder
 Bindings: TypeAlias = Mapping[str, Value]
 
 
@@ -115,7 +119,7 @@ def tune(
             are wrong.
         RunError: every trial failed.
     """
-    with locked(folder):
+    with locked(folder), _database(folder / STUDY):
         own = build({})
         study = _study(folder, {"bindings": json.dumps(to_record(own)), "knobs": json.dumps(knobs.knobs)})
         for left in study.get_trials(states=[_state("RUNNING")]):  # killed in the middle: its run goes on
@@ -163,24 +167,63 @@ def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, Value]:
 
 
 def _study(folder: Path, asked: Mapping[str, str]) -> optuna.Study:
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError("optuna is not installed; pip install 'selectrl[tune]'") from error
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = f"sqlite:///{(folder / 'study.db').absolute()}"
-    sampler = optuna.samplers.TPESampler(seed=0)
-    study = optuna.create_study(
-        storage=storage, sampler=sampler, study_name="tune", direction="maximize", load_if_exists=True
-    )
+    creator = {"creator": lambda: sqlite3.connect(folder / STUDY)}  # a URL would end at a "?" of the path
+    with _database(folder / STUDY, LookupError, ValueError):  # what a changed record raises when it is read
+        study = optuna.create_study(
+            storage=optuna.storages.RDBStorage(f"sqlite:///{STUDY}", engine_kwargs=creator),
+            sampler=optuna.samplers.TPESampler(seed=0),
+            study_name="tune",
+            direction="maximize",
+            load_if_exists=True,
+        )
+        if study.get_trials(states=[_state("COMPLETE")]):
+            _ = study.best_trial.user_attrs["bindings"]
+        before = study.user_attrs
     for what, value in asked.items():
-        if study.user_attrs.get(what, value) != value:
+        if before.get(what, value) != value:
             raise InputError(
                 f"{folder} holds a search of other {what}, which would be mixed with this one; repeat the settings "
                 "that it was begun with, or give another folder with --out"
             )
         study.set_user_attr(what, value)
     return study
+
+
+@contextmanager
+def _database(file: Path, *others: type[Exception]) -> Iterator[None]:
+    """Say in one sentence that the database of a study cannot be used.
+
+    Args:
+        file: it.
+        others: errors besides those of the database's own packages that say so inside the block.
+
+    Raises:
+        InputError: it is damaged, or cannot be read or written.
+    """
+    try:
+        import optuna
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError as error:
+        raise InputError("optuna is not installed; pip install 'selectrl[tune]'") from error
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError, optuna.exceptions.OptunaError, *others)
+    try:
+        yield
+    except errors as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None and isinstance(cause, SQLAlchemyError | optuna.exceptions.OptunaError):
+            cause = cause.__cause__
+        name = getattr(cause, "sqlite_errorname", "").removeprefix("SQLITE_").partition("_")[0]
+        remedy = (
+            "free the disk, or choose another folder with --out"
+            if name in ("FULL", "IOERR", "READONLY", "CANTOPEN", "PERM", "BUSY", "LOCKED")
+            else "restore it, or delete it and give the same command again: what its trials trained is used again"
+        )
+        raise InputError(
+            f"cannot use the study {file} ({type(cause).__name__}: {str(cause).rstrip('.')}); {remedy}"
+        ) from error
 
 
 def _state(name: str) -> Any:

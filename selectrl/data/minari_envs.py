@@ -50,8 +50,8 @@ class Recovery:
         if (family.env_id, family.spec) != (manifest.env_id, manifest.spec):
             raise InputError(f"{manifest.env} is {family.env_id} here, with {family.spec}")
         for entry in manifest.tasks:
-            known = family.parameters[entry.task] if entry.task < len(family.parameters) else ()
-            if not (len(known) == len(entry.parameter) and np.allclose(known, entry.parameter, SAME, SAME)):
+            parameter = family.parameters[entry.task] if entry.task < len(family.parameters) else ()
+            if len(parameter) != len(entry.parameter) or not np.allclose(parameter, entry.parameter, SAME, SAME):
                 raise InputError(f"task {entry.task} is not that of {manifest.env} here")
         spec = gymnasium.registry.get(family.env_id)
         if spec is None:

@@ -36,7 +36,8 @@ from selectrl.data.minari_envs import Recovery
 from selectrl.data.store import OfflineDataset, write_task
 from selectrl.errors import DataError, InputError, UnreadableError
 from selectrl.fields import LARGEST, is_name
-from selectrl.files import read_json, whole, write_json
+from selectrl.files import read_json, write_json
+from selectrl.locks import whole
 from selectrl.structs import Spec
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -134,11 +135,12 @@ def import_minari(
         InputError: h5py is not installed, the namespace is malformed, or the folder is there or cannot be written to.
     """
     _installed("h5py")
-    place = _place(namespace, root)
+    top = root_folder(root)
+    place = inside(_place(namespace, root), top)
     remedy = f"check namespace and {ROOT}, or name the folder with --root"
     folders = [path for path in entries(place, remedy) if not path.name.startswith(".")]  # as Minari lists them
     paths = [path / "data" / "metadata.json" for path in folders]
-    records = [_read_record(inside(path, place)) for path in paths if is_there(path)]
+    records = [_read_record(inside(path, top)) for path in paths if is_there(path)]
     if not records:
         raise DataError(f"no Minari dataset at {place}; {remedy}")
     shared, where = records[0].shared, records[0].folder
@@ -159,7 +161,7 @@ def import_minari(
                 raise DataError(f"{record.folder} is of task {record.task}, as another is; remove one of the two")
             if not np.array_equal(record.box, records[0].box):
                 raise DataError(f"{record.folder} and {where} differ in their actions' box; import each on its own")
-            episodes = stack(list(_read_episodes(record, spec, fitted, place)), record.time)
+            episodes = stack(list(_read_episodes(record, spec, fitted, top)), record.time)
             written.append(write_task(work, record.task, record.parameter, episodes))
             progress(len(written), len(records))
         shared["behaviour"] |= fitted.finish()

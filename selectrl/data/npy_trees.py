@@ -27,7 +27,7 @@ from selectrl.data.manifest import SIMULATORS, UNKNOWN, versions, write_manifest
 from selectrl.data.object_files import read_table
 from selectrl.data.store import write_task
 from selectrl.errors import DataError, InputError
-from selectrl.files import whole
+from selectrl.locks import whole
 from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
 

@@ -102,7 +102,8 @@ class OfflineDataset:
         name = folder.name
         command = f"`selectrl collect --env {env or 'ENV'} --preset {name}` (or another preset and --name {name})"
         if not (is_there(folder) and folder.is_dir()):
-            others = sorted(path.parent.name for path in folder.parent.glob(f"*/{NAME}"))
+            above = folder.parent
+            others = sorted(path.parent.name for path in above.glob(f"*/{NAME}")) if is_there(above) else []
             beside = f"; there is {', '.join(others)}: bind data.name, or the profile that does" if others else ""
             raise DataError(f"no dataset at {folder}, expected a folder with {NAME}{beside}; collect it with {command}")
         if not is_there(folder / NAME):

@@ -84,20 +84,25 @@ def config_classes() -> dict[str, type]:
     return {**PLAIN, **parts}
 
 
-def to_record(value: Any) -> Any:
-    """Return a config as JSON-ready values; each config is an object with its name under ``part``."""
+def to_record(value: Any, *, complete: bool = False) -> Any:
+    """Return a config as JSON-ready values; each config is an object with its name under ``part``.
+
+    Args:
+        value: the config.
+        complete: also the fields that came after runs were recorded and have their default, which a run's record lacks.
+    """
     if isinstance(value, tuple):
-        return [to_record(item) for item in value]
+        return [to_record(item, complete=complete) for item in value]
     if not attrs.has(type(value)):
         return value
     known = tag(value) or next(name for name, cls in PLAIN.items() if cls is type(value))
     record: dict[str, Any] = {"part": known}
     for field in attrs.fields(type(value)):
         item = getattr(value, field.name)
-        if _added_later(field) and item == field.default:
+        if _added_later(field) and item == field.default and not complete:
             continue
         whole = isinstance(item, int) and not isinstance(item, bool) and str(field.type).startswith("float")
-        record[field.name] = float(item) if whole else to_record(item)
+        record[field.name] = float(item) if whole else to_record(item, complete=complete)
     return record
 
 

@@ -9,7 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from selectrl.errors import UnreadableError
-from selectrl.files import locked, unreadable, unwritable
+from selectrl.files import unreadable, unwritable
+from selectrl.locks import locked
 
 RUN_FILE = "experiment.json"
 REPLACED = re.compile(r"\.replaced-\d+$")

@@ -18,7 +18,7 @@ from selectrl.experiment.execution import Execution
 from selectrl.experiment.records import curve_point
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
-from selectrl.files import locked
+from selectrl.locks import locked
 from selectrl.protocols import Phase
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent

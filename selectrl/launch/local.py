@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -20,6 +22,7 @@ from selectrl.launch.job import Event, Job, Launcher, Tell, grouped, run_group
 from selectrl.stopping import at_once, deferred
 
 Workers: TypeAlias = dict[Any, tuple[list[Job], BaseProcess]]  # by the end of the pipe that a worker's events come from
+PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
 POLL = 0.2  # seconds between looks at whether a signal came
 
 
@@ -118,23 +121,49 @@ def ended(job: Job, code: int | None) -> str:
     return f"{job.name} was ended from outside (exit code {code}); give the same command again to go on"
 
 
-def _work(group: tuple[Job, ...], outbox: Any) -> None:
-    """Carry out a group in a worker process; a worker whose parent is gone stops at its next record."""
+def _work(orders: Any, outbox: Any) -> None:
+    """Carry out the group that comes through a pipe, in a worker process.
+
+    It is not an argument, because reading it imports the modules of its parts, plugins' too, and those may print.
+    """
+    _end_with_parent()
+    with suppress(OSError):  # stderr is closed
+        os.dup2(2, 1)  # stdout carries the results of the command alone; a worker's go through the pipe
     warnings.showwarning = lambda message, *_, **__: outbox.send(message)
     try:
         with suppress(BrokenPipeError), at_once():
-            run_group(group, outbox.send)
+            run_group(orders.recv(), outbox.send)
     except Interrupted as stop:
         sys.exit(stop.exit_code)
+
+
+def _end_with_parent() -> None:
+    """Have this worker killed when its parent ends, whatever the worker does then; its run is as after any kill.
+
+    A thread that waits for the parent does it on every system. Linux does it also where a call keeps threads waiting.
+    """
+    parent = cast(BaseProcess, multiprocessing.parent_process())
+
+    def wait_and_end() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait_and_end, daemon=True).start()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _start(group: tuple[Job, ...]) -> tuple[Any, BaseProcess]:
     """Start a group in a worker process, and return the end of the pipe that its events come out of."""
     context = multiprocessing.get_context("spawn")
     inbox, outbox = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(group, outbox), daemon=True)
+    orders, order = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(orders, outbox), daemon=True)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is for this process to handle
     process.start()
     signal.signal(signal.SIGINT, before)
+    orders.close()
     outbox.close()  # so that the end of the worker is the end of the pipe
+    with suppress(BrokenPipeError), order:  # the worker has ended already, which is read at the other pipe's end
+        order.send(group)
     return inbox, process

@@ -1,4 +1,4 @@
-"""Runs as tasks of a Slurm cluster, through submitit: one array, one task a run.
+"""Runs as tasks of a Slurm cluster, through submitit: one task a run, in arrays as large as the cluster allows.
 
 The state of a task is read from files that the task writes, not from the scheduler's accounting, which many clusters
 (and the smallest ones) do without. A task that is pre-empted or runs out of time saves the step it is at, is put back
@@ -9,9 +9,12 @@ into the queue by submitit's signal handler and goes on there; a task that ends 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stderr, suppress
 from io import StringIO
 from pathlib import Path
@@ -21,11 +24,12 @@ import attrs
 
 from selectrl.errors import InputError
 from selectrl.fields import integer, number
-from selectrl.files import write_json
+from selectrl.files import read_bytes, write_json
 from selectrl.launch.job import Event, Job, Record, Tell, grouped, run_group
 
 POLL = 1.0  # seconds between looks at the run directories
 ASK = 15.0  # seconds between questions to the scheduler
+ARRAY = 1001  # tasks of an array at most, where Slurm does not say: its own default
 TIMEOUTS = 1_000_000  # submitit gives a task up after three; each brings ours as far as its time reaches
 
 
@@ -66,8 +70,7 @@ class Slurm:
         try:
             _watch(tasks, tell)
         finally:
-            if tasks:  # interrupted
-                _slurm("scancel", *{task.id for task in tasks})
+            _cancel(task.id for task in tasks)  # none are left unless it was interrupted
 
     def _submit(self, jobs: Sequence[Job]) -> list[Task]:
         try:
@@ -75,8 +78,18 @@ class Slurm:
         except ImportError as error:
             raise InputError("submitit is not installed; pip install 'selectrl[slurm]'") from error
         logs = Path(self.logs).absolute()
+        stamp = time.time_ns()
+        outcomes = {job: logs / "outcomes" / f"{stamp}-{i}.json" for i, job in enumerate(jobs)}
+        works = [Work(group, tuple(outcomes[job] for job in group)) for group in grouped(jobs)]
+        size = _largest_array()
+        width = max(1, self.at_once // size)  # arrays that run at the same time
+        ids: list[str] = []
         try:
-            executor = submitit.SlurmExecutor(folder=logs / "%A", max_num_timeout=TIMEOUTS)
+            executor = submitit.SlurmExecutor(
+                folder=logs / "%A",
+                max_num_timeout=TIMEOUTS,
+                python=f"{shlex.quote(sys.executable)} -P",  # imports nothing from the folder of the command
+            )
             executor.update_parameters(
                 job_name="selectrl",
                 time=self.time,
@@ -86,19 +99,21 @@ class Slurm:
                 stderr_to_stdout=True,
                 **({"partition": self.partition} if self.partition else {}),
             )
-            stamp = time.time_ns()
-            outcomes = {job: logs / "outcomes" / f"{stamp}-{i}.json" for i, job in enumerate(jobs)}
-            works = [Work(group, tuple(outcomes[job] for job in group)) for group in grouped(jobs)]
-            with redirect_stderr(StringIO()), executor.batch():  # it repeats what sbatch says, and so does the error
-                submitted = [executor.submit(work) for work in works]
-        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+            with redirect_stderr(StringIO()):  # submitit repeats what sbatch prints, and so does the error
+                for first in range(0, len(works), size):
+                    if first >= width * size:
+                        earlier = _array(ids[first - width * size])
+                        executor.update_parameters(dependency=f"afterany:{earlier}")
+                    with executor.batch():
+                        submitted = [executor.submit(work) for work in works[first : first + size]]
+                    ids += [one.job_id for one in submitted]
+        except BaseException as error:
+            _cancel(ids)  # the arrays before the one that failed
+            if not isinstance(error, RuntimeError | OSError | subprocess.CalledProcessError):
+                raise
             reason = " ".join(str(getattr(error, "stderr", None) or error).split())[:300]
             raise InputError(f"Slurm took no tasks: {reason}; look at --launcher-set and the cluster") from error
-        return [
-            Task(job, outcomes[job], one.job_id)
-            for work, one in zip(works, submitted, strict=True)
-            for job in work.group
-        ]
+        return [Task(job, outcomes[job], one) for work, one in zip(works, ids, strict=True) for job in work.group]
 
 
 @attrs.frozen
@@ -142,8 +157,8 @@ class Task:
 
     def records(self) -> list[Record]:
         """Return the records that the run has added to its metrics."""
-        with suppress(OSError):
-            text = (self.job.folder / "metrics.jsonl").read_bytes()
+        with suppress(InputError, ValueError):  # a damaged line is for the run itself to refuse
+            text = read_bytes(self.job.folder / "metrics.jsonl")
             whole = text[: text.rfind(b"\n") + 1]
             new, self.read = whole[min(self.read, len(whole)) :], len(whole)
             return [json.loads(line) for line in new.splitlines()]
@@ -177,11 +192,29 @@ def _watch(tasks: list[Task], tell: Tell) -> None:
 
 def _queued(tasks: Sequence[Task]) -> set[str]:
     """Return the ids that wait or run, all of them where Slurm does not answer."""
-    arrays = ",".join(sorted({task.id.partition("_")[0] for task in tasks}))
+    arrays = ",".join(sorted({_array(task.id) for task in tasks}))
     found = _slurm("squeue", "--noheader", "--array", "--format=%F_%K", f"--jobs={arrays}")
     if found is None or (found.returncode and "Invalid job id" not in found.stderr):
         return {task.id for task in tasks}
     return {line.removesuffix("_N/A") for line in found.stdout.split()}  # a task alone is no array
+
+
+def _largest_array() -> int:
+    """Return how many tasks an array of this cluster may have."""
+    answer = _slurm("scontrol", "show", "config")
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", answer.stdout, re.MULTILINE) if answer else None
+    return max(1, int(found[1])) if found else ARRAY
+
+
+def _array(task_id: str) -> str:
+    """Return the array of a task ``1234_5``; a task alone is its own."""
+    return task_id.partition("_")[0]
+
+
+def _cancel(task_ids: Iterable[str]) -> None:
+    """Take what is left of the tasks' arrays out of the queue."""
+    if arrays := sorted({_array(one) for one in task_ids}):
+        _slurm("scancel", *arrays)
 
 
 def _lost(task: Task) -> str:

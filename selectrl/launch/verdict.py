@@ -19,6 +19,7 @@ NO_MEMORY = (
     *("allocate memory", "out of memory", "not enough memory", "std::bad_alloc"),
     *("failed to map segment", "can't start new thread", "Resource temporarily unavailable"),
 )
+NO_TEMPORARY = "No usable temporary directory"
 LESS = (
     "run fewer side by side (--jobs) or bind smaller batches; the same command, of a comparison with --retry-failed, "
     "goes on from the last checkpoint"
@@ -61,6 +62,11 @@ def explain(error: Exception) -> SelectRLError | None:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or any(word in text for word in NO_MEMORY):
         return RunError(f"memory ran out ({text[:120] or type(error).__name__}); {LESS}")
+    if isinstance(error, FileNotFoundError) and NO_TEMPORARY in text:  # torch asks for one when it is loaded
+        return InputError(
+            "there is no folder for temporary files that can be written to; set the environment variable TMPDIR to "
+            "one, or free the disk of /tmp"
+        )
     if isinstance(error, OSError) and (error.filename is not None or error.errno in ANY_FILE):
         path = "a file" if error.filename is None else os.fsdecode(error.filename)
         remedy = REMEDIES.get(error.errno or 0, "look at that path, or choose another")

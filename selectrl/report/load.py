@@ -105,7 +105,8 @@ def places(paths: Sequence[Path]) -> tuple[list[Place], list[Omission]]:
         refused: dict[Path, UnreadableError] = {}
         folders = run_folders(path, refused.setdefault)
         if refused and not folders:
-            raise next(iter(refused.values()))
+            (first, *_) = refused.values()
+            raise first
         if not folders:
             raise InputError(f"no run lies at or below {path} (none of its folders holds {RUN_FILE})")
         for folder in folders:

@@ -142,7 +142,7 @@ def evaluation(file: Path, run: Expected) -> Evaluation:
         context_steps = tuple(integer(step, "context_steps") for step in record["context_steps"])
         spent = record.get("env_steps", {}).items()
         env_steps = {str(name): integer(value, "env_steps") for name, value in spent}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
         raise InputError(f"corrupt: tasks, context_steps, env_steps or returns cannot be read ({error})") from error
     expected = (len(tasks), len(context_steps))
     if returns.ndim != 3 or returns.size == 0 or (returns.shape[0], returns.shape[2]) != expected:
@@ -226,7 +226,7 @@ def fairness(file: Path) -> Fairness:
             checks=[(text(one["what"]), bool(one["ok"]), text(one.get("detail", ""))) for one in record["checks"]],
             rows={text(name): mapping(row, "row") for name, row in record.get("rows", {}).items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
         raise InputError(f"corrupt: {file.name} is not a record of fairness ({error!r})") from error
 
 
@@ -280,7 +280,7 @@ def integer(value: object, name: str, most: int | None = None) -> int:
 
 def _number(value: object) -> float:
     if not is_usable(value):
-        raise ValueError(f"{value!r:.80} is not a number of a size up to {LARGEST:g}")
+        raise InputError(f"{value!r:.80} is not a number of a size up to {LARGEST:g}")
     return float(value)
 
 

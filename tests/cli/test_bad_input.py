@@ -70,9 +70,25 @@ class TestWords:
             (["train", *SELECT, "--seeds", "two"], "Invalid value for --seeds: expected a whole number, got 'two'"),
             (["train", *SELECT, "--seeds", "1.5"], "expected a whole number, got '1.5'"),
             (["train", *SELECT, "--seed", "-1"], "--seed"),
+            (["train", *SELECT, "--seed", str(2**63)], "Must be <= 9223372036854775807"),
             (["train", *SELECT, "--jobs", "0"], "--jobs"),
             (["train", *SELECT, "--jobs", "-2"], "--jobs"),
             (["train", *SELECT, "--threads", "0"], "--threads"),
+            (["train", *SELECT, "--threads", "100000"], 'Invalid value "100000" for --threads. Must be <= 1024'),
+            (["train", *SELECT, "--seeds", "1000000000"], "--seeds. Must be <= 10000"),
+            (["train", *SELECT, "--seed", "9223372036854775808"], "--seed. Must be <= 9223372036854775807"),
+            (["train", *SELECT, "--seed", 5000 * "9"], "expected a whole number of up to 19 digits, got 5000"),
+            (["train", *SELECT, "--seed", "٣"], "expected a whole number, got '٣'"),
+            (["train", *SELECT, "--jobs", "100000"], "--jobs. Must be <= 1024"),
+            (["train", *SELECT, "--population", "1000000000"], "--population. Must be <= 10000000"),
+            (["evaluate", ".", "--repeats", "1000000000"], "--repeats. Must be <= 10000"),
+            (["evaluate", ".", "--budget", "1000000000"], "--budget. Must be <= 10000000"),
+            (["evaluate", ".", "--threads", "100000"], "--threads. Must be <= 1024"),
+            (["tune", *SELECT, "--trials", "1000000000"], "--trials. Must be <= 10000000"),
+            (["render", ".", "--every", "1000000000"], "--every. Must be <= 10000000"),
+            (["compare", *("--env", "point_robot", "--methods", "select,csro", "--seeds", "9999999")], "--seeds"),
+            (["train", *SELECT, "--set", "test.repeats=1000000000"], "test.repeats: expected int from 1 to 10000"),
+            (["train", *SELECT, "--set", "train.batch=10000000000"], "train.batch: expected int from 1 to 10000000"),
             (["train", *SELECT, "--name", "../up"], "Expected up to 100 letters"),
             (["train", *SELECT, "--name", "a b"], "Expected up to 100 letters"),
             (["train", *SELECT, "--name", ""], "Expected up to 100 letters"),
@@ -167,7 +183,9 @@ class TestWords:
 
     def test_a_file_whose_name_is_no_name_asks_for_one(self, refused: Callable[..., str], tmp_path: Path) -> None:
         (tmp_path / "my file.gin").write_text("train.steps = 5\n")
-        assert refused("train", *SELECT, "my file.gin").startswith("--name: experiment.name: expected a name of")
+        assert refused("train", *SELECT, "my file.gin").startswith(
+            "an experiment cannot be called 'my file', as its file is"
+        )
 
     def test_the_script_says_the_same(self, command: Call, tmp_path: Path) -> None:
         done = command("train", *SELECT, "--set", "encoders.csro.latent_dim=20.0", cwd=tmp_path)

@@ -157,6 +157,22 @@ class TestCompare:
         (wrong,) = [check for check in examine(rows, {"tiny": other}).checks if not check.ok]
         assert wrong.detail == "tasks [0, 1] are both"
 
+    def test_a_default_that_records_leave_out_differs_from_another_value(self, data: Path) -> None:
+        from selectrl import compose
+        from selectrl.compare.fairness import examine
+        from selectrl.data.manifest import NAME, read_manifest
+
+        sets = [f"{path}={value}" for path, value in TOY.items()]
+        rows = [
+            compose("select", "point_robot", settings=[*sets, "experiment.name='kept'", "train.hold_tasks=5"]),
+            compose("select", "point_robot", settings=[*sets, "experiment.name='drawn'"]),
+        ]
+        found = examine(rows, {"tiny": read_manifest(data / "point_robot" / "tiny" / NAME)})
+        assert found.differs["train.hold_tasks"] == {"kept": 5, "drawn": 1}
+        split = attrs.evolve(rows[1], data=attrs.evolve(rows[1].data, split="tuning"))
+        wrong = [check.detail for check in examine([rows[0], split], {}).checks if not check.ok]
+        assert "data.split differs (kept family, drawn tuning)" in wrong
+
 
 def test_what_was_never_timed_is_timed_before_it_starts(call: Call, data: Path, tmp_path: Path) -> None:
     words = ["compare", "--methods", "select,focal", "--launcher", "inline", *toy(data, tmp_path, train__steps=4)]

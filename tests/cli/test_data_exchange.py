@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from trees import write_rows, write_tree
+from privileges import permissions_hold
+from trees import play, write_rows, write_tree
 
+from selectrl.data.minari_files import export_minari
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.json_text import unsealed
@@ -101,6 +104,127 @@ class TestImport:
         found = refused("data", "import-csro", tree, "--env", "point_robot")
         assert "goal_idx8 holds no trj_evalsample* file" in found
 
+    def test_actions_beyond_the_box(self, tree: Path, call: Call, refused: Callable[..., str], tmp_path: Path) -> None:
+        own = shutil.copytree(tree, tmp_path / "tree")
+        rng, family = np.random.default_rng(1), PointRobotConfig(tasks=TASKS).build()
+        rows = [[obs, action * 2, reward, after] for obs, action, reward, after in play(family, 7, rng)]
+        write_rows(own / "goal_idx7" / "trj_evalsample1_step2400.npy", rows)
+        count = sum(bool(np.abs(row[1]).max() > 1) for row in rows)
+        words = ("data", "import-csro", own, *ENV, "--data", "data")
+        sentence = refused(*words)
+        assert f": {count} of 640 rows of the import have an action beyond -1 to 1, up to " in sentence
+        assert (
+            "give --actions clip to cut them as the environments do, or --actions rescale to map their box" in sentence
+        )
+        assert "the data do not say the box of their actions" in refused(*words, "--actions", "rescale")
+        done = call(*words, "--actions", "clip")
+        assert done.code == 0, done.err
+        assert f"{count} of 640 rows had an action beyond -1 to 1, which was clipped" in done.out
+        words = (*words, "--name", "b", "--actions", "rescale", "--action-box")
+        assert "of the import have an action beyond -1 to 1 after rescaling" in refused(*words, "-1.1:1.1")
+        done = call(*words, "-2:2,-2:2", "--json")
+        assert json.loads(done.out)["actions"] == {"rule": "rescale", "rows": 640, "box": [[-2.0, 2.0]] * 2}
+        assert call("data", "verify", "data/point_robot/b").code == 0
+
+    @pytest.mark.parametrize("box", ["", "1", "a:b", "1:2:3", "1,2", "2:1", "nan:1", "0:inf", "-1:1,"])
+    def test_a_malformed_box(self, box: str, tree: Path, refused: Callable[..., str]) -> None:
+        words = ("data", "import-csro", tree, *ENV, "--actions", "rescale", f"--action-box={box}")
+        assert re.search("expected LOW:HIGH such as|expected finite bounds", refused(*words))
+
+    def test_a_box_without_a_use(self, tree: Path, refused: Callable[..., str]) -> None:
+        assert "of use with --actions rescale alone" in refused("data", "import-csro", tree, *ENV, "--action-box=-2:2")
+
+
+class TestRefusedBySystem:
+    """What the operating system refuses is one sentence, also to a user who is not root."""
+
+    @pytest.fixture
+    def place(self, own_data: Path, tree: Path, tmp_path: Path) -> Path:
+        """A folder with a dataset, a tree, Minari's datasets, and a closed folder."""
+        shutil.move(own_data / "point_robot" / "tiny", tmp_path / "set")
+        shutil.copytree(tree, tmp_path / "tree")
+        export_minari(OfflineDataset.open(tmp_path / "set"), "aa", root=tmp_path / "minari")
+        (tmp_path / "closed").mkdir()
+        return tmp_path
+
+    @pytest.fixture
+    def sentence(self, call: Call, place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+        """Run a command with some paths closed, check that it ends with code 2, and return its last sentence."""
+        monkeypatch.chdir(place)
+        closed: list[Path] = []
+
+        def sentence(words: str, *close: str) -> str:
+            for name in close:
+                closed.append(place / name)
+                closed[-1].chmod(0)
+            given = words.replace("LONG", "x" * 300).split()
+            with permissions_hold():
+                done = call("data", *given)
+            assert done.code == 2, done
+            assert "internal error" not in done.err
+            return str(done.err.splitlines()[-1])
+
+        yield sentence
+        for path in reversed(closed):
+            path.chmod(0o700)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *("info closed/set", "info closed", "verify closed/set", "export-minari closed/set --namespace bb"),
+            *("import-csro closed --env point_robot", "import-csro closed/tree --env point_robot"),
+            *("import-minari aa --root closed", "import-minari aa --root closed/minari"),
+        ],
+    )
+    def test_a_closed_folder_is_not_absent(self, words: str, sentence: Callable[..., str]) -> None:
+        found = sentence(words, "closed")
+        assert re.match(
+            r"selectrl: cannot read closed\S*: Permission denied; ask its owner", found.replace(f"{Path.cwd()}/", "")
+        )
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *("info set --plot closed/a.png", "info set --plot closed/new/a.png"),
+            *("export-minari set --namespace bb --out closed", "export-minari set --namespace bb --out closed/new"),
+            *(f"import-csro tree {' '.join(ENV)} --data closed", f"import-csro tree {' '.join(ENV)} --data closed/new"),
+            *("import-minari aa --root minari --data closed", "import-minari aa --root minari --data closed/new"),
+        ],
+    )
+    def test_a_closed_folder_is_not_written_to(self, words: str, sentence: Callable[..., str]) -> None:
+        assert re.search("cannot write .*closed.*: Permission denied; choose a folder", sentence(words, "closed"))
+
+    @pytest.mark.parametrize(
+        ("words", "path"),
+        [
+            ("info set", "set/manifest.json"),
+            ("info set", "set/task_003.safetensors"),
+            ("verify set", "set/task_003.safetensors"),
+            ("export-minari set --namespace bb --out new", "set/task_003.safetensors"),
+            ("import-minari aa --root minari", "minari/aa/task003-v0"),
+            ("import-minari aa --root minari", "minari/aa/task003-v0/data/metadata.json"),
+            ("import-minari aa --root minari", "minari/aa/task003-v0/data/main_data.hdf5"),
+            (f"import-csro tree {' '.join(ENV)}", "tree/goal_idx3"),
+            (f"import-csro tree {' '.join(ENV)}", "tree/goal_idx3/trj_evalsample1_step2400.npy"),
+        ],
+    )
+    def test_a_closed_file_is_neither_absent_nor_damaged(
+        self, words: str, path: str, sentence: Callable[..., str]
+    ) -> None:
+        assert re.search(rf"cannot read \S*{path}\S*: Permission denied; ask its owner", sentence(words, path))
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *("info LONG", "verify LONG/set", "info set --plot LONG/a.png", "export-minari LONG --namespace bb"),
+            *("export-minari set --namespace bb --out LONG", "import-csro LONG --env point_robot"),
+            *(f"import-csro tree {' '.join(ENV)} --data LONG", "import-minari aa --root LONG"),
+            "import-minari aa --root minari --data LONG",
+        ],
+    )
+    def test_a_name_that_is_too_long(self, words: str, sentence: Callable[..., str]) -> None:
+        assert re.search("File name too long|no dataset at x", sentence(words))
+
 
 class TestMinari:
     def test_there_and_back(self, data: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +252,9 @@ class TestMinari:
         monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
         done = call("data", "export-minari", data / "point_robot" / "tiny", "--namespace", "tiny")
         assert done.out == f"8 datasets, tiny/task000-v0 to tiny/task007-v0, in {tmp_path}\n"
+        assert "its level 'b' is not a name, expected 2 to 100 letters" in call(
+            "data", "export-minari", data / "point_robot" / "tiny", "--namespace", "tiny/b"
+        ).sentence(2)
         done = call("data", "import-minari", "tiny", "--data", tmp_path, "--name", "back")
         assert done.out.startswith(f"8 tasks in {tmp_path}/point_robot/back, fingerprint ")
         assert "is there already" in call("data", "import-minari", "tiny", "--data", tmp_path, "--name", "back").err

@@ -18,6 +18,10 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
+from selectrl.errors import InputError
+from selectrl.experiment import training
+from selectrl.experiment.execution import Execution
+from selectrl.experiment.run import Run
 from selectrl.files import read_json
 from selectrl.trainer import checkpoint
 
@@ -119,8 +123,8 @@ class TestKill:
         words = [script, "--kills", "6", "--only", "select", "--folder", tmp_path / "storm"]
         done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done
-        kills, lost, wrong = done.stdout.splitlines()[-1].split()[2:]
-        assert (kills, lost, wrong) == ("6", "0", "0")
+        kills, faults, lost, wrong = map(int, done.stdout.splitlines()[-1].split()[2:])
+        assert (kills + faults, lost, wrong) == (6, 0, 0)
 
     @pytest.mark.parametrize("write", range(3))
     def test_at_each_write_with_which_a_run_begins(
@@ -283,6 +287,34 @@ class TestDamage:
         assert call("train", *words, "--out", out_of(own_half)).code == 0
         check_same(own_half, whole)
 
+    def test_after_damage_of_both_each_new_checkpoint_is_kept(
+        self, call: Call, words: list[str], whole: Path, own_half: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A kill soon after the run began again loses one interval, as any kill does."""
+        for path in own_half.glob("checkpoint-*"):
+            cut(path, 1000)
+        save, saved = checkpoint.save, []
+
+        def save_two(*arguments: Any) -> Path:
+            saved.append(save(*arguments))
+            if len(saved) == 2:
+                raise KeyboardInterrupt
+            return saved[-1]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "save", save_two)
+            with pytest.raises(KeyboardInterrupt):
+                call("train", *words, "--out", out_of(own_half))
+        assert [found.step for found in checkpoint.sound(own_half)] == [40, 20]
+        done = call("train", *words, "--out", out_of(own_half))
+        assert done.code == 0, done
+        assert "damaged" not in done.err
+        check_same(own_half, whole)
+        assert sorted(path.name for path in own_half.glob("*checkpoint*")) == [
+            "checkpoint-000000100.safetensors",
+            "checkpoint-000000120.safetensors",
+        ]
+
     def test_a_leftover_of_a_write_is_swept_away(
         self, call: Call, words: list[str], whole: Path, own_half: Path
     ) -> None:
@@ -307,6 +339,17 @@ class TestDamage:
         with (own_half / "metrics.jsonl").open("a") as handle:
             handle.write('{"kind": "train", "phase": "rl", "st')
         assert call("train", *words, "--out", out_of(own_half)).code == 0
+        check_same(own_half, whole)
+
+    def test_metrics_that_end_early_cost_an_interval(
+        self, call: Call, words: list[str], whole: Path, own_half: Path
+    ) -> None:
+        earlier = list(checkpoint.sound(own_half))[1]
+        with (own_half / "metrics.jsonl").open("ab") as handle:
+            handle.truncate(earlier.metrics + 7)
+        done = call("train", *words, "--out", out_of(own_half))
+        assert done.code == 0, done
+        assert "the run continues from step 60, and 20 steps are trained again" in done.err
         check_same(own_half, whole)
 
     @pytest.mark.parametrize("lines", [0, 3, None], ids=["empty", "short", "missing"])
@@ -365,6 +408,52 @@ class TestGoingOn:
         assert done.code in (0, 2)
         curves = [one["context_steps"] for one in metrics(own_half) if one["kind"] == "test"]
         assert len({len(one) for one in curves}) == 1
+
+    @pytest.mark.parametrize("changed", ["train.batch=17", "test.budget=80"])
+    def test_a_run_that_another_command_began_just_before_the_lock_is_left_alone(
+        self,
+        changed: str,
+        call: Call,
+        words: list[str],
+        own_half: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The first look at a new folder sees nothing; then another experiment of the same name is begun in it."""
+        away = own_half.rename(tmp_path / "away")
+        files = {path.name: path.read_bytes() for path in away.iterdir() if path.is_file()}
+        lock = training.locked
+
+        def locked_late(folder: Path) -> Any:
+            away.rename(own_half)
+            return lock(folder)
+
+        monkeypatch.setattr(training, "locked", locked_late)
+        sentence = call("train", *words, "--set", changed, "--out", out_of(own_half)).sentence(2)
+        assert str(own_half) in sentence
+        assert {path.name: path.read_bytes() for path in own_half.iterdir() if path.is_file()} == files
+
+    def test_the_largest_seed_is_trained_and_read_again(self, call: Call, small: Call, tmp_path: Path) -> None:
+        words = ["train", *small({"train.steps": 2}), "--seed", 2**63 - 1, "--name", "run", "--out", tmp_path, "--json"]
+        assert [json.loads(call(*words).out)["runs"][0]["trained"] for _ in range(2)] == [True, False]
+
+    @pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True])
+    def test_a_seed_that_no_record_can_hold_is_refused(
+        self, seed: Any, own_half: Path, data: Path, tmp_path: Path
+    ) -> None:
+        experiment = Run.open(own_half, Execution(data=data)).experiment
+        with pytest.raises(InputError, match=f"expected a seed from 0 to 9223372036854775807, got {seed}"):
+            Run(tmp_path / "new", experiment, seed, Execution(data=data))
+        assert not (tmp_path / "new").exists()
+
+    def test_an_agent_of_another_experiment_than_the_record_is_refused(
+        self, call: Call, own_half: Path, data: Path
+    ) -> None:
+        saved = checkpoint.newest(own_half)
+        assert saved is not None
+        checkpoint.save(own_half, saved._replace(record={**saved.record, "key": "another"}))
+        done = call("evaluate", own_half, "--data", data)
+        assert "is of another experiment or seed than its experiment.json" in done.sentence(2)
 
     def test_two_processes_do_not_share_a_run(
         self, spawn: Call, call: Call, words: list[str], whole: Path, tmp_path: Path

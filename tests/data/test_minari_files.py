@@ -230,9 +230,19 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link to a pipe": (lambda r: link_within(r, r / "pipe"), "'/episode_1/rewards' is a link to another file"),
     "a pipe as data": (lambda r: pipe(hdf5(r)), "main_data.hdf5: it is a pipe, a socket or a device"),
     "a pipe as metadata": (lambda r: pipe(metadata(r)), "metadata.json: it is a pipe, a socket or a device"),
-    "data outside": (lambda r: link(hdf5(r), r / "moved"), "main_data.hdf5 is a link that leads out of"),
-    "metadata outside": (lambda r: link(metadata(r), r / "moved"), "metadata.json is a link that leads out of"),
-    "a task outside": (lambda r: link(metadata(r).parents[1], r / "moved"), "metadata.json is a link that leads out"),
+    "data outside": (lambda r: link(hdf5(r), r.with_name("moved")), "main_data.hdf5 is a link that leads out of"),
+    "metadata outside": (
+        lambda r: link(metadata(r), r.with_name("moved")),
+        "metadata.json is a link that leads out",
+    ),
+    "a task outside": (
+        lambda r: link(metadata(r).parents[1], r.with_name("moved")),
+        "metadata.json is a link that leads out",
+    ),
+    "a namespace outside": (
+        lambda r: link(r / NAMESPACE, r.with_name("moved")),
+        "point-robot is a link that leads out of",
+    ),
     "a link in a circle": (circle, "cannot read .*main_data.hdf5: Too many levels of symbolic links"),
     "another box": (lambda r: box(r, -2, 2.0), "action_space: expected Minari's text of a Box of 2 numbers"),
     "a wider box": (lambda r: box(r, -2.0, 2.0), r"logged in the box \[\[-2.0, 2.0\], .*; give --actions rescale"),

@@ -60,6 +60,7 @@ class TestKey:
             "data.name=other",
             "data.terminals=paper",
             "data.split=tuning",
+            "train.hold_tasks=200",
             "envs.point_robot.step_size=0.2",
             "encoders.csro.lr=1e-4",
             "encoders.csro.next_obs=True",

@@ -20,7 +20,6 @@ from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.gin_edge import (
     Collection,
-    Layer,
     as_layer,
     build_collection,
     build_experiment,
@@ -30,6 +29,7 @@ from selectrl.gin_edge import (
     shipped_layer,
     user_layers,
 )
+from selectrl.gin_text import Layer
 from selectrl.registry import tag
 
 METHODS, ENVS = sorted(shipped("methods")), sorted(shipped("envs"))
@@ -222,12 +222,18 @@ BAD = {
     "whole in its part": ("experiment.encoder = @experiment()", "@experiment() is made of itself"),
     "misspelt block": ("encoders.csrx:\n  lr = 1e-3", "no part named 'encoders.csrx'"),
     "empty block": ("encoders.csro:\n\ntrain.steps = 5", "not a gin binding (Expected indentation."),
-    "no equals": ("encoders.csro.lr 3", "not a gin binding (Couldn't parse statement, expected ':' or '='.)"),
-    "no value": ("encoders.csro.lr =", "not a gin binding (Unable to parse value.)"),
-    "sum": ("encoders.csro.lr = 1 + 1", "not a gin binding (Expected newline.)"),
-    "two on a line": ("train.steps = 1; train.batch = 2", "not a gin binding (Expected newline.)"),
-    "name for a value": ("train.steps = STEPS", "not a gin binding (malformed node or string"),
-    "call": ("train.steps = int(5)", "not a gin binding"),
+    "no equals": ("encoders.csro.lr 3", "not a gin binding (Couldn't parse statement, expected ':' or '=')"),
+    "no value": ("encoders.csro.lr =", "not a gin binding (Unable to parse value)"),
+    "sum": ("encoders.csro.lr = 1 + 1", "not a gin binding (Expected newline)"),
+    "two on a line": ("train.steps = 1; train.batch = 2", "not a gin binding (Expected newline)"),
+    "name for a value": ("train.steps = STEPS", "not a gin binding (the value is not plain); write selector.field"),
+    "call": ("train.steps = int(5)", "not a gin binding (the value is not plain)"),
+    "call of float": ('encoders.csro.lr = float("nan")', "not a gin binding (the value is not plain); write"),
+    "plus": ("encoders.csro.lr = +5.0", "where value is a number such as 5, -0.5 or 1e-3"),
+    "function": ("train.steps = lambda: 3", "not a gin binding (invalid syntax); write"),
+    "bound twice": ("train.steps = 5\ntrain.steps = 6", "my.gin:4: train.steps is bound to something else in my.gin:3"),
+    "macro bound twice": ("A = 5\nA = 6\ntrain.steps = %A", "my.gin:4: A is bound to something else in my.gin:3"),
+    "bound twice in a block": ("train:\n  steps = 5\n  steps = 5.0", "train.steps is bound to something else in"),
     "open bracket": ("encoders.csro.hidden = (1,\n2", "not a gin binding (EOF in multi-line statement)"),
     "unhashable key": ("train.steps = {[]: 1}", "not a gin binding (unhashable type: 'list')"),
     "bad escape": (r"data.name = '\xZZ'", "not a gin binding"),
@@ -295,9 +301,25 @@ class TestBadBindings:
         with pytest.raises(InputError, match=r"^experiment\.encoder is required"):
             build_experiment([], "x")
 
-    def test_a_bad_name_is_the_commands(self) -> None:
-        with pytest.raises(InputError, match=r"^--name: experiment\.name: expected a name of letters.*'my file'"):
+    def test_a_name_that_no_folder_may_have_is_its_files(self) -> None:
+        with pytest.raises(
+            InputError, match=r"^an experiment cannot be called 'my file', as its file is: .*give --name"
+        ):
             build_experiment(layers(), "my file")
+        named = Layer("my.gin", "experiment.name = 'mine'", own=False)
+        assert build_experiment([*layers(), named], "my file").name == "mine"
+
+    def test_the_same_binding_twice_is_no_fault(self) -> None:
+        assert user("train.steps = 7\ntrain.steps = 7").train.steps == 7
+
+    def test_a_plugins_file_in_another_encoding_is_named_with_its_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "mine.gin"
+        file.write_bytes(b"# mine\ntrain.steps = 5  # \xe9t\xe9\n")
+        monkeypatch.setattr("selectrl.gin_edge.shipped", lambda _: {"mine": file})
+        with pytest.raises(InputError, match=r"mine.gin:2: byte 0xe9 is not UTF-8 text; save the file as UTF-8"):
+            shipped_layer("methods", "mine")
 
     def test_an_import_does_not_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         marker = tmp_path / "it-ran"
@@ -336,7 +358,7 @@ class TestUserFiles:
     def test_not_utf8(self, tmp_path: Path) -> None:
         path = tmp_path / "latin.gin"
         path.write_bytes("# Größe\ntrain.steps = 5\n".encode("latin-1"))
-        assert "codec can't decode" in self.refused(path)
+        assert "latin.gin:1: byte 0xf6 is not UTF-8 text; save the file as UTF-8" in self.refused(path)
 
     def test_binary(self, tmp_path: Path) -> None:
         path = tmp_path / "binary.gin"

@@ -14,10 +14,10 @@ import pytest
 
 from selectrl import lease
 from selectrl.errors import InputError, RunError
-from selectrl.files import locked
+from selectrl.locks import locked
 
 HOLDER = (
-    "import sys, time\nfrom pathlib import Path\nfrom selectrl.files import locked\n"
+    "import sys, time\nfrom pathlib import Path\nfrom selectrl.locks import locked\n"
     "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
 )
 ON_LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no process table to look into")
@@ -78,7 +78,11 @@ def test_an_id_that_another_process_has_now_is_no_owner(run: Path, file: Path) -
         pass
 
 
-@pytest.mark.parametrize("text", [another(), another(space=None), "", "{", "[]", another(pid="x")])
+@pytest.mark.parametrize(
+    "text",
+    [another(), another(space=None), "", "{", "[]", another(pid="x")],
+    ids=["elsewhere", "no space", "empty", "half", "list", "no id"],  # the texts differ from process to process
+)
 def test_an_owner_that_cannot_be_looked_for_has_time(run: Path, file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(InputError, match=r"renewed \d+ seconds ago"), locked(run):
@@ -164,6 +168,12 @@ def test_a_link_is_not_followed(run: Path, file: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another process holds"), locked(run):
         pytest.fail("held")
     assert target.read_text() == "mine"
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(run: Path, file: Path) -> None:
+    os.mkfifo(file)
+    with pytest.raises(InputError, match="another process holds"), locked(run):
+        pytest.fail("held")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from selectrl.errors import InputError, UnreadableError
 from selectrl.files import read_bytes, read_json, read_text
-
-NOBODY = 65534
-
-
-@pytest.fixture
-def unprivileged() -> Iterator[None]:
-    """Act as a user whom permissions bind, as root they do not."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(NOBODY)
-    yield
-    os.seteuid(before)
 
 
 def test_a_missing_file_is_not_called_unreadable(tmp_path: Path) -> None:

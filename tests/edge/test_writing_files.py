@@ -18,10 +18,11 @@ from safetensors.numpy import load_file, save
 from safetensors.numpy import load_file as read_tensors
 
 from selectrl import files
-from selectrl.errors import InputError
-from selectrl.files import locked, make_folder, whole, write_atomically, write_json, write_tensors
+from selectrl.errors import InputError, UnreadableError
+from selectrl.files import make_folder, write_atomically, write_json, write_tensors
+from selectrl.locks import locked, whole
 
-HELD = "import sys, time\nfrom pathlib import Path\nfrom selectrl import files\n"
+HELD = "import sys, time\nfrom pathlib import Path\nfrom selectrl import files, locks\n"
 WRITER = HELD + (
     "def stall(path):\n    path.write_text('half')\n    print(path, flush=True)\n    time.sleep(600)\n"
     "files.write_atomically(Path(sys.argv[1]), stall)\n"
@@ -86,6 +87,35 @@ def test_a_killed_write_is_swept_by_the_next_one_and_a_running_one_is_not(tmp_pa
     end(running)
     write_json(tmp_path / "b", {})
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("kind", ["another owner's", "a pipe", "a folder"])
+def test_what_cannot_be_read_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the folders above are closed to others
+    path = Path("record.json")
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        path.write_text("precious")
+        path.chmod(0)
+    tmp_path.chmod(0o777)
+    before = path.lstat()
+    if kind == "another owner's":
+        request.getfixturevalue("unprivileged")
+    with pytest.raises(UnreadableError, match="cannot read"):
+        write_json(path, {})
+    assert path.lstat().st_ino == before.st_ino
+
+
+def test_a_link_to_nothing_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "record.json").symlink_to(tmp_path / "nothing")
+    write_json(tmp_path / "record.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+    assert (tmp_path / "record.json").read_text() == "{}\n"
 
 
 FOREIGN = (".syncthing.a.tmp", ".a.tmp", ".a.123.tmp", ".selectrl-12.tmp", ".tmpAbCdEf", ".selectrl-mine.tmp")
@@ -214,7 +244,7 @@ def test_after_an_error_nothing_is_left(tmp_path: Path, error: type[BaseExceptio
 
 
 def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
-    code = HELD + "with files.locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
+    code = HELD + "with locks.locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
     holder, line = start(code, tmp_path / "run")
     assert line == "held"
     with pytest.raises(InputError, match="another process works in"), locked(tmp_path / "run"):

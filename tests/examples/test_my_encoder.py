@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,13 +100,18 @@ def test_its_own_tests_pass(place: Path, call: Call) -> None:
     assert "3 passed" in done.stdout
 
 
-def test_it_trains(place: Path, call: Call, tmp_path: Path) -> None:
+def write_data(folder: Path) -> None:
+    """Write a tiny dataset."""
     spec = importlib.util.spec_from_file_location("cli_fixtures", ROOT / "tests" / "cli" / "conftest.py")
     assert spec is not None
     assert spec.loader is not None
     fixtures = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fixtures)
-    fixtures.write_dataset(tmp_path / "data" / "point_robot" / "tiny")
+    fixtures.write_dataset(folder / "point_robot" / "tiny")
+
+
+def test_it_trains(place: Path, call: Call, tmp_path: Path) -> None:
+    write_data(tmp_path / "data")
     sets = [word for name, value in SIZES.items() for word in ("--set", f"{name}={value}")]
     done = call("-m", "selectrl", *line("train"), "--json", *sets, path=(place,))
     assert done.returncode == 0, done.stderr
@@ -114,6 +120,46 @@ def test_it_trains(place: Path, call: Call, tmp_path: Path) -> None:
     assert record["experiment"]["encoder"]["part"] == "encoders.my_encoder"
     losses = [json.loads(one) for one in (tmp_path / run["run"] / "metrics.jsonl").read_text().splitlines()]
     assert any("encoder/contrast" in one.get("values", {}) for one in losses)
+
+
+def test_a_run_is_of_the_source_code_that_trained_it(place: Path, call: Call, tmp_path: Path) -> None:
+    """A part is edited between two calls of one command; an editable install has the same version all along."""
+    installed = tmp_path / "installed"
+    shutil.copytree(place, installed)
+    write_data(tmp_path / "data")
+    sets = [word for name, value in SIZES.items() for word in ("--set", f"{name}={value}")]
+    words = ["-m", "selectrl", *line("train"), "--json", *sets]
+    first = call(*words, path=(installed,))
+    assert first.returncode == 0, first.stderr
+    run = tmp_path / json.loads(first.stdout)["runs"][0]["run"]
+    record = json.loads((run / "execution.json").read_text())
+    assert record["plugins"] == {"my-encoder": "0.1.0"}
+    assert list(record["sources"]) == ["encoders.my_encoder"]
+    again = call(*words, path=(installed,))
+    assert json.loads(again.stdout)["runs"][0]["trained"] is False
+    assert again.stderr == ""
+
+    module = installed / "my_encoder" / "__init__.py"
+    module.write_text(module.read_text() + "\n# another temperature\n")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    refused = call(*words, path=(installed,))
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    sentence = refused.stderr.splitlines()[-1]
+    assert sentence.startswith("selectrl: the source code of encoders.my_encoder has changed since runs/point_robot/")
+    assert sentence.endswith(
+        "`selectrl train --force` trains it again and keeps the old run beside it, or give the new one another --name"
+    )
+    evaluated = call("-m", "selectrl", "evaluate", run, path=(installed,))
+    assert "is of another meta-test (source code of encoders.my_encoder differs)" in evaluated.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+    forced = call(*words, "--force", path=(installed,))
+    assert forced.returncode == 0, forced.stderr
+    assert json.loads(forced.stdout)["runs"][0]["trained"] is True
+    assert json.loads((run / "execution.json").read_text())["sources"] != record["sources"]
+    assert json.loads((run.with_name("seed0.replaced-1") / "execution.json").read_text()) == record
+    assert json.loads(call(*words, path=(installed,)).stdout)["runs"][0]["trained"] is False
 
 
 def test_a_package_that_cannot_be_imported_is_one_sentence(place: Path, broken: Path, call: Call) -> None:

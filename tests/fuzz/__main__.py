@@ -20,13 +20,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first case; the next ones count up")
     given = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    print(f"{'kind':<12}{'cases':>8}{'read':>8}{'refused':>9}{'faults':>8}{'s':>7}", flush=True)
+    print(f"{'kind':<18}{'cases':>8}{'read':>8}{'refused':>9}{'faults':>8}{'s':>7}", flush=True)
     bad = 0
     for name in given.targets:
         cases, begun = given.cases or TARGETS[name].cases, time.monotonic()
         ended, faults = run(name, range(given.seed, given.seed + cases))
         spent = time.monotonic() - begun
-        print(f"{name:<12}{cases:>8}{ended['read']:>8}{ended['refused']:>9}{len(faults):>8}{spent:>7.0f}", flush=True)
+        print(f"{name:<18}{cases:>8}{ended['read']:>8}{ended['refused']:>9}{len(faults):>8}{spent:>7.0f}", flush=True)
         for fault in faults:
             print(f"\n{name}, seed {fault.seed}, {fault.file}\n{fault.what}", flush=True)
         bad += len(faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -28,11 +29,40 @@ WRITES: dict[str, tuple[tuple[int, ...], int | None]] = {
     "shutil.move": ((0, 1), None),
     "shutil.copyfile": ((1,), None),
 }
+#: Those of them that write through a link; the others replace or remove the link itself.
+FOLLOW = ("open", "os.chmod", "os.truncate", "shutil.copyfile")
 OPEN_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Violation(BaseException):
     """Something was about to be done that no file may cause; no ``except Exception`` on the way hides it."""
+
+
+class Tripwire:
+    """Notices when a file of a folder, or the folder, is opened by anyone, also in C, where Python sees no event.
+
+    Args:
+        folder: which must not be opened.
+    """
+
+    OPENED = 0x1 | 0x20  # Linux's IN_ACCESS and IN_OPEN
+
+    def __init__(self, folder: Path) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._handle = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if libc.inotify_add_watch(self._handle, os.fsencode(folder), self.OPENED) < 0:
+            raise OSError(ctypes.get_errno(), "no watch on the baits")
+
+    def sprung(self) -> bool:
+        """Say whether anything was opened since the last call."""
+        try:
+            return bool(os.read(self._handle, 2**16))
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        """Stop watching."""
+        os.close(self._handle)
 
 
 class Hang(BaseException):
@@ -64,7 +94,10 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _check(event: str, path: Any) -> None:
-    real = os.path.realpath(os.fsdecode(path))
+    folder, name = os.path.split(os.fsdecode(path))
+    real = f"{os.path.realpath(folder)}{os.sep}{name}"
+    if event in FOLLOW or name in ("", ".", ".."):
+        real = os.path.realpath(real)
     if real != os.devnull and not any(real == top or real.startswith(top + os.sep) for top in _allowed):
         raise Violation(f"{event} {real}")
 

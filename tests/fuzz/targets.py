@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from trees import write_tree
 
+from fuzz import hostile
 from selectrl.cli import data as commands
 from selectrl.data.minari_files import export_minari, import_minari
 from selectrl.data.npy_trees import find_files, import_tree
@@ -57,6 +59,8 @@ class Target(NamedTuple):
         read: (folder, out) -> reads them as the package does; what it writes lies below either.
         mend: makes checksums fit a damaged file, as one does who means harm.
         cases: of a long run, which takes some minutes a kind.
+        damage: (victim, bait, rng) -> does the damage in place of :func:`fuzz.mutate.damaged`.
+        never: a damaged file must never be read.
     """
 
     write: Callable[[Path], object]
@@ -64,6 +68,8 @@ class Target(NamedTuple):
     read: Callable[[Path, Path], object]
     mend: Callable[[Path], object] = _take_seal
     cases: int = 10_000
+    damage: Callable[[Path, Path, Random], object] | None = None
+    never: bool = False
 
 
 def _mend_manifest(victim: Path) -> None:
@@ -154,6 +160,18 @@ def _read_minari(folder: Path, out: Path) -> None:
     OfflineDataset.open(import_minari("fuzz/robot", out / "data", root=folder / "minari"))
 
 
+def _write_imports(folder: Path) -> None:
+    _write_minari(folder)
+    write_tree(folder / "tree", CONFIG.build(), episodes=1)
+
+
+def _read_imports(folder: Path, out: Path) -> None:
+    """Read all that comes from others, and a dataset."""
+    _read_tree(folder / "tree", out / "tree")
+    _read_minari(folder, out / "minari")
+    OfflineDataset.open(folder / "data")
+
+
 def _write_gin(folder: Path) -> None:
     folder.mkdir(parents=True)
     for kind in ("methods", "envs", "behaviour", "ablations", "profiles"):
@@ -182,6 +200,12 @@ def _as_settings(path: Path) -> None:
             build_experiment(experiment_layers(method="select", env="point_robot", settings=[line]), "fuzzed")
 
 
+def _leading_out(damage: Callable[[Path, Path, Random], object]) -> Target:
+    """Return a kind of HDF5 files that lead out of themselves."""
+    return Target(_write_minari, ("minari/**/*.hdf5",), _read_minari, cases=1000, damage=damage, never=True)
+
+
+IMPORTS = ("minari/**/*.hdf5", "minari/**/metadata.json", "tree/**/*.npy")
 RECORDS = ("**/*.json", "**/*.jsonl", "**/evaluations/*.safetensors", "**/diagnostics.safetensors")
 TARGETS = {
     "manifest": Target(_write_data, ("data/manifest.json", "data/.verified.json"), _read_data),
@@ -193,4 +217,10 @@ TARGETS = {
     "npy tree": Target(lambda folder: write_tree(folder, CONFIG.build(), episodes=1), ("**/*.npy",), _read_tree),
     "minari": Target(_write_minari, ("minari/**/*.hdf5", "minari/**/*.json"), _read_minari, cases=1000),
     "gin": Target(_write_gin, ("*.gin",), _read_gin),
+    "external storage": _leading_out(hostile.external_storage),
+    "external links": _leading_out(hostile.external_link),
+    "views": _leading_out(hostile.view),
+    "plugin filters": _leading_out(hostile.plugin_filter),
+    "pipes": Target(_write_imports, (*IMPORTS, "data/*.*"), _read_imports, cases=1000, damage=hostile.pipe),
+    "links": Target(_write_imports, IMPORTS, _read_imports, cases=1000, damage=hostile.link),
 }

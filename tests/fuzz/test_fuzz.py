@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import socket
@@ -16,6 +17,7 @@ import pytest
 from fuzz.campaign import run
 from fuzz.targets import TARGETS, Target
 
+LIBC = ctypes.CDLL(None)
 CASES = {
     "manifest": 150,
     "tensors": 60,
@@ -25,6 +27,12 @@ CASES = {
     "npy tree": 80,
     "minari": 30,
     "gin": 50,
+    "external storage": 15,
+    "external links": 15,
+    "views": 15,
+    "plugin filters": 15,
+    "pipes": 10,
+    "links": 15,
 }
 
 
@@ -55,6 +63,11 @@ def unpickle(folder: Path) -> None:
     pickle.loads(pickle.dumps(os.getcwd))
 
 
+def open_elsewhere(folder: Path) -> None:
+    """Open a bait as HDF5 does, in C, where no audit event tells."""
+    LIBC.close(LIBC.open(os.fsencode(folder.parents[1] / "bait" / "values.bin"), os.O_RDONLY))
+
+
 def hang(folder: Path) -> None:
     time.sleep(60)
 
@@ -62,6 +75,7 @@ def hang(folder: Path) -> None:
 CRIMES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a crash": (lambda folder: {}["nothing"], "KeyError"),
     "a hang": (hang, "Hang: over 0.2 s"),
+    "a file elsewhere": (open_elsewhere, "a file elsewhere was opened"),
     "a write": (escape, "Violation: open"),
     "a link": (lambda folder: (folder.parents[1] / "link").symlink_to("/"), "Violation: os.symlink"),
     "a folder": (lambda folder: (folder.parents[1] / "new").mkdir(), "Violation: os.mkdir"),

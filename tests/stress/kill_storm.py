@@ -1,9 +1,12 @@
-"""Kills commands at random moments, gives them again until they end, and compares with commands that nothing disturbed.
+"""Disturbs commands at random moments, gives them again until they end, and compares with commands left in peace.
 
-Each life of a command is killed a few times with signal 9, workers and all, and then left to end. Lost is a life that
-does not end with exit code 0; wrong is one whose results differ by a bit from the undisturbed one's. Commands run in
-forks of this process, so that kills hit the work and not the start-up; it has torch loaded, but never runs it, for
-torch's threads do not survive a fork.
+Each life of a command is disturbed a few times and then left to end. Most disturbances are signal 9, workers and all;
+one in three is a disk that from a random moment on fails or is full for what is read, flushed or renamed below the
+folder of the results. Other programs' files of confusable names lie in that folder, and each life has an umask of its
+own. Lost is a life that does not end with exit code 0, whose error was no single sentence, that lost a file of another
+program, or that left a file whose mode the umask did not ask for; wrong is one whose results differ by a bit from the
+undisturbed one's. Commands run in forks of this process, so that kills hit the work and not the start-up; it has torch
+loaded, but never runs it, for torch's threads do not survive a fork.
 
     python tests/stress/kill_storm.py --kills 200
 """
@@ -11,6 +14,7 @@ torch's threads do not survive a fork.
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import importlib
 import json
@@ -18,8 +22,10 @@ import os
 import random
 import shutil
 import signal
+import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,6 +77,7 @@ class Count(NamedTuple):
 
     lives: int = 0
     kills: int = 0
+    faults: int = 0
     lost: int = 0
     wrong: int = 0
 
@@ -104,7 +111,7 @@ def scenarios(base: Path) -> Iterator[Scenario]:
     for method in ("select", "borel"):
         yield Scenario(f"population {method}", lambda out, method=method: population(method, base / "data", out))
     yield Scenario("collect", lambda out: command(*words, "--data", out))
-    both = ["compare", "--methods", "select,focal", *env, *sets(training("select"))]
+    both = ["compare", "--methods", "select,focal", *env, *sets(training("select")), "--retry-failed"]
     for launcher in ("inline", "local"):
         yield Scenario(f"compare {launcher}", lambda out, how=launcher: command(*both, "--launcher", how, "--out", out))
     yield Scenario("report", lambda out: command("report", base / "runs" / "point_robot", "--out", out / "report"))
@@ -136,7 +143,44 @@ def train(base: Path) -> int:
     return command(*words, *sets(training("select")), "--data", base / "data", "--out", base / "runs")
 
 
-def start(work: Callable[[Path], int], out: Path, log: Path) -> int:
+FAULTS = (errno.EIO, errno.ENOSPC)
+UMASKS = (0o002, 0o022, 0o027, 0o077)
+FOREIGN = (".syncthing.experiment.json.tmp", ".metrics.jsonl.swp", ".selectrl-notes.tmp")
+"""Files of other programs, which no sweep may take."""
+
+
+def break_disk(fault: int, folder: Path, seconds: float) -> None:
+    """Let calls for files below a folder fail in this process, from some seconds on."""
+    broken = threading.Event()
+    threading.Thread(target=lambda: (time.sleep(seconds), broken.set()), daemon=True).start()
+
+    def failing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(target: Any, *words: Any, **more: Any) -> Any:
+            if broken.is_set():
+                path = Path(f"/proc/self/fd/{target}").readlink() if isinstance(target, int) else os.fspath(target)
+                if str(path).startswith(f"{folder}{os.sep}"):
+                    raise OSError(fault, os.strerror(fault), str(path))
+            return call(target, *words, **more)
+
+        return called
+
+    for name in ("open", "fsync", "replace", "rename"):
+        setattr(os, name, failing(getattr(os, name)))
+
+
+def misplaced(out: Path, umask: int) -> list[str]:
+    """Return what is not as it should be beside the results: foreign files that are gone, and modes."""
+    gone = [f"{name} is gone" for name in FOREIGN if not (out / name).exists()]
+    modes = []
+    for path in out.rglob("*"):
+        if path.name not in FOREIGN:
+            expected = (0o777 if path.is_dir() else 0o666) & ~umask
+            if stat.S_IMODE(path.lstat().st_mode) != expected:
+                modes.append(f"{path} has mode {stat.S_IMODE(path.lstat().st_mode):o}, not {expected:o}")
+    return gone + modes
+
+
+def start(work: Callable[[Path], int], out: Path, log: Path, umask: int = 0o022, prepare: Any = None) -> int:
     """Do a scenario's work in a fork, the leader of a process group of its own; returns the fork's id."""
     child = os.fork()
     if child:
@@ -147,6 +191,9 @@ def start(work: Callable[[Path], int], out: Path, log: Path) -> int:
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
+        os.umask(umask)
+        if prepare is not None:
+            prepare()
         code = work(out)
     finally:
         sys.stdout.flush()
@@ -191,7 +238,7 @@ def print_of(folder: Path) -> dict[str, str]:
             lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
             content = json.dumps([timeless(json.loads(line)) for line in lines]).encode()
         elif path.suffix in (".csv", ".gin", ".tex", ".md") and not path.stem.endswith("_cost"):
-            content = path.read_bytes().replace(str(folder).encode(), b"")
+            content = path.read_bytes().replace(os.fsencode(folder), b"")
         else:
             content = b""  # its presence: figures and pages hold dates, tables of cost seconds
         found[name] = hashlib.sha256(content).hexdigest()
@@ -217,25 +264,40 @@ def undisturbed(work: Callable[[Path], int], out: Path, base: Path) -> float:
 def disturb(
     scenario: Scenario, whole: dict[str, str], span: float, rng: random.Random, kills: int, base: Path
 ) -> Count:
-    """Live one life: kill it up to so many times, let it end, and compare; undisturbed it takes ``span``."""
+    """Live one life: disturb it up to so many times, let it end, and compare; undisturbed it takes ``span``."""
     out, log = base / "storm", base / "log.txt"
     shutil.rmtree(out, ignore_errors=True)
     log.unlink(missing_ok=True)
-    hit, code = 0, None
-    while code is None and hit <= kills:
-        child = start(scenario.work, out, log)
-        code = ended(child, rng.uniform(0.0, 0.8 * span) if hit < kills else PATIENCE)
+    umask = rng.choice(UMASKS)
+    out.mkdir()
+    out.chmod(0o777 & ~umask)
+    for name in FOREIGN:
+        (out / name).write_text("of another program")
+    hit, faults, code = 0, 0, None
+    while code != 0 and hit + faults <= kills:
+        last, moment = hit + faults == kills, rng.uniform(0.0, 0.8 * span)
+        fault = None if last or rng.random() > 1 / 3 else rng.choice(FAULTS)
+        prepare = None if fault is None else (lambda fault=fault, moment=moment: break_disk(fault, out, moment))
+        child = start(scenario.work, out, log, umask, prepare)
+        code = ended(child, PATIENCE if last or fault else moment)
         if code is None:
             kill(child)
             hit += 1
-    lost = code != 0 or "Traceback" in log.read_text()
+        elif fault and code in (1, 2):
+            faults += 1
+        elif code != 0:
+            break
+    text = log.read_text()
+    notes = misplaced(out, umask)
+    log.write_text(text + "".join(f"{note}\n" for note in notes))
+    lost = code != 0 or "Traceback" in text or "internal error" in text or bool(notes)
     wrong = not lost and print_of(out) != whole
     if lost or wrong:
         keep = base / f"{'lost' if lost else 'wrong'}-{scenario.name.replace(' ', '_')}"
         shutil.rmtree(keep, ignore_errors=True)
         shutil.copytree(out, keep)
         shutil.copy(log, keep / "log.txt")
-    return Count(lives=1, kills=min(hit, kills), lost=int(lost), wrong=int(wrong))
+    return Count(lives=1, kills=min(hit, kills), faults=faults, lost=int(lost), wrong=int(wrong))
 
 
 def storm(kills: int, only: str, seed: int, base: Path, each: int = 4) -> dict[str, Count]:
@@ -253,9 +315,9 @@ def storm(kills: int, only: str, seed: int, base: Path, each: int = 4) -> dict[s
             out = base / f"whole-{scenario.name.replace(' ', '_')}"
             spans[scenario.name] = undisturbed(scenario.work, out, base)
             wholes[scenario.name], counts[scenario.name] = print_of(out), Count()
-    while sum(one.kills for one in counts.values()) < kills:
+    while sum(one.kills + one.faults for one in counts.values()) < kills:
         for scenario in todo:
-            left = kills - sum(one.kills for one in counts.values())
+            left = kills - sum(one.kills + one.faults for one in counts.values())
             if left <= 0:
                 break
             name = scenario.name
@@ -268,7 +330,7 @@ def storm(kills: int, only: str, seed: int, base: Path, each: int = 4) -> dict[s
 def main() -> int:
     """Print a table of counts; the exit code is 1 where anything was lost or wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200, help="how many that hit, in all")
+    parser.add_argument("--kills", type=int, default=200, help="disturbances that hit, in all")
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--folder", type=Path, help="where to work; what was lost or wrong stays there")
@@ -277,7 +339,7 @@ def main() -> int:
     base.mkdir(parents=True, exist_ok=True)
     counts = storm(options.kills, options.only, options.seed, base)
     total = Count(*(sum(column) for column in zip(*counts.values(), strict=True)))
-    print(f"{'':28}{'lives':>8}{'kills':>8}{'lost':>8}{'wrong':>8}")
+    print(f"{'':28}" + "".join(f"{name:>8}" for name in Count._fields))
     for name, one in [*counts.items(), ("all", total)]:
         print(f"{name:28}" + "".join(f"{value:8}" for value in one))
     if total.lost or total.wrong:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from selectrl.errors import DamageWarning
+from selectrl.errors import DamageWarning, InputError
 from selectrl.trainer import checkpoint
 from selectrl.trainer.checkpoint import Checkpoint
 
@@ -95,6 +95,63 @@ def test_two_are_kept(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert checkpoint.reached(tmp_path) == 9
+
+
+@pytest.mark.parametrize("damaged", [(60, 80), (60, 65), (15, 80)], ids=str)
+def test_what_was_just_written_is_kept_whatever_is_damaged(tmp_path: Path, damaged: tuple[int, ...]) -> None:
+    """At each step the newest checkpoints on the disk are the two that were written last."""
+    for step in damaged:
+        (tmp_path / f"checkpoint-{step:09d}.safetensors").write_bytes(b"damaged")
+    with pytest.warns(DamageWarning):
+        assert checkpoint.newest(tmp_path) is None
+    checkpoint.set_aside(tmp_path, 0)
+    (tmp_path / "metrics.jsonl").write_bytes(bytes(MADE.metrics))
+    for step in range(10, 101, 10):
+        checkpoint.save(tmp_path, MADE._replace(step=step))
+        assert [found.step for found in checkpoint.resumable(tmp_path)] == [step - 10, step][::-1][: step // 10]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint-000000090.safetensors",
+        "checkpoint-000000100.safetensors",
+        "metrics.jsonl",
+    ]
+
+
+def test_a_checkpoint_written_beside_later_ones_is_never_the_one_that_goes(tmp_path: Path) -> None:
+    for step in (60, 80, 20):
+        path = checkpoint.save(tmp_path, MADE._replace(step=step))
+    assert is_saved_at(path, 20)
+
+
+def is_saved_at(path: Path, step: int) -> bool:
+    found = checkpoint.load(path)
+    return found is not None and found.step == step
+
+
+@pytest.mark.parametrize(("size", "expected"), [(300, [9, 8]), (299, [8]), (200, [8])])
+def test_a_run_continues_from_a_checkpoint_whose_metrics_are_there(
+    tmp_path: Path, size: int, expected: list[int]
+) -> None:
+    checkpoint.save(tmp_path, MADE._replace(step=8, metrics=200))
+    checkpoint.save(tmp_path, MADE._replace(step=9, metrics=300))
+    (tmp_path / "metrics.jsonl").write_bytes(bytes(size))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert [found.step for found in checkpoint.resumable(tmp_path)] == expected
+    assert [str(one.message).partition("; ")[2] for one in told] == [
+        "the run continues from step 8, and 1 steps are trained again"
+    ] * (expected == [8])
+
+
+def test_a_run_whose_metrics_are_gone_is_not_begun_again(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, MADE)
+    with pytest.raises(InputError, match="holds less than the run's checkpoint at step 7 says; restore it"):
+        checkpoint.shared([tmp_path])
+
+
+def test_steps_of_more_than_nine_digits_are_in_order(tmp_path: Path) -> None:
+    for step in (999_999_999, 1_000_000_000):
+        checkpoint.save(tmp_path, MADE._replace(step=step))
+    assert checkpoint.reached(tmp_path) == 1_000_000_000
 
 
 def test_the_file_and_then_its_name_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,42 @@ def test_memory_that_is_not_there(call: Call, small: Call, words: list[str], tmp
     assert "run fewer side by side (--jobs) or bind smaller batches" in last(done, 1)
 
 
+def test_no_folder_for_temporary_files(call: Call, words: list[str], tmp_path: Path) -> None:
+    """Torch asks for one when it is loaded, in a process of its own."""
+    code = (
+        "import sys, tempfile; tempfile._candidate_tempdir_list = lambda: []\n"
+        "from selectrl.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "train", *words, "--out", tmp_path]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "no folder for temporary files that can be written to; set the environment variable TMPDIR" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["gin file", "manifest", "task", "record", "evaluation"])
+def test_a_pipe_in_place_of_a_file(
+    kind: str, call: Call, words: list[str], own_data: Path, whole: dict[str, str], tmp_path: Path
+) -> None:
+    """Nothing waits for somebody to write into it."""
+    at, out = words.index("--data"), tmp_path / "runs"
+    command = ["train", *words[: at + 1], own_data, *words[at + 2 :], "--out", out]
+    assert call(*command).code == 0
+    path = {
+        "gin file": tmp_path / "mine.gin",
+        "manifest": own_data / "point_robot" / "tiny" / "manifest.json",
+        "task": own_data / "point_robot" / "tiny" / "task_001.safetensors",
+        "record": out / "point_robot" / "run" / "seed0" / "experiment.json",
+        "evaluation": next(out.rglob("evaluations/*.json")),
+    }[kind]
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    if kind == "gin file":
+        command.insert(1, path)
+    assert str(path) in last(call(*command), 2)
+    assert path.is_fifo()
+
+
 def test_a_file_system_without_locks(
     call: Call, words: list[str], whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

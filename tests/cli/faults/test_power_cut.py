@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,25 +150,3 @@ def test_metrics_are_on_the_disk_before_the_checkpoint_that_counts_on_them(
     monkeypatch.setattr(Path, "replace", watch_replace)
     assert call("train", *words, "--out", tmp_path).code == 0
     assert checked == [10, 20, 30, 40]
-
-
-def test_metrics_that_an_earlier_version_lost_cost_one_interval(
-    call: Call, words: list[str], whole: dict[str, str], tmp_path: Path
-) -> None:
-    """As such a run stands after a cut: sound checkpoints, and metrics that end before the newest one."""
-    assert call("train", *words, "--out", tmp_path / "whole").code == 0
-    run = shutil.copytree(
-        tmp_path / "whole" / "point_robot" / "run" / "seed0", tmp_path / "cut" / "point_robot/run/seed0"
-    )
-    last, earlier = checkpoint.sound(run)
-    checkpoint.set_aside(run, earlier.step)
-    checkpoint.save(run, last._replace(step=35))  # not of the end, for what is finished is not trained again
-    with (run / "metrics.jsonl").open("ab") as handle:
-        handle.truncate(earlier.metrics + 20)
-    done = call("train", *words, "--out", tmp_path / "cut")
-    assert done.code == 0, done
-    assert (
-        f"selectrl: warning: {run / 'metrics.jsonl'} holds less than the checkpoint of step 35 says; the run continues "
-        "from step 30, and 5 steps are trained again"
-    ) in done.err
-    assert print_of(tmp_path / "cut") == whole

@@ -1,0 +1,183 @@
+"""The directory of a run, which is one (Experiment, seed): its records, and whether a training may continue in it."""
+
+from __future__ import annotations
+
+import resource
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from selectrl.data.store import OfflineDataset
+from selectrl.envs.split import split_tasks
+from selectrl.errors import DataError, InputError
+from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.execution import Execution
+from selectrl.experiment.provenance import (
+    check_code,
+    describe_code,
+    other_versions,
+    read_execution,
+    trained_parts,
+)
+from selectrl.experiment.records import SCHEMA, read_record
+from selectrl.fields import LARGEST
+from selectrl.files import is_there, names_in, write_atomically, write_json
+from selectrl.json_text import sealed
+from selectrl.protocols import Phase, TaskFamily
+from selectrl.trainer.metrics import Record
+
+CONTINUED = "continued with other versions"
+
+
+def peak_rss_mib() -> float:
+    """Return the most memory that this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
+
+
+class RunFolder:
+    """One run directory.
+
+    Args:
+        folder: where it lies.
+        experiment: what is run.
+        seed: its seed.
+        execution: how it is carried out.
+
+    Raises:
+        InputError: the seed is not an integer from 0 to 2**63 - 1, which is what a record can hold.
+    """
+
+    def __init__(self, folder: Path, experiment: Experiment, seed: int, execution: Execution) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST:
+            raise InputError(f"expected a seed from 0 to {LARGEST}, got {seed!r}; choose another seed")
+        self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
+        self.family: TaskFamily = experiment.env.build()
+        self.train_tasks, self.test_tasks = split_tasks(self.family, experiment.data.split)
+        self._dataset: OfflineDataset | None = None
+
+    @classmethod
+    def open(cls, folder: Path, execution: Execution) -> Self:
+        """Open a run directory as it stands.
+
+        Raises:
+            InputError: it holds no run.
+        """
+        record = read_record(folder)
+        return cls(folder, experiment_from_record(record["experiment"]), int(record["seed"]), execution)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time spent on training so far, as far as it is recorded."""
+        spent = self._execution_record().get("wall_seconds")
+        return float(spent) if isinstance(spent, int | float) else 0.0
+
+    @property
+    def dataset(self) -> OfflineDataset:
+        """The run's dataset, opened and checked once."""
+        if self._dataset is None:
+            name = self.experiment.env_name
+            folder = self.data_folder
+            self._dataset = OfflineDataset.open(folder, env=name, spec=self.family.spec)
+            stored = [entry.parameter for entry in self._dataset.manifest.tasks]
+            if not np.array_equal(np.array(stored), np.asarray(self.family.parameters, np.float64)):
+                raise DataError(
+                    f"the dataset at {folder} holds {len(stored)} tasks that differ from the environment's "
+                    f"{len(self.family.parameters)}; collect data of these tasks under another --name"
+                )
+        return self._dataset
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the run's dataset lies."""
+        return self.execution.data / self.experiment.env_name / self.experiment.data.name
+
+    def begun(self) -> Experiment | None:
+        """Return the experiment that the directory was begun with, None if it is new.
+
+        Raises:
+            UnreadableError: the directory or its record cannot be read.
+            InputError: it holds something else, or the run was begun on other data or with other source code of a part.
+        """
+        fingerprint = self.dataset.fingerprint
+        if not is_there(self.folder / "experiment.json"):
+            if is_there(self.folder) and not self.folder.is_dir():
+                raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
+            if any(not name.startswith(".") for name in names_in(self.folder)):
+                raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
+            return None
+        old = read_record(self.folder)
+        if (old.get("key"), old["seed"]) != (self.experiment.key, self.seed):
+            raise InputError(
+                f"{self.folder} holds another experiment ({old.get('name')}, key {old.get('key')}, seed "
+                f"{old['seed']}), not {self.experiment.key} with seed {self.seed}; choose another folder or name"
+            )
+        ran = self._execution_record().get("dataset", {}).get("fingerprint", fingerprint)
+        if ran != fingerprint:
+            raise InputError(
+                f"{self.folder} was begun on other data (fingerprint {ran[:12]}, now {fingerprint[:12]}); "
+                "restore the dataset or choose another folder"
+            )
+        check_code(self.folder, self._execution_record(), self.experiment)
+        return experiment_from_record(old["experiment"])
+
+    @property
+    def record(self) -> Record:
+        """What the run is, as JSON, from which alone it can be built again."""
+        return {
+            "schema": SCHEMA,
+            "name": self.experiment.name,
+            "seed": self.seed,
+            "key": self.experiment.key,
+            "experiment": to_record(self.experiment),
+        }
+
+    def claim(self) -> None:
+        """Write the run's record, unless it is there; it comes first, for without it the folder holds no run."""
+        record, gin = self.folder / "experiment.json", self.folder / "config.gin"
+        if not is_there(record):
+            write_json(record, sealed(self.record))
+        if self.execution.gin and not is_there(gin):
+            write_atomically(gin, lambda file: file.write_text(self.execution.gin))
+
+    def _execution_record(self) -> Record:
+        """Return what execution.json says, as far as it can be understood."""
+        found = read_execution(self.folder)
+        data = found.get("dataset")
+        if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
+            found.pop("dataset", None)
+        return found
+
+    def record_execution(self, phases: Sequence[Phase], population: int, wall_seconds: float = 0.0) -> None:
+        """Write how the run was carried out, and add to the time that it took.
+
+        The code is that of the run's beginning; later versions that continued it are named in the notes.
+        """
+        before, today = self._execution_record(), describe_code(*trained_parts(self.experiment))
+        begun = {name: before[name] for name in today if isinstance(before.get(name), dict)}
+        earlier, other, drift = before.get("notes"), other_versions(before), self.dataset.manifest.drift()
+        notes = [f"the data were made with {drift}"] if drift else []
+        notes += [note for note in earlier if str(note).startswith(CONTINUED)] if isinstance(earlier, list) else []
+        notes += [f"{CONTINUED}: begun with {other}"] if other else []
+        record = {
+            **(begun or today),
+            "threads": self.execution.threads,
+            "device": self.execution.device,
+            "engine": self.execution.engine,
+            "population": population,
+            "dataset": {
+                "name": self.experiment.data.name,
+                "fingerprint": self.dataset.fingerprint,
+                "keep_warmup": self.dataset.manifest.keep_warmup,
+            },
+            "notes": list(dict.fromkeys(notes)),
+            "phases": {phase.name: phase.steps for phase in phases},
+            "command": shlex.join(["selectrl", *sys.argv[1:]]),
+            "wall_seconds": round(self.wall_seconds + wall_seconds, 2),
+            "peak_rss_mib": round(peak_rss_mib(), 1),
+        }
+        write_json(self.folder / "execution.json", record)

@@ -1,0 +1,154 @@
+"""Folders that a command holds: for itself alone, for a moment, or until they are whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from selectrl.errors import InputError, suggest
+from selectrl.files import flush_names, make_folder, temporary_file, unreadable, unwritable
+from selectrl.holding import holding, is_still
+from selectrl.lease import leased
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder without a lock: what is written below it goes to that very folder or nowhere.
+
+    Raises:
+        UnreadableError: it is not there or cannot be opened.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    try:
+        with holding(folder, handle):
+            yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, made if missing, for this process alone; see also :func:`held`.
+
+    The lock is the operating system's and ends with the process, however that ends; ``SELECTRL_LOCK=lease`` takes a
+    lease instead, see :mod:`selectrl.lease`.
+
+    Raises:
+        InputError: another process holds the folder, its file system knows no locks, or it cannot be made.
+        RunError: a lease was lost during the block.
+    """
+    with _held(folder):
+        yield
+
+
+@contextmanager
+def _held(folder: Path, flags: int = 0) -> Iterator[None]:
+    """Hold a folder, see :func:`locked`, opened with these flags."""
+    way = os.environ.get("SELECTRL_LOCK") or "flock"
+    if way not in LOCKS:
+        raise InputError(f"the environment variable SELECTRL_LOCK is {way!r}; {suggest(way, LOCKS)}")
+    with ExitStack() as held:
+        try:
+            make_folder(folder)
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | flags)
+            held.callback(os.close, handle)
+            if way == "lease":
+                with temporary_file(folder.parent) as (_, clock):
+                    now = os.fstat(clock).st_mtime
+                held.enter_context(leased(folder.with_name(f".{folder.name}.selectrl-lease"), now))
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        busy = f"another process works in {folder}; wait for it, or choose another folder"
+        try:
+            if way == "flock":
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(busy) from error
+        except OSError as error:
+            raise InputError(
+                f"{folder} lies on a file system that gives no locks ({error.strerror or error}), without which two "
+                "commands could spoil each other's work; choose a folder on a local disk, or set the environment "
+                "variable SELECTRL_LOCK=lease for every command that works there"
+            ) from error
+        if not is_still(folder, handle):  # renamed or removed between opening and locking
+            raise InputError(busy)
+        with holding(folder, handle):
+            yield
+
+
+LOCKS = ("flock", "lease")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
+
+    Where the file system knows no locks, nothing is held.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    try:
+        make_folder(folder)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
+
+    What a killed process left is swept away by the next one that makes the same folder.
+
+    Raises:
+        InputError: the folder is there already, cannot be made, or another process is making it.
+    """
+    if os.path.lexists(folder):
+        raise InputError(f"{folder} is there already; choose another name or delete it")
+    work = folder.with_name(f".{folder.name}.selectrl-making")
+    try:
+        above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
+        is_link = work.is_symlink()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if is_link:
+        raise InputError(f"{work} is a symbolic link where a folder is expected to be made; remove the link")
+    with _held(work, os.O_NOFOLLOW):
+        try:
+            for leftover in work.iterdir():
+                shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
+            yield work
+            _flush_tree(work)
+            work.rename(folder)
+            flush_names(folder.parent)
+        except BaseException as error:
+            shutil.rmtree(work, ignore_errors=True)
+            for parent in above:
+                with suppress(OSError):  # not empty: another process uses it
+                    parent.rmdir()
+            if isinstance(error, OSError):
+                raise unwritable(folder, error) from error
+            raise
+
+
+def _flush_tree(folder: Path) -> None:
+    """Flush all files and names below a folder."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with Path(place, name).open("rb") as handle:
+                os.fsync(handle.fileno())
+        flush_names(Path(place))
