@@ -16,7 +16,7 @@ from selectrl.report.analyse import Analysis, Summary
 from selectrl.report.drawing import Drawing, Panel
 from selectrl.report.group import arguments
 from selectrl.report.read import tensors
-from selectrl.report.records import LARGEST, Omission, Traces
+from selectrl.report.records import Omission, Traces, usable
 from selectrl.report.style import LIGHT, hue
 from selectrl.report.words import digits_for, number
 
@@ -86,7 +86,7 @@ def _story(traces: Traces, summary: Summary) -> Story:
 
 def _clean(path: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (time, 2) without the padding after an early end."""
-    return path[(np.abs(path.astype(np.float64)) <= LARGEST).all(axis=1), :2]
+    return path[usable(path).all(axis=1), :2]
 
 
 def picture(analysis: Analysis) -> tuple[Drawing | None, list[Omission]]:

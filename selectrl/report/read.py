@@ -27,7 +27,7 @@ from selectrl.report.records import (
     Fairness,
     Traces,
     is_usable,
-    within,
+    usable,
 )
 
 SETTINGS = ("protocol", "prior", "budget", "block", "gate", "test_seed")
@@ -151,7 +151,7 @@ def evaluation(file: Path, run: Expected) -> Evaluation:
         )
     if not np.isfinite(returns).all():
         raise InputError("corrupt: returns are not all finite numbers")
-    if not within(returns):
+    if not usable(returns).all():
         largest = returns.flat[np.abs(returns).argmax()]
         raise InputError(f"corrupt: a return is {largest:g}; expected numbers of a size up to {LARGEST:g}")
     if record.get("repeats", returns.shape[1]) != returns.shape[1]:
@@ -188,7 +188,7 @@ def traces(file: Path, of: Evaluation) -> Traces:
     arrays = tensors(file, ("parameters", "latents"))
     parameters, latents = arrays.get("parameters"), arrays.get("latents")
     tasks = len(of.tasks)
-    if parameters is None or parameters.ndim != 2 or len(parameters) != tasks or not within(parameters):
+    if parameters is None or parameters.ndim != 2 or len(parameters) != tasks or not usable(parameters).all():
         raise InputError(f"corrupt: {file.name} does not hold the parameters of {tasks} tasks")
     *worlds, points = of.returns.shape
     if latents is not None and (latents.ndim != 4 or latents.shape[:3] not in ((*worlds, points), (*worlds, 1))):
@@ -294,7 +294,7 @@ def _fit(latents: NDArray[Any] | None, parameters: NDArray[Any] | None) -> bool:
     """Say whether latents (task, draw, latent) and parameters (task, parameter) are finite and of the same tasks."""
     if latents is None or parameters is None or latents.ndim != 3 or parameters.ndim != 2:
         return False
-    return len(latents) == len(parameters) and within(latents) and within(parameters)
+    return len(latents) == len(parameters) and bool(usable(latents).all() and usable(parameters).all())
 
 
 def _curves(points: dict[str, dict[int, float]]) -> dict[str, Curve]:

@@ -22,13 +22,15 @@ LARGEST = 1e100
 """Numbers of a larger size are not used: sums of their squares are no longer finite."""
 
 
-def within(values: NDArray[Any]) -> bool:
-    """Say whether all numbers of an array are finite, and small enough that sums of their squares are."""
-    return bool((np.abs(np.asarray(values, np.float64)) <= LARGEST).all())
+def usable(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say of each number of an array whether it is finite, and small enough that sums of squares are."""
+    with np.errstate(invalid="ignore"):  # of NaN as uninitialised memory may hold it
+        mask: NDArray[np.bool_] = np.abs(values.astype(np.float64)) <= LARGEST
+    return mask
 
 
 def is_usable(value: object) -> TypeGuard[int | float]:
-    """Say whether a value is a number, finite, and small enough that sums of squares are."""
+    """Say whether a value is such a number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 

@@ -295,3 +295,14 @@ def test_nothing_that_can_be_used_names_the_first_reason(foreign: Foreign, make_
     foreign.deny(run / "experiment.json")
     with pytest.raises(InputError, match=r"^no finished run to report: .*m/seed0: cannot read .*Permission denied"):
         build([foreign.root], foreign.root / "page", None)
+
+
+def test_uninitialised_memory_is_no_number(make_run: Make, tmp_path: Path) -> None:
+    """A NaN that signals, which a cast warns of."""
+    run = make_run(tmp_path, "m", 0, follow=0.1)
+    arrays = load_file(run / "diagnostics.safetensors")
+    latents = arrays["test_latents"].copy()
+    latents.view(np.uint32)[0, 0, 0] = 0x7FA00000
+    save_file(arrays | {"test_latents": latents}, run / "diagnostics.safetensors")
+    (omission,) = load([tmp_path])[1]
+    assert "holds no latents (task, draw, latent) that fit its parameters" in omission.reason
