@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
-from safetensors.numpy import load_file as read_tensors
 
 from selectrl import files
 from selectrl.errors import InputError, UnreadableError
@@ -70,8 +69,18 @@ def test_tensors_are_written_byte_by_byte_as_safetensors_does(tmp_path: Path) ->
     content = write_tensors(tmp_path / "a.safetensors", arrays, {"about": "x"})
     contiguous = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     assert content == (tmp_path / "a.safetensors").read_bytes() == save(contiguous, {"about": "x"})
-    back = read_tensors(tmp_path / "a.safetensors")
+    back = load_file(tmp_path / "a.safetensors")
     assert all(np.array_equal(back[name], value) and back[name].shape == value.shape for name, value in arrays.items())
+
+
+def test_arrays_whose_values_are_not_side_by_side_are_written_as_they_are(tmp_path: Path) -> None:
+    """safetensors 0.8 writes the memory from an array's first value on, whatever its strides are."""
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4)
+    arrays = {"spread": np.broadcast_to(rows[0], (5, 4)), "turned": rows.T, "every_second": rows[:, ::2]}
+    write_tensors(tmp_path / "file.safetensors", arrays)
+    written = load_file(tmp_path / "file.safetensors")
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(written[name], values)
 
 
 def test_no_module_writes_safetensors_of_its_own() -> None:

@@ -28,7 +28,8 @@ from selectrl.data.rows import RowStore
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.point_robot import PointRobotConfig
 from selectrl.errors import DamageWarning, InputError
-from selectrl.experiment.run import Execution, Run
+from selectrl.experiment.execution import Execution
+from selectrl.experiment.run import Run
 from selectrl.experiment.training import train
 from selectrl.files import write_json
 from selectrl.gin_edge import SHIPPED, build_collection, build_experiment, experiment_layers, shipped_layer, user_layers

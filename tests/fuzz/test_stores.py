@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from fuzz.targets import write_trained
 from selectrl.data.manifest import read_manifest
 from selectrl.errors import SelectRLError
+from selectrl.experiment.execution import Execution
 from selectrl.experiment.records import read_record
-from selectrl.experiment.run import Execution, Run
+from selectrl.experiment.run import Run
 from selectrl.report.read import json_object
 
 
