@@ -43,7 +43,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     try:
         with open_regular(path) as old:
             old.read(1)
-    except UnreadableError:
+    except UnreadableError as error:
+        cause = error.__cause__
+        if isinstance(cause, PermissionError) and not _is_writable(path.parent):
+            raise unwritable(path, cause) from cause
         raise
     except InputError:
         pass  # a new file
@@ -109,6 +112,11 @@ def _remove_if_abandoned(path: Path, now: float) -> None:
             path.unlink()
     finally:
         os.close(handle)
+
+
+def _is_writable(folder: Path) -> bool:
+    """Say whether files can be made in a folder, with the rights that this process has now."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def unwritable(path: Path, error: OSError) -> InputError:

@@ -97,7 +97,7 @@ class TestTheWorkingFolder:
         for name in ("selectrl", "gin"):
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         with (folder / "selectrl" / "launch" / "job.py").open("a") as handle:
-            handle.write("\nprint(f'{os.getpid()} imports from the tree')\n")
+            handle.write("\nimport os\nprint(f'{os.getpid()} imports from the tree')\n")
         words = [sys.executable, "-m", "selectrl", *seeds("--out", tmp_path / "runs")]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
