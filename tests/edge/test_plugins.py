@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,18 @@ def install(folder: Path, name: str, *, source: str | None = "", value: str | No
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Plugin]]:
-    """Load the plugins of a folder that a test has filled."""
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], dict[str, Plugin]]]:
+    """Load the plugins of a folder that a test has filled; afterwards their modules are forgotten."""
 
     def load() -> dict[str, Plugin]:
         monkeypatch.syspath_prepend(tmp_path)
         return {plugin.name: plugin for plugin in plugins.load.__wrapped__()}
 
-    return load
+    yield load
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None)
+        if str(getattr(spec, "origin", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("name", BROKEN)
