@@ -74,7 +74,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 class SelectRLWarning(UserWarning):
-    """Root of what this package warns of; the command line prints each as one sentence."""
+    """Root of what this package warns of; its sentence is one printable line, which the command line prints once."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(printable(" ".join(sentence.splitlines())))
 
 
 class DamageWarning(SelectRLWarning):

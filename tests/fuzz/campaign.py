@@ -18,9 +18,15 @@ from fuzz.guard import Hang, Tripwire, Violation, watched
 from fuzz.hostile import lay_baits
 from fuzz.mutate import damaged
 from fuzz.targets import TARGETS
-from selectrl.errors import SelectRLError
+from selectrl.errors import SelectRLError, SelectRLWarning
 
 LONGEST = 20.0  # seconds of a case; a busy machine is slow
+
+
+def must_be_a_sentence(message: Warning | str, *_: object, **__: object) -> None:
+    """Refuse a warning that is not one printable line."""
+    if not str(message).isprintable():
+        raise AssertionError(f"a warning of not one printable line: {str(message)!r:.300}")
 
 
 class Fault(NamedTuple):
@@ -86,6 +92,8 @@ class Campaign:
             with warnings.catch_warnings(), watched(self.folder, self.out, seconds=LONGEST):
                 warnings.simplefilter("error")
                 warnings.simplefilter("ignore", ResourceWarning)  # of matplotlib's fonts
+                warnings.simplefilter("always", SelectRLWarning)
+                warnings.showwarning = must_be_a_sentence
                 self.target.read(self.folder, self.out)
             outcome: str | Fault = "read" if not self.target.never else self._fault(seed, victim, "it was read")
         except SelectRLError as error:

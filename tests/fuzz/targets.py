@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import re
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -27,7 +26,7 @@ from selectrl.data.npy_trees import find_files, import_tree
 from selectrl.data.rows import RowStore
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.point_robot import PointRobotConfig
-from selectrl.errors import DamageWarning, InputError
+from selectrl.errors import InputError
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.experiment.training import train
@@ -117,13 +116,11 @@ def write_trained(folder: Path) -> None:
 
 
 def _read_trained(folder: Path, out: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DamageWarning)  # as it should
-        run = Run.open(folder / "run", Execution(data=folder / "data"))
-        agent, _ = run.agent()
-        if not all(value.isfinite().all() for value in agent.state_dict().values()):
-            raise AssertionError("parameters that are not finite came through")
-        train([run])
+    run = Run.open(folder / "run", Execution(data=folder / "data"))
+    agent, _ = run.agent()
+    if not all(value.isfinite().all() for value in agent.state_dict().values()):
+        raise AssertionError("parameters that are not finite came through")
+    train([run])
 
 
 def _write_runs(folder: Path) -> None:
