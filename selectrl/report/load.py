@@ -42,9 +42,10 @@ class Place:
 
     def named(self, file: Path) -> Path:
         """Return a file of the run, or one in a folder above it, below what was given."""
-        if file.is_relative_to(self.folder):
-            return self.name / file.relative_to(self.folder)
-        up = len(self.folder.relative_to(file.parent).parts)
+        folder, place = self.folder.resolve(), file.parent.resolve() / file.name  # either may be relative
+        if place.is_relative_to(folder):
+            return self.name / place.relative_to(folder)
+        up = len(folder.relative_to(place.parent).parts)
         return Path(*self.name.parts[: len(self.name.parts) - up]) / file.name
 
     @property

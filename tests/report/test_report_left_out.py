@@ -22,7 +22,7 @@ from selectrl.report import build_report
 from selectrl.report.archive import FILES
 from selectrl.report.build import build
 from selectrl.report.export import write_csv
-from selectrl.report.load import load
+from selectrl.report.load import Place, load
 from selectrl.report.records import LARGEST
 
 Make = Callable[..., Path]
@@ -306,3 +306,19 @@ def test_uninitialised_memory_is_no_number(make_run: Make, tmp_path: Path) -> No
     save_file(arrays | {"test_latents": latents}, run / "diagnostics.safetensors")
     (omission,) = load([tmp_path])[1]
     assert "holds no latents (task, draw, latent) that fit its parameters" in omission.reason
+
+
+def test_files_beside_a_run_are_named_alike_wherever_a_command_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record of fairness is looked for by its absolute path, also where the runs were given by a relative one."""
+    folder = tmp_path / "runs" / "select" / "seed0"
+    folder.mkdir(parents=True)
+    (tmp_path / "runs" / "fairness.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    relative = Place(Path("runs/select/seed0"), Path("runs"))
+    absolute = Place(folder, tmp_path / "runs")
+    assert relative.fairness == absolute.fairness == tmp_path / "runs" / "fairness.json"
+    for place in (relative, absolute):
+        assert place.named(tmp_path / "runs" / "fairness.json") == Path("fairness.json")
+        assert place.named(Path("runs/select/seed0/metrics.jsonl")) == Path("select/seed0/metrics.jsonl")
