@@ -9,9 +9,11 @@ import os
 import sys
 
 # What torch reads at its import. Threads that wait must not spin: with other work on the cores that slows it down many
-# times. Its profiler writes no log of its own among what the commands say.
+# times. Its profiler writes no log of its own among what the commands say. It looks for no devices of other packages,
+# because one broken entry point anywhere on the path would end that search and torch's import with it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
 
 __all__ = ["main"]
 

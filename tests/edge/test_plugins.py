@@ -223,3 +223,17 @@ def test_with_every_broken_plugin_installed_the_commands_go_on(tmp_path: Path) -
         problems = [line for line in lines if "cannot be" in line or "ZeroDivisionError" in line]
         assert len(problems) == len(BROKEN) + 2 + (words[0] == "list"), done.stderr
         assert all(line.startswith("selectrl: ") for line in lines if line != "hello")
+
+
+@pytest.mark.parametrize("points", [b"[selectrl.components]\nx\n", b"\xff\xfe\x00[selectrl"], ids=["half", "not text"])
+def test_broken_entry_points_do_not_stop_a_command_that_loads_torch(points: bytes, tmp_path: Path) -> None:
+    """Torch looks at the entry points of every package when it is imported, in a process of its own."""
+    install(tmp_path, "torn", points=points)
+    root = str(Path(plugins.__file__).parents[1])
+    env = {name: value for name, value in os.environ.items() if name != "TORCH_DEVICE_BACKEND_AUTOLOAD"}
+    env["PYTHONPATH"] = os.pathsep.join((root, str(tmp_path)))
+    command = [sys.executable, "-m", "selectrl", "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=tmp_path)
+    assert "internal error" not in done.stderr
+    assert "torch" in json.loads(done.stdout)["versions"]
+    assert "repair or uninstall it" in done.stderr
