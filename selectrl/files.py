@@ -10,15 +10,11 @@ import re
 import secrets
 import stat
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import save as serialize
 
 from selectrl import lease
 from selectrl.errors import DamageWarning, InputError, UnreadableError
@@ -89,7 +85,7 @@ _TEMPORARY = re.compile(r"\.selectrl-[0-9a-f]{16}\.tmp")
 
 
 def _sweep(folder: Path, now: float) -> None:
-    """Remove the temporary files of :func:`_temporary` whose writers are gone: nobody holds their locks.
+    """Remove the temporary files of :func:`temporary_file` whose writers are gone: nobody holds their locks.
 
     Where there are no locks, those count that were not written to for as long as a lease lasts.
     """
@@ -154,18 +150,6 @@ def flush_names(folder: Path) -> None:
         os.close(handle)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Write arrays as a safetensors file, atomically, and return its bytes.
-
-    Raises:
-        InputError: the folder cannot be written to, or the disk is full.
-    """
-    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
-    content = serialize(arrays, dict(metadata) if metadata else None)
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    return content
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically; NaN and infinity are refused."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
@@ -188,7 +172,7 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
                 raise UnreadableError(f"cannot read {path}: it is a pipe, a socket or a device; {_EXPECTED}")
             yield handle
     except OSError as error:
-        if error.errno in _ABSENT:
+        if error.errno in ABSENT:
             raise InputError(f"cannot read {path}: {error.strerror or error}") from error
         raise unreadable(path, error) from error
 
@@ -203,7 +187,7 @@ def unreadable(path: Path, error: OSError) -> UnreadableError:
     return UnreadableError(f"cannot read {path}: {error.strerror or error}; {remedy}")
 
 
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _ASK = "ask its owner for the right to read it, and give the command again"
 _EXPECTED = "a regular file is expected there"
 _REMEDIES: dict[int | None, str] = {

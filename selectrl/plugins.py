@@ -15,7 +15,6 @@ Nothing helps against one that ends the process (``os._exit``), never returns or
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import sys
@@ -174,6 +173,8 @@ def _load(point: EntryPoint, title: str) -> Plugin:
 @contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
     """Send to stderr what Python, foreign libraries and programs print inside the block."""
+    import ctypes  # which only a command with plugins waits for
+
     with redirect_stdout(sys.stderr), ExitStack() as restore:
         with suppress(OSError):  # one of the two is closed
             stdout = os.dup(1)

@@ -19,9 +19,10 @@ from selectrl.behaviour.play import play
 from selectrl.behaviour.replay import Replay, to_device
 from selectrl.behaviour.sac import BatchedSac
 from selectrl.errors import RunError
-from selectrl.files import open_regular, write_tensors
+from selectrl.files import open_regular
 from selectrl.protocols import TaskFamily
 from selectrl.streams import key, stream
+from selectrl.tensor_files import write_tensors
 
 Array: TypeAlias = NDArray[Any]
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from selectrl.data.store import Episodes
 from selectrl.errors import RunError
-from selectrl.files import open_regular, write_tensors
+from selectrl.files import open_regular
+from selectrl.tensor_files import write_tensors
 
 Array: TypeAlias = NDArray[Any]
 

@@ -71,11 +71,17 @@ def _ended(work: Callable[[], object]) -> int:
     return 0
 
 
+def _prints_help(arguments: list[str]) -> bool:
+    """Say whether a command line asks for help, as this command and those that hold others do without a word."""
+    alone = not arguments or COMMANDS.get(" ".join(arguments), "").endswith(":app")
+    return alone or not {*app.help_flags}.isdisjoint(arguments)
+
+
 def _carry_out(arguments: list[str]) -> None:
     """Run one command line."""
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # their help names each command with the first sentence of its docstring
-    if len(arguments) < 2 or not {*app.help_flags}.isdisjoint(arguments):  # a command without words may print its help
+    if _prints_help(arguments):
         app.console = console()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
     said: set[str] = set()

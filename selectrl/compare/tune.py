@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,6 +166,8 @@ def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, Value]:
 
 
 def _study(folder: Path, asked: Mapping[str, str]) -> optuna.Study:
+    import sqlite3
+
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
 from selectrl.errors import DataError
-from selectrl.files import unreadable
-
-ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+from selectrl.files import ABSENT, unreadable
 
 
 def entries(folder: Path, remedy: str = "check the path") -> list[Path]:
@@ -31,8 +28,8 @@ def entries(folder: Path, remedy: str = "check the path") -> list[Path]:
         raise unreadable(folder, error) from error
 
 
-def is_there(path: Path) -> bool:
-    """Say whether there is a file or a folder of this name.
+def leads_to_something(path: Path) -> bool:
+    """Say whether there is a file or a folder of this name; a link counts by what it leads to.
 
     Raises:
         UnreadableError: the system does not tell.

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from selectrl.data import json_fields as js
 from selectrl.data.actions import REFUSE, ActionRule, Actions
 from selectrl.data.episodes import Episode, Episodes, stack
-from selectrl.data.folders import entries, inside, is_there
+from selectrl.data.folders import entries, inside, leads_to_something
 from selectrl.data.hdf5_files import open_hdf5
 from selectrl.data.json_fields import Fields
 from selectrl.data.manifest import Manifest, TaskEntry, read_spec, write_manifest
@@ -140,7 +140,7 @@ def import_minari(
     remedy = f"check namespace and {ROOT}, or name the folder with --root"
     folders = [path for path in entries(place, remedy) if not path.name.startswith(".")]  # as Minari lists them
     paths = [path / "data" / "metadata.json" for path in folders]
-    records = [_read_record(inside(path, top)) for path in paths if is_there(path)]
+    records = [_read_record(inside(path, top)) for path in paths if leads_to_something(path)]
     if not records:
         raise DataError(f"no Minari dataset at {place}; {remedy}")
     shared, where = records[0].shared, records[0].folder

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from selectrl.data.actions import RECORD, REFUSE, ActionRule, Actions
 from selectrl.data.episodes import Episode, Episodes, stack
-from selectrl.data.folders import entries, inside, is_there
+from selectrl.data.folders import entries, inside, leads_to_something
 from selectrl.data.manifest import SIMULATORS, UNKNOWN, versions, write_manifest
 from selectrl.data.object_files import read_table
 from selectrl.data.store import write_task
@@ -87,7 +87,7 @@ def find_files(folder: Path, tasks: int, *, labels: Collection[int] | None = Non
     folders = {int(name[1]): path for path, name in named if path.is_dir()}
     if not folders:
         raise DataError(f"{folder} holds no goal_idx0; give the folder that does")
-    if is_there(folder / "normalizer.npz"):
+    if leads_to_something(folder / "normalizer.npz"):
         raise DataError(f"{folder / 'normalizer.npz'}: the observations are scaled; undo that first and move it away")
     beyond = sorted(folders.keys() - range(tasks))
     if beyond:

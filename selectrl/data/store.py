@@ -13,12 +13,13 @@ import numpy as np
 import safetensors
 
 from selectrl.data.episodes import DTYPES, Array, Episodes, layout_problem, shapes, value_problems
-from selectrl.data.folders import is_there
+from selectrl.data.folders import leads_to_something
 from selectrl.data.json_fields import Json
 from selectrl.data.manifest import NAME, LabelReturn, Manifest, TaskEntry, read_manifest, write_manifest
 from selectrl.errors import DataError, InputError, UnreadableError
-from selectrl.files import open_regular, read_json, write_json, write_tensors
+from selectrl.files import open_regular, read_json, write_json
 from selectrl.structs import Spec
+from selectrl.tensor_files import write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,12 +102,12 @@ class OfflineDataset:
         folder = Path(folder)
         name = folder.name
         command = f"`selectrl collect --env {env or 'ENV'} --preset {name}` (or another preset and --name {name})"
-        if not (is_there(folder) and folder.is_dir()):
+        if not (leads_to_something(folder) and folder.is_dir()):
             above = folder.parent
-            others = sorted(path.parent.name for path in above.glob(f"*/{NAME}")) if is_there(above) else []
+            others = sorted(path.parent.name for path in above.glob(f"*/{NAME}")) if leads_to_something(above) else []
             beside = f"; there is {', '.join(others)}: bind data.name, or the profile that does" if others else ""
             raise DataError(f"no dataset at {folder}, expected a folder with {NAME}{beside}; collect it with {command}")
-        if not is_there(folder / NAME):
+        if not leads_to_something(folder / NAME):
             raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")
         manifest = read_manifest(folder / NAME)
         if env is not None and manifest.env != env:

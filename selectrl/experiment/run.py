@@ -31,11 +31,12 @@ from selectrl.experiment.provenance import (
 from selectrl.experiment.records import SCHEMA, read_record, summary
 from selectrl.experiment.run_folder import RunFolder
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.files import write_json, write_tensors
+from selectrl.files import write_json
 from selectrl.json_text import sealed
 from selectrl.locks import alone, held
 from selectrl.protocols import CollectorConfig
 from selectrl.registry import registered_name
+from selectrl.tensor_files import write_tensors
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.metrics import Record

@@ -18,9 +18,9 @@ from selectrl.files import (
     read_json,
     write_atomically,
     write_json,
-    write_tensors,
 )
 from selectrl.report.load import places
+from selectrl.tensor_files import write_tensors
 
 FILES = ("experiment.json", "execution.json", "metrics.jsonl", "diagnostics.json", "diagnostics.safetensors")
 KINDS = (".json", ".safetensors")

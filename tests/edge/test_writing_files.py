@@ -18,8 +18,9 @@ from safetensors.numpy import load_file, save
 
 from selectrl import files
 from selectrl.errors import InputError, UnreadableError
-from selectrl.files import make_folder, write_atomically, write_json, write_tensors
+from selectrl.files import make_folder, write_atomically, write_json
 from selectrl.locks import locked, whole
+from selectrl.tensor_files import write_tensors
 
 HELD = "import sys, time\nfrom pathlib import Path\nfrom selectrl import files, locks\n"
 WRITER = HELD + (
