@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from selectrl.bibliography import entry, find_papers
-from selectrl.experiment.config import Experiment
+from selectrl.experiment.config import Experiment, walk_parts
 from selectrl.registry import REGISTRIES, Entry
 from selectrl.version import __version__
 
@@ -40,15 +40,11 @@ def used(config: Any) -> Iterator[tuple[str, Entry[Any]]]:
     Yields:
         ``kind.name`` and the registry's entry.
     """
-    for registry in REGISTRIES:
-        found = registry.find(type(config))
-        if found is not None:
-            yield f"{registry.kind}.{found.name}", found
-    for field in attrs.fields(type(config)):
-        value = getattr(config, field.name)
-        for inner in value if isinstance(value, tuple) else (value,):
-            if attrs.has(type(inner)):
-                yield from used(inner)
+    for part in walk_parts(config):
+        for registry in REGISTRIES:
+            entry = registry.find(type(part))
+            if entry is not None:
+                yield f"{registry.kind}.{entry.name}", entry
 
 
 def citations(experiment: Experiment) -> tuple[Citation, ...]:

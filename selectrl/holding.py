@@ -30,7 +30,7 @@ def holding(folder: Path, handle: int) -> Iterator[None]:
 
 
 def is_still(folder: Path, handle: int) -> bool:
-    """Whether a path still leads to the folder that was opened.
+    """Say whether a path still leads to the folder that was opened.
 
     Raises:
         OSError: the operating system does not tell.

@@ -123,7 +123,7 @@ def _started(pid: int) -> str | None:
 
 
 def _is_gone(text: str) -> bool:
-    """Whether a lease names an owner that was on this machine and lives no more."""
+    """Say whether a lease names an owner that was on this machine and lives no more."""
     try:
         holder = json.loads(text)
         here = _owner(int(holder["pid"]))

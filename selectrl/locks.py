@@ -48,18 +48,18 @@ def locked(folder: Path) -> Iterator[None]:
     way = os.environ.get("SELECTRL_LOCK") or "flock"
     if way not in LOCKS:
         raise InputError(f"the environment variable SELECTRL_LOCK is {way!r}; {suggest(way, LOCKS)}")
-    with ExitStack() as held:
+    with ExitStack() as open_things:
         hidden = folder.name.startswith(".")
         try:
-            if hidden and folder.is_symlink():
-                raise InputError(f"{folder} is a symbolic link where a folder is expected to be made; remove the link")
+            if hidden:
+                refuse_link(folder)
             make_folder(folder)
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if hidden else 0))
-            held.callback(os.close, handle)
+            open_things.callback(os.close, handle)
             if way == "lease":
                 with temporary_file(folder.parent) as (_, clock):
                     now = os.fstat(clock).st_mtime
-                held.enter_context(leased(folder.with_name(f".{folder.name}.selectrl-lease"), now))
+                open_things.enter_context(leased(folder.with_name(f".{folder.name}.selectrl-lease"), now))
         except OSError as error:
             raise unwritable(folder, error) from error
         busy = f"another process works in {folder}; wait for it, or choose another folder"
@@ -81,6 +81,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 LOCKS = ("flock", "lease")
+
+
+def refuse_link(folder: Path) -> None:
+    """Refuse a symbolic link in place of a folder that this library makes for itself."""
+    if folder.is_symlink():
+        raise InputError(f"{folder} is a symbolic link where a folder is expected to be made; remove the link")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from selectrl.data.store import OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError, InputError
 from selectrl.experiment.torch_settings import torch_threads
 from selectrl.files import read_json, write_json
-from selectrl.locks import locked
+from selectrl.locks import locked, refuse_link
 from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
 from selectrl.stopping import deferred
@@ -156,8 +156,7 @@ def _claim(work: Path, record: dict[str, Any]) -> None:
     Raises:
         InputError: it is that of another configuration, or a symbolic link.
     """
-    if work.is_symlink():
-        raise InputError(f"{work} is a symbolic link where a folder is expected to be made; remove the link")
+    refuse_link(work)
     if (work / "config.json").exists():
         _same(work, read_json(work / "config.json"), record)
     else:

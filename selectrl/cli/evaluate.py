@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import attrs
 from cyclopts import Parameter
 
 from selectrl.cli.options import REPEATS, STEPS, Data, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.errors import InputError
 from selectrl.evaluate.config import PAPER_REPEATS
+from selectrl.experiment.config import walk_parts
 from selectrl.experiment.folders import run_folders
 from selectrl.experiment.labels import label_of
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
@@ -33,14 +33,6 @@ def find_runs(folders: tuple[Path, ...]) -> list[Path]:
         names = ", ".join(map(str, folders))
         raise InputError(f"no run at or below {names} (no experiment.json); give a folder like runs/point_robot")
     return found
-
-
-def selectors(config: Any) -> Iterator[str]:
-    """Go through the names of a part and of all parts inside it."""
-    yield str(tag(config))
-    for field in attrs.fields(type(config)):
-        if attrs.has(type(getattr(config, field.name))):
-            yield from selectors(getattr(config, field.name))
 
 
 def evaluate(
@@ -131,8 +123,8 @@ def plan(
     selector = f"collectors.{collector}" if collector else str(tag(base.collector))
     below = [as_layer(base.collector)] if str(tag(base.collector)) == selector else []
     direct = [one for one in settings if one.startswith(f"{selector}.")]
-    wrapped = selectors(build_part(selector, [*below, *user_layers(None, direct)]))  # a collector may wrap another
-    prefixes = tuple(f"{name}." for name in wrapped)
+    built = build_part(selector, [*below, *user_layers(None, direct)])
+    prefixes = tuple(f"{tag(part)}." for part in walk_parts(built))  # a collector may wrap another
     mine = [one for one in settings if one.startswith(prefixes)]
     tests = [one for one in settings if one.startswith("test.")]
     others = [one for one in settings if one not in (*mine, *tests)]

@@ -25,7 +25,7 @@ def _check_box(instance: object, attribute: Any, value: Any) -> None:
 
 @attrs.frozen(kw_only=True)
 class ActionRule:
-    """How an import brings logged actions into [-1, 1].
+    """The way in which an import brings logged actions into [-1, 1].
 
     Attributes:
         kind: ``refuse`` takes no action beyond it, ``clip`` cuts to it as the environments do, ``rescale`` maps the box

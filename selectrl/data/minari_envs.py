@@ -1,4 +1,4 @@
-"""What lets Minari's ``recover_environment()`` make the environment of a dataset, with the dataset's own task."""
+"""Environments in Minari's metadata: ``recover_environment()`` makes that of a dataset, with the dataset's task."""
 
 from __future__ import annotations
 

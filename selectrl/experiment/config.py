@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -82,6 +83,16 @@ def config_classes() -> dict[str, type]:
     plugins.load()
     parts = {f"{registry.kind}.{entry.name}": entry.config for registry in REGISTRIES for entry in registry}
     return {**PLAIN, **parts}
+
+
+def walk_parts(*configs: Any) -> Iterator[Any]:
+    """Go through the configs and all those inside them, in the order of their fields."""
+    for value in configs:
+        if isinstance(value, tuple):
+            yield from walk_parts(*value)
+        elif attrs.has(type(value)):
+            yield value
+            yield from walk_parts(*(getattr(value, field.name) for field in attrs.fields(type(value))))
 
 
 def to_record(value: Any, *, complete: bool = False) -> Any:

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import attrs
 
 from selectrl import plugins
 from selectrl.data.manifest import versions
 from selectrl.errors import InputError, VersionWarning
-from selectrl.experiment.config import Experiment
+from selectrl.experiment.config import Experiment, walk_parts
 from selectrl.files import read_json_or_none
 from selectrl.registry import tag
 
 AGAIN = "`selectrl train --force` trains it again and keeps the old run beside it"
-
-
-def walk_parts(*configs: Any) -> Iterator[Any]:
-    """Go through the configs and all those inside them."""
-    for config in configs:
-        if isinstance(config, tuple):
-            yield from walk_parts(*config)
-        elif attrs.has(type(config)):
-            yield config
-            yield from walk_parts(*(getattr(config, field.name) for field in attrs.fields(type(config))))
 
 
 def trained_parts(experiment: Experiment) -> tuple[Any, ...]:
@@ -53,6 +41,12 @@ def read_execution(folder: Path) -> dict[str, Any]:
     """
     record = read_json_or_none(folder / "execution.json")
     return record if isinstance(record, dict) else {}
+
+
+def data_fingerprint(execution: Mapping[str, Any]) -> str | None:
+    """Return the fingerprint of the data that a run was trained on, as far as its execution.json tells."""
+    fingerprint = _mapping(execution, "dataset").get("fingerprint")
+    return fingerprint if isinstance(fingerprint, str) else None
 
 
 def changed_part(execution: Mapping[str, Any], experiment: Experiment) -> str | None:

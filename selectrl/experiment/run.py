@@ -24,7 +24,9 @@ from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.identity import difference, identity_of, read_written, refuse_to_replace
 from selectrl.experiment.labels import label_of
 from selectrl.experiment.provenance import (
+    data_fingerprint,
     describe_code,
+    read_execution,
     source_fingerprints,
     trained_parts,
 )
@@ -109,8 +111,9 @@ class Run(RunFolder):
                 step, or cannot be read; or the run's own tests have this label, or have it on the run's own data.
         """
         own, wanted = self.begun_as, self.identity(collector, test)
-        trained_on = self._execution_record().get("dataset", {}).get("fingerprint")
-        if label == label_of(collector, test, own) and difference(wanted, {"dataset": trained_on}):
+        trained_on = data_fingerprint(read_execution(self.folder))
+        is_of_own_label = label == label_of(collector, test, own)
+        if trained_on is not None and is_of_own_label and difference(wanted, {"dataset": trained_on}):
             raise InputError(
                 f"the label {label!r} is that of a meta-test on the data that {self.folder} was trained on "
                 f"(fingerprint {trained_on[:12]}), not on those in {self.data_folder}; choose another --label"
@@ -184,7 +187,7 @@ class Run(RunFolder):
 
     @property
     def _diagnosis(self) -> Record:
-        """What makes diagnostics the ones that they are."""
+        """Data and source code that identify diagnostics."""
         return {"dataset": self.dataset.fingerprint, "sources": source_fingerprints(*trained_parts(self.experiment))}
 
     def diagnose(self) -> Record:

@@ -18,6 +18,7 @@ from selectrl.experiment.config import Experiment, experiment_from_record, to_re
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.provenance import (
     check_code,
+    data_fingerprint,
     describe_code,
     other_versions,
     read_execution,
@@ -73,7 +74,7 @@ class RunFolder:
     @property
     def wall_seconds(self) -> float:
         """Time spent on training so far, as far as it is recorded."""
-        spent = self._execution_record().get("wall_seconds")
+        spent = read_execution(self.folder).get("wall_seconds")
         return float(spent) if isinstance(spent, int | float) else 0.0
 
     @property
@@ -93,7 +94,7 @@ class RunFolder:
 
     @property
     def data_folder(self) -> Path:
-        """Where the run's dataset lies."""
+        """Folder of the run's dataset."""
         return self.execution.data / self.experiment.env_name / self.experiment.data.name
 
     def begun(self) -> Experiment | None:
@@ -116,18 +117,19 @@ class RunFolder:
                 f"{self.folder} holds another experiment ({old.get('name')}, key {old.get('key')}, seed "
                 f"{old['seed']}), not {self.experiment.key} with seed {self.seed}; choose another folder or name"
             )
-        ran = self._execution_record().get("dataset", {}).get("fingerprint", fingerprint)
-        if ran != fingerprint:
+        execution = read_execution(self.folder)
+        ran = data_fingerprint(execution)
+        if ran is not None and ran != fingerprint:
             raise InputError(
                 f"{self.folder} was begun on other data (fingerprint {ran[:12]}, now {fingerprint[:12]}); "
                 "restore the dataset or choose another folder"
             )
-        check_code(self.folder, self._execution_record(), self.experiment)
+        check_code(self.folder, execution, self.experiment)
         return experiment_from_record(old["experiment"])
 
     @property
     def record(self) -> Record:
-        """What the run is, as JSON, from which alone it can be built again."""
+        """The experiment and the seed as JSON, from which alone the run can be built again."""
         return {
             "schema": SCHEMA,
             "name": self.experiment.name,
@@ -144,20 +146,12 @@ class RunFolder:
         if self.execution.gin and not is_there(gin):
             write_atomically(gin, lambda file: file.write_text(self.execution.gin))
 
-    def _execution_record(self) -> Record:
-        """Return what execution.json says, as far as it can be understood."""
-        found = read_execution(self.folder)
-        data = found.get("dataset")
-        if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
-            found.pop("dataset", None)
-        return found
-
     def record_execution(self, phases: Sequence[Phase], population: int, wall_seconds: float = 0.0) -> None:
         """Write how the run was carried out, and add to the time that it took.
 
         The code is that of the run's beginning; later versions that continued it are named in the notes.
         """
-        before, today = self._execution_record(), describe_code(*trained_parts(self.experiment))
+        before, today = read_execution(self.folder), describe_code(*trained_parts(self.experiment))
         begun = {name: before[name] for name in today if isinstance(before.get(name), dict)}
         earlier, other, drift = before.get("notes"), other_versions(before), self.dataset.manifest.drift()
         notes = [f"the data were made with {drift}"] if drift else []

@@ -24,7 +24,7 @@ from selectrl.tensor_files import write_tensors
 
 FILES = ("experiment.json", "execution.json", "metrics.jsonl", "diagnostics.json", "diagnostics.safetensors")
 KINDS = (".json", ".safetensors")
-"""What a report reads of a run directory: these files, and of its evaluations the files of these kinds."""
+"""Files of a run directory that a report reads, and the kinds of files of its evaluations."""
 
 
 def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
