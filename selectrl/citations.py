@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from selectrl.bibliography import entry, find_papers
+from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, walk_parts
 from selectrl.registry import REGISTRIES, Entry
 from selectrl.version import __version__
@@ -55,7 +56,12 @@ def citations(experiment: Experiment) -> tuple[Citation, ...]:
 
     Args:
         experiment: the composition.
+
+    Raises:
+        InputError: for anything but an experiment.
     """
+    if not isinstance(experiment, Experiment):
+        raise InputError(f"cannot cite {experiment!r:.60}: expected an Experiment; get one from selectrl.compose")
     note = {"title": TITLE, "author": "{The SELECT-RL maintainers}", "note": f"Version {__version__}"}
     found = {"selectrl": (entry("misc", "selectrl", note), ["selectrl"])}
     for name, part in used(experiment):

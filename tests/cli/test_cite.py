@@ -11,6 +11,7 @@ import pytest
 import selectrl
 from selectrl.bibliography import PAPERS, find_papers
 from selectrl.citations import citations
+from selectrl.errors import InputError
 from selectrl.experiment.config import to_record
 from selectrl.registry import COLLECTORS, REGISTRIES
 
@@ -103,3 +104,9 @@ def test_bad_input_is_one_sentence(call, arguments, tmp_path, monkeypatch):
 
 def test_a_run_directory_stands_alone(call, tmp_path):
     assert "leave out" in call("cite", tmp_path, "--method", "csro").sentence()
+
+
+@pytest.mark.parametrize("value", [5, None, "select"])
+def test_only_an_experiment_can_be_cited(value):
+    with pytest.raises(InputError, match="expected an Experiment; "):
+        selectrl.citation(value)

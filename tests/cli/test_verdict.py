@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import selectrl
+from selectrl import citations
 from selectrl.errors import InputError, RunError
 from selectrl.launch import verdict as module
 from selectrl.launch.verdict import explained, verdict
@@ -55,7 +56,7 @@ def raised(source: str, name: str, file: Path) -> Exception:
 
 def test_a_bug_of_ours_names_file_and_line_and_where_to_report_it(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
-        selectrl.citation(5)  # type: ignore[arg-type]
+        citations.comment(5)  # type: ignore[arg-type]
     except Exception as error:
         monkeypatch.setattr(module, "LIBRARIES", (*module.LIBRARIES, str(Path(__file__).parents[2] / "tests")))
         sentence, code = verdict(error)
