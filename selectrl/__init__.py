@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from selectrl.after_import import after_import
+from selectrl.after_import import after_import, around_import
 from selectrl.version import __version__
 
+TYPE_CHECKING = False  # typing is not imported: a command handles no signals yet
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from selectrl.api import compose, train
     from selectrl.citations import citation
     from selectrl.experiment.config import Experiment
@@ -25,7 +27,15 @@ def _register_ids() -> None:
     register()
 
 
+def _import_torch(load: Callable[[], None]) -> None:
+    from selectrl.torch_backends import shielded
+
+    with shielded():
+        load()
+
+
 after_import("gymnasium", _register_ids)  # it knows the ids from then on
+around_import("torch", _import_torch)  # a broken entry point of any package would end it
 
 __all__ = ["Experiment", "__version__", "citation", "compose", "train"]
 

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, cast
 import attrs
 
 from selectrl.errors import Interrupted
+from selectrl.launch.background import print_sentence, report_background_errors
 from selectrl.launch.job import Event, Job, Launcher, Tell, grouped, run_group
 from selectrl.stopping import at_once, deferred
 
@@ -128,6 +129,7 @@ def _work(orders: Any, outbox: Any) -> None:
     _end_with_parent()
     with suppress(OSError):  # stderr is closed
         os.dup2(2, 1)  # stdout carries the results of the command alone; a worker's go through the pipe
+    report_background_errors(print_sentence)
     warnings.showwarning = lambda message, *_, **__: outbox.send(message)
     try:
         with suppress(BrokenPipeError), at_once():

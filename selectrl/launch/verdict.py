@@ -38,6 +38,7 @@ REMEDIES = {
     errno.EIO: "look after the disk, or choose another folder",
 }
 ANY_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE)  # clear without a path
+SHOWS = "SELECTRL_TRACEBACK=1 shows all lines that led to it"
 HERE = str(Path(__file__).parents[1])
 LIBRARIES = (
     sys.prefix + os.sep,
@@ -93,7 +94,27 @@ def explained() -> Iterator[None]:
 
 def _unexpected(error: Exception) -> str:
     """Say where an error arose that nobody foresaw, and whose code that is."""
-    text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
+    text = described(error)
+    ours, foreign = places(error)
+    if foreign:
+        return f"{text} at {foreign}; repair that, {SHOWS}"
+    report = "please report this sentence to the authors of selectrl with what `selectrl doctor` prints"
+    return f"internal error at {ours or 'an unknown place'}, {text}; {report}, {SHOWS}"
+
+
+def described(error: BaseException) -> str:
+    """Return the kind of an error and what it says, even of one whose message cannot be printed."""
+    try:
+        return f"{type(error).__name__}: {error}".strip().removesuffix(":")
+    except Exception:
+        return type(error).__name__
+
+
+def places(error: BaseException) -> tuple[str, str]:
+    """Return the last lines of this package and of foreign code that an error passed; empty where there is none.
+
+    The foreign line says whose it is: a plugin's, or the user's own.
+    """
     ours = foreign = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
@@ -104,8 +125,4 @@ def _unexpected(error: Exception) -> str:
             ours = f"{file}:{line}"
         elif Path(file).is_absolute() and not file.startswith(LIBRARIES):
             foreign = f"{file}:{line}, which is not part of selectrl"
-    shows = "SELECTRL_TRACEBACK=1 shows all lines that led to it"
-    if foreign:
-        return f"{text} at {foreign}; repair that, {shows}"
-    report = "please report this sentence to the authors of selectrl with what `selectrl doctor` prints"
-    return f"internal error at {ours or 'an unknown place'}, {text}; {report}, {shows}"
+    return ours, foreign

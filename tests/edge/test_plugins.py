@@ -136,12 +136,6 @@ def test_a_gin_file_that_cannot_be_read_is_named(load: Any, tmp_path: Path) -> N
     assert plugin.gin is None
 
 
-def test_what_a_module_prints_goes_to_stderr(load: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    install(tmp_path, "plugin_loud", source="print('hello from the plugin')")
-    assert not load()["plugin_loud"].problem
-    assert capsys.readouterr() == ("", "hello from the plugin\n")
-
-
 def test_filters_and_signal_handlers_that_a_module_sets_are_undone(load: Any, tmp_path: Path) -> None:
     source = "import signal, warnings\nwarnings.simplefilter('ignore')\nsignal.signal(signal.SIGTERM, print)"
     install(tmp_path, "plugin_grabs", source=source)
@@ -237,3 +231,100 @@ def test_broken_entry_points_do_not_stop_a_command_that_loads_torch(points: byte
     assert "internal error" not in done.stderr
     assert "torch" in json.loads(done.stdout)["versions"]
     assert "repair or uninstall it" in done.stderr
+
+
+def run(folder: Path, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with the packages of a folder installed."""
+    root = str(Path(plugins.__file__).parents[1])
+    env = {name: value for name, value in os.environ.items() if name != "TORCH_DEVICE_BACKEND_AUTOLOAD"}
+    env |= {"PYTHONPATH": os.pathsep.join((root, str(folder)))} | variables
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=env, cwd=folder)
+
+
+LOUD = """
+import atexit, ctypes, os, subprocess, sys, threading, time
+def shout(when):
+    print("print", when)
+    sys.__stdout__.write(f"old stream {when}\\n")
+    os.write(1, f"number {when}\\n".encode())
+    ctypes.CDLL(None).puts(f"C {when}".encode())
+    subprocess.run(["echo", "program", when])
+shout("import")
+atexit.register(shout, "exit")
+def later():
+    time.sleep(0.02)
+    shout("thread")
+    threading.main_thread().join()
+    shout("end")
+threading.Thread(target=later).start()
+"""
+
+
+def test_stdout_holds_one_object_whatever_a_plugin_prints_and_when(tmp_path: Path) -> None:
+    install(tmp_path, "plugin_loud", source=LOUD)
+    done = run(tmp_path, ["-m", "selectrl", "list", "--json"])
+    assert done.returncode == 0
+    assert "encoders" in json.loads(done.stdout)["parts"]
+    for what in ("print", "old stream", "number", "C", "program"):
+        for when in ("import", "thread", "end", "exit"):
+            assert f"{what} {when}" in done.stderr
+
+
+QUIETLY_WRONG = """
+import atexit, threading
+class Bad:
+    def __del__(self):
+        raise LookupError("in a destructor")
+class Mute(Exception):
+    def __str__(self):
+        raise ValueError
+def fail(error):
+    raise error
+Bad()
+kept = Bad()
+atexit.register(fail, ArithmeticError("at the exit"))
+for error in (ZeroDivisionError("in a thread"), Mute(), SystemExit(3)):
+    thread = threading.Thread(target=fail, args=[error], name="counter")
+    thread.start()
+    thread.join()
+"""
+
+
+def test_errors_in_threads_and_destructors_are_sentences_that_name_the_plugin(tmp_path: Path) -> None:
+    install(tmp_path, "plugin_wrong", source=QUIETLY_WRONG)
+    done = run(tmp_path, ["-m", "selectrl", "list", "--json"])
+    assert done.returncode == 0
+    json.loads(done.stdout)
+    lines = done.stderr.splitlines()
+    file = tmp_path / "plugin_wrong.py"
+    for line, text in zip(
+        lines, ("LookupError: in a destructor", "ZeroDivisionError: in a thread", "Mute"), strict=False
+    ):
+        assert line.startswith("selectrl: warning: ")
+        assert f"{text} at {file}:" in line
+        assert "of the plugin 'plugin_wrong' of plugin_wrong-parts 2.1; repair that" in line
+    assert "ArithmeticError: at the exit" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert len(lines) == 5
+    full = run(tmp_path, ["-m", "selectrl", "list", "--json"], SELECTRL_TRACEBACK="1")
+    assert "Traceback" in full.stderr
+
+
+@pytest.mark.parametrize("points", [b"[their.things]\nx\n", b"\xff\xfe\x00[selectrl"], ids=["half", "not text"])
+def test_broken_entry_points_do_not_stop_python_that_loads_torch(points: bytes, tmp_path: Path) -> None:
+    install(tmp_path, "torn", points=points)
+    alone = run(tmp_path, ["-c", "import torch"])
+    code = "import selectrl, os, torch; print(os.environ.get('TORCH_DEVICE_BACKEND_AUTOLOAD'))"
+    done = run(tmp_path, ["-c", code])
+    assert alone.returncode == 1  # else this test says nothing
+    assert (done.returncode, done.stdout) == (0, "None\n")
+    assert f"the entry points of torn-parts in {tmp_path} cannot be read" in done.stderr
+    assert "repair or uninstall it" in done.stderr
+
+
+def test_torch_loads_the_backends_of_others_as_it_does_without_us(tmp_path: Path) -> None:
+    points = "[torch.backends]\ntheirs = their_backend:load\n"
+    install(tmp_path, "their_backend", source="def load():\n    print('loaded')", points=points)
+    done = run(tmp_path, ["-W", "error", "-c", "import selectrl, torch"])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "loaded\n", "")
