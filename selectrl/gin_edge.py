@@ -28,7 +28,7 @@ from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import Experiment, config_classes
 from selectrl.fields import config as is_config
 from selectrl.fields import is_name, part
-from selectrl.gin_text import Binding, Layer, Macro, Part, parse, references, swapped, text_of
+from selectrl.gin_text import Binding, Layer, Macro, Part, bound_once, parse, references, swapped, text_of
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import FAMILIES
 
@@ -79,17 +79,17 @@ def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
     """Return the user's file and ``--set`` bindings as layers.
 
     Raises:
-        InputError: the file cannot be read or is not UTF-8, or a setting has no ``=``.
+        InputError: the file cannot be read or is not UTF-8, a setting has no ``=``, or two of them bind the same.
     """
+    above = [] if file is None else [Layer(str(file), text_of(file), own=False)]
     layers = []
-    if file is not None:
-        layers.append(Layer(str(file), text_of(file), own=False))
     for setting in settings:
         path, equals, value = setting.partition("=")
         if not equals or setting.splitlines() != [setting]:
             raise InputError(f"--set {setting!r}: expected path=value, for example --set encoders.csro.latent_dim=10")
         layers.append(Layer(f"--set {setting}", f"{path.strip()} = {_literal(value.strip())}", own=False))
-    return layers
+    bound_once(binding for layer in layers for binding in parse(layer))
+    return [*above, *layers]
 
 
 def experiment_layers(

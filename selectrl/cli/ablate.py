@@ -59,6 +59,9 @@ def ablate(
     if not varied:
         raise InputError("nothing varies; give --vary actor=weighted_bc,brac or a grid file")
     axes = [[(name, value) for value in values] for name, values in map(_axis, varied)]
+    names = [axis[0][0] for axis in axes]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"--vary {twice}=: {twice} is given twice; give it once, with commas between its values")
     rows: list[Row] = []
     for one in env:
         for combination in product(*axes):

@@ -14,6 +14,7 @@ from selectrl.cli.data import returns_table
 from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 from selectrl.gin_edge import Collection, build_collection, shipped_layer, user_layers
+from selectrl.launch.local import require_cores
 from selectrl.registry import registered_name, tag
 
 
@@ -40,6 +41,7 @@ def collect(
     Collection resumes: give the same command again after an interruption. A
     complete dataset is left alone.
     """
+    require_cores(threads)
     layers = [shipped_layer("envs", env), shipped_layer("behaviour", preset), *user_layers(file, set_)]
     collection = build_collection(layers)
     family = str(tag(collection.env))

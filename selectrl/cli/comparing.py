@@ -28,6 +28,7 @@ from selectrl.files import write_json
 from selectrl.gin_edge import as_layer, build_collection, shipped, shipped_layer, user_layers
 from selectrl.gin_text import Layer
 from selectrl.launch.choice import LAUNCHERS, choose
+from selectrl.launch.local import require_cores
 from selectrl.locks import locked
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def conduct(rows: Sequence[Row], options: Options) -> None:
         InputError: a row, a setting or the data are wrong, or the rows are not to be compared.
         RunError: a run failed; what the others say is printed all the same.
     """
+    if options.launcher != "slurm":  # whose tasks run on other machines
+        require_cores(options.threads)
     plan = make_plan(rows, options.seeds, options.data, options.out)
     execution, runs = options.execution, len(plan.policies) * plan.seeds
     launcher, each, width = choose(options.launcher, options.launcher_set, runs, options.jobs or execution.processes)

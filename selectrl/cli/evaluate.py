@@ -16,6 +16,7 @@ from selectrl.experiment.config import walk_parts
 from selectrl.experiment.folders import run_folders
 from selectrl.experiment.labels import label_of
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
+from selectrl.launch.local import require_cores
 from selectrl.registry import COLLECTORS, tag
 
 if TYPE_CHECKING:
@@ -64,13 +65,15 @@ def evaluate(
     `--set collectors.proximal.sigma=0.5` changes the collector, `--set
     test.prior=centroid` the test.
     """
+    require_cores(threads)
     if not runs:
         raise InputError("no run given; for example `selectrl evaluate runs/point_robot`")
     if collector is not None:
         COLLECTORS[collector]  # names the choices if there is none
         if ablation is not None:
             raise InputError("--collector and --ablation both name a collector; give one of them")
-    if protocol == "paper" and repeats is None:
+    bound = {setting.partition("=")[0].strip() for setting in set_}
+    if protocol == "paper" and repeats is None and "test.repeats" not in bound:
         repeats = PAPER_REPEATS
     words = (("protocol", protocol and f"'{protocol}'"), ("budget", budget), ("repeats", repeats))
     settings = [*(f"test.{name}={value}" for name, value in words if value is not None), *set_]

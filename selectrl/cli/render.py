@@ -11,6 +11,7 @@ from selectrl.cli.evaluate import find_runs, plan
 from selectrl.cli.options import COUNT, STEPS, Data, Json, Sets, Threads
 from selectrl.cli.screen import bars, emit, line
 from selectrl.errors import InputError
+from selectrl.launch.local import require_cores
 
 FRAMES = 60  # of the exploration, unless --every says otherwise
 
@@ -39,6 +40,7 @@ def render(
     The film shows the first repeat of the meta-test that `selectrl evaluate` makes
     with the same options: same starts, same noise, same returns.
     """
+    require_cores(threads)
     if not runs:
         raise InputError("no run given; for example `selectrl render runs/point_robot/select-1a2b3c4d/seed0`")
     from selectrl.film.edit import SUFFIXES, write

@@ -34,7 +34,7 @@ from selectrl.experiment.execution import Execution
 from selectrl.experiment.folders import set_aside
 from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
 from selectrl.launch.job import Event, Job, Launcher, threads_of
-from selectrl.launch.local import launcher_for
+from selectrl.launch.local import launcher_for, require_cores
 
 
 def train(
@@ -81,6 +81,7 @@ def train(
     finished is not done again. Each run is tested at the end with its own collector
     and with offline context; `selectrl evaluate` tests it in other ways.
     """
+    require_cores(threads)
     layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file, settings=set_)
     experiment = build_experiment(layers, name or default_name(method, ablation, file))
     if dry_run:

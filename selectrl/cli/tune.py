@@ -14,6 +14,7 @@ from selectrl.compare.tune import tune as search
 from selectrl.experiment.config import Experiment
 from selectrl.files import write_atomically
 from selectrl.gin_edge import as_layer, build_experiment, build_part, experiment_layers, shipped_layer, user_layers
+from selectrl.launch.local import require_cores
 
 
 def tune(
@@ -38,13 +39,14 @@ def tune(
     method's own bindings. Give the same command again to go on. `selectrl compare
     --tuned tuned` lays what was found over each method.
     """
+    require_cores(threads)
     above = [shipped_layer("tuning", method)] if space is None else user_layers(space, ())
     knobs = cast(TuneConfig, build_part("tune", above))
 
     def build(values: Bindings) -> Experiment:
         found = [f"{path}={value}" for path, value in values.items()]
-        layers = experiment_layers(method=method, env=env, profile=profile, settings=(*set_, *found))
-        return build_experiment(layers, f"{method}-tuned")
+        layers = experiment_layers(method=method, env=env, profile=profile, settings=set_)
+        return build_experiment([*layers, *user_layers(None, found)], f"{method}-tuned")
 
     own = build({})
     if space is None:  # an environment may replace a part that the method's file has knobs of

@@ -9,6 +9,7 @@ from torch import Tensor
 from selectrl.data.rows import RowStore
 from selectrl.errors import RunError
 from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.memory import require_memory
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import torch_threads
 from selectrl.protocols import Phase
@@ -34,9 +35,10 @@ def training_seconds(run: Run) -> float:
     Each phase is entered and takes a few steps, of which the quickest counts.
 
     Raises:
-        InputError: the dataset is missing or damaged.
+        InputError: the dataset is missing or damaged, or a batch does not fit the memory.
     """
     agent = build_agent(run.experiment, run.family.spec, run.seed)
+    require_memory(run.experiment.train, run.family.spec, [agent])
     engine, store, total = Engine([agent]), run.store(run.train_tasks), 0.0
     sampler = run.sampler(store)
     with torch_threads(run.execution.threads):

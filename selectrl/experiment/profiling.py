@@ -9,6 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.memory import require_memory
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
 from selectrl.experiment.training import engine_for
@@ -41,6 +42,7 @@ def profile_step(run: Run) -> Record:
     """
     experiment, execution = run.experiment, run.execution
     agent = build_agent(experiment, run.family.spec, run.seed)
+    require_memory(experiment.train, run.family.spec, [agent], execution.device)
     phase, store = build_phases(experiment, agent)[-1], run.store(run.train_tasks)
     engine = engine_for(experiment, execution, [agent])
     with torch_threads(execution.threads), tensor_cores(experiment.train.precision == "tf32"):

@@ -15,6 +15,7 @@ from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
+from selectrl.experiment.memory import require_memory
 from selectrl.experiment.records import curve_point
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
@@ -46,7 +47,7 @@ def train(runs: Sequence[Run], progress: Progress = lambda run, record: None) ->
 
     Raises:
         InputError: a directory holds another experiment or cannot be written to; the dataset is not there, damaged, or
-            not the one that the run began with; or the device is not there.
+            not the one that the run began with; the device is not there; or a batch does not fit the memory.
         RunError: a loss is no longer finite.
     """
     device = runs[0].execution.device
@@ -83,6 +84,7 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
     experiment, tasks = first.experiment, first.train_tasks
     begun = [run.begun() or experiment for run in runs]  # curves keep the collector and test of their first call
     agents = [build_agent(experiment, run.family.spec, run.seed) for run in runs]
+    require_memory(experiment.train, first.family.spec, agents, execution.device)
     phases = build_phases(experiment, agents[0])
     engine = engine_for(experiment, execution, agents)
     for phase in phases:

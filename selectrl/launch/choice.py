@@ -42,6 +42,8 @@ def choose(name: str, settings: Sequence[str], runs: int, side_by_side: int | No
         key, equals, value = setting.partition("=")
         if not equals or key not in fields:
             raise InputError(f"--launcher-set {setting!r}: expected name=value; {suggest(key, fields)}")
+        if key in values:
+            raise InputError(f"--launcher-set {setting!r}: {key} is given twice; keep one of the two")
         values[key] = value
         for number in (float, int):  # the narrowest that it is
             with suppress(ValueError):

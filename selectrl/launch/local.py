@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
-from selectrl.errors import Interrupted
+from selectrl.errors import InputError, Interrupted
 from selectrl.launch.background import print_sentence, report_background_errors
 from selectrl.launch.job import Event, Job, Launcher, Tell, grouped, run_group
 from selectrl.stopping import at_once, deferred
@@ -29,6 +29,19 @@ POLL = 0.2  # seconds between looks at whether a signal came
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def require_cores(threads: int | None) -> None:
+    """Refuse more threads than twice the cores, which only wait for each other; up to that many may pay off.
+
+    Raises:
+        InputError: there are more.
+    """
+    if threads is not None and threads > 2 * cores():
+        raise InputError(
+            f"--threads {threads}: this process may use {cores()} cores, where more than {2 * cores()} threads only "
+            f"wait for each other; give --threads {cores()} or less"
+        )
 
 
 def launcher_for(jobs: int, side_by_side: int | None = None) -> tuple[Launcher, int]:

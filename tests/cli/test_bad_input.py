@@ -18,6 +18,8 @@ from selectrl.json_text import unsealed
 
 Call = Callable[..., Any]
 SELECT = ("--method", "select", "--env", "point_robot")
+TWO_TIMES = ("--launcher-set", "time=1", "--launcher-set", "time=2")
+TWICE = ("--set", "a=1", "--set", "a=2")
 
 
 @pytest.fixture
@@ -74,6 +76,30 @@ class TestWords:
             (["train", *SELECT, "--jobs", "0"], "--jobs"),
             (["train", *SELECT, "--jobs", "-2"], "--jobs"),
             (["train", *SELECT, "--threads", "0"], "--threads"),
+            (["train", *SELECT, "--threads", "1024"], "threads only wait for each other; give --threads"),
+            (["evaluate", ".", "--threads", "1024"], "threads only wait for each other; give --threads"),
+            (["render", ".", "--threads", "1024"], "threads only wait for each other; give --threads"),
+            (["collect", "--env", "point_robot", "--threads", "1024"], "threads only wait for each other"),
+            (["tune", *SELECT, "--threads", "1024"], "threads only wait for each other"),
+            (["compare", "--env", "point_robot", "--methods", "select,csro", "--threads", "1024"], "threads only wait"),
+            (
+                ["train", *SELECT, "--set", "BATCH=3", "--set", "BATCH=4"],
+                "BATCH is bound to something else in --set BATCH",
+            ),
+            (
+                ["train", *SELECT, "--set", "train.batch=3", "--set", " train.batch = 4"],
+                "in --set train.batch=3; keep one",
+            ),
+            (["collect", "--env", "point_robot", *TWICE], "bound to something else in --set a=1; keep one of the two"),
+            (["evaluate", ".", "--repeats", "3", "--set", "test.repeats=5"], "no run at or below"),
+            (
+                ["ablate", *SELECT, "--vary", "actor=brac,weighted_bc", "--vary", "actor=td3_bc"],
+                "actor is given twice; give it once, with commas",
+            ),
+            (
+                ["compare", "--env", "point_robot", "--methods", "select,csro", "--launcher", "slurm", *TWO_TIMES],
+                "time is given twice; keep one of the two",
+            ),
             (["train", *SELECT, "--threads", "100000"], 'Invalid value "100000" for --threads. Must be <= 1024'),
             (["train", *SELECT, "--seeds", "1000000000"], "--seeds. Must be <= 10000"),
             (["train", *SELECT, "--seed", "9223372036854775808"], "--seed. Must be <= 9223372036854775807"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from selectrl.errors import FieldError
+from selectrl.errors import FieldError, InputError
 from selectrl.experiment.execution import MOST_THREADS, Execution
 from selectrl.launch import local
-from selectrl.launch.local import launcher_for
+from selectrl.launch.local import launcher_for, require_cores
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,11 @@ def test_no_run_takes_more_threads_than_a_machine_starts() -> None:
     assert Execution(threads=MOST_THREADS).threads == 1024
     with pytest.raises(FieldError, match="expected int from 1 to 1024, got 100000"):
         Execution(threads=100_000)
+
+
+def test_up_to_twice_the_cores_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "cores", lambda: 8)
+    for threads in (None, 1, 8, 16):
+        require_cores(threads)
+    with pytest.raises(InputError, match=r"--threads 17: this process may use 8 cores, .*; give --threads 8 or less"):
+        require_cores(17)

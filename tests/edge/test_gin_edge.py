@@ -110,8 +110,14 @@ class TestShippedFiles:
 class TestLayers:
     def test_later_ones_win(self) -> None:
         text = "train.steps = 7\ntrain.batch = 7"
-        experiment = user(text, "train.batch=8", "train.context=8", "train.context=9")
+        experiment = user(text, "train.batch=8", "train.context=9", "train.context=9")
         assert (experiment.train.steps, experiment.train.batch, experiment.train.context) == (7, 8, 9)
+
+    def test_of_two_different_settings_none_wins(self) -> None:
+        with pytest.raises(
+            InputError, match=r"--set train.batch=9: train.batch is bound to something else in --set train"
+        ):
+            user("", "train.batch=8", "train.batch=9")
 
     def test_a_macro_of_ours_may_be_bound_anew(self) -> None:
         assert user("LATENT_DIM = 5").encoder.latent_dim == 5
@@ -161,7 +167,7 @@ class TestLayers:
 
     def test_none_in_set_stays_none(self) -> None:
         assert user("", "collectors.proximal.clip=0.1").collector.clip == 0.1
-        assert user("", "collectors.proximal.clip=0.1", "collectors.proximal.clip=None").collector.clip is None
+        assert user("collectors.proximal.clip = 0.1", "collectors.proximal.clip=None").collector.clip is None
 
     def test_builds_do_not_see_each_other(self) -> None:
         before = user("")
