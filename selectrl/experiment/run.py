@@ -150,7 +150,9 @@ class Run(RunFolder):
         collector, test = collector or self.experiment.collector, test or self.experiment.test
         label = label or label_of(collector, test, self.begun_as)
         agent, saved = self._agent()
-        self.refuse_label(label, collector, test, saved["train_step"])
+        folder = self.folder / "evaluations"
+        with alone(folder):  # refused before the work: a label in use, a folder that cannot be locked
+            self.refuse_label(label, collector, test, saved["train_step"])
         with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
         record = {
@@ -170,7 +172,6 @@ class Run(RunFolder):
             "latents": result.latents,
             "parameters": np.asarray(self.family.parameters[list(result.tasks)], np.float64),
         }
-        folder = self.folder / "evaluations"
         with alone(folder):  # another process may have written this label since
             self.refuse_label(label, collector, test, saved["train_step"])
             write_tensors(folder / f"{label}.safetensors", traces)

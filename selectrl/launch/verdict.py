@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import sysconfig
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from selectrl.errors import InputError, RunError, SelectRLError
 from selectrl.plugins import plugin_of
+from selectrl.remedies import ANY_FILE, reason
 
 #: How torch, the loader of libraries and Python say that memory is short, on the CPU and on CUDA.
 NO_MEMORY = (
@@ -24,20 +24,6 @@ LESS = (
     "run fewer side by side (--jobs) or bind smaller batches; the same command, of a comparison with --retry-failed, "
     "goes on from the last checkpoint"
 )
-FULL = "free the disk, or choose another folder"
-REMEDIES = {
-    errno.EACCES: "ask the owner of it for access, or choose another folder",
-    errno.EPERM: "ask the owner of it for access, or choose another folder",
-    errno.EROFS: "choose a folder that can be written to",
-    errno.ENAMETOOLONG: "give a shorter name",
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
-    errno.EFBIG: FULL,
-    errno.EMFILE: "close programs that hold files open, or raise `ulimit -n`",
-    errno.ENFILE: "close programs that hold files open",
-    errno.EIO: "look after the disk, or choose another folder",
-}
-ANY_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE)  # clear without a path
 SHOWS = "SELECTRL_TRACEBACK=1 shows all lines that led to it"
 HERE = str(Path(__file__).parents[1])
 LIBRARIES = (
@@ -70,8 +56,7 @@ def explain(error: Exception) -> SelectRLError | None:
         )
     if isinstance(error, OSError) and (error.filename is not None or error.errno in ANY_FILE):
         path = "a file" if error.filename is None else os.fsdecode(error.filename)
-        remedy = REMEDIES.get(error.errno or 0, "look at that path, or choose another")
-        return InputError(f"cannot read or write {path}: {error.strerror or text}; {remedy}")
+        return InputError(f"cannot read or write {path}: {reason(error)}")
     return None
 
 

@@ -26,10 +26,14 @@ Call = Callable[..., Any]
 @pytest.mark.parametrize(
     ("error", "sentence", "code"),
     [
-        (PermissionError(errno.EACCES, "Permission denied", "a/b"), "a/b: Permission denied; ask the owner", 2),
+        (PermissionError(errno.EACCES, "Permission denied", "a/b"), "a/b: Permission denied; ask its owner", 2),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), "File name too long; give a shorter name", 2),
         (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device; free the disk", 2),
-        (FileNotFoundError(errno.ENOENT, "No such file", b"raw\xff"), "raw?: No such file; look at that path", 2),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", b"raw\xff"),
+            "raw?: No such file; check that its folder is still there",
+            2,
+        ),
         (MemoryError(), "memory ran out (MemoryError)", 1),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."), "memory ran out", 1),
         (ImportError("x.so: failed to map segment from shared object"), "memory ran out", 1),

@@ -14,7 +14,7 @@ import pytest
 
 from selectrl import lease
 from selectrl.errors import InputError, RunError
-from selectrl.locks import locked
+from selectrl.locks import alone, locked
 
 HOLDER = (
     "import sys, time\nfrom pathlib import Path\nfrom selectrl.locks import locked\n"
@@ -180,3 +180,42 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"), locked(tmp_path / "file" / "run"):
         pytest.fail("held")
+
+
+def test_a_moment_alone_waits_for_the_lease(run: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer of evaluations waits for another, instead of writing beside it."""
+    monkeypatch.setattr(lease, "PAUSE", 0.01)
+    code = HOLDER.replace("600", "60").replace("locked", "alone")
+    with subprocess.Popen([sys.executable, "-c", code, run], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        ended: list[bool] = []
+        real = lease._clear
+
+        def look(path: Path, now: float) -> None:
+            if not ended:
+                ended.append(True)
+                with pytest.raises(InputError, match="another process holds"):
+                    real(path, now)
+                holder.kill()
+                os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)
+                old = time.time() - lease.EXPIRES - 60
+                os.utime(path, (old, old))
+                raise InputError("still held")
+            real(path, now)
+
+        monkeypatch.setattr(lease, "_clear", look)
+        with alone(run):
+            assert json.loads(file.read_text())["pid"] == os.getpid()
+        assert ended
+    assert not file.exists()
+
+
+def test_a_moment_alone_needs_locks(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.delenv("SELECTRL_LOCK")
+    with pytest.raises(InputError, match="SELECTRL_LOCK=lease"), alone(run):
+        pytest.fail("nothing was held")

@@ -39,7 +39,7 @@ def test_a_file_of_another_owner_is_unreadable(tmp_path: Path, request: pytest.F
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here whose reading fails")
 def test_a_file_that_fails_in_reading_is_unreadable() -> None:
-    with pytest.raises(UnreadableError, match="Input/output error; look after the disk"):
+    with pytest.raises(UnreadableError, match="Input/output error; check the disk"):
         read_bytes(Path("/proc/self/mem"))  # a regular file, whose first page is not mapped
 
 

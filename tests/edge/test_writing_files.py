@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -293,13 +295,53 @@ def test_an_unknown_kind_of_lock_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("number", "remedy"), [(28, "free the disk"), (13, "choose a folder that you may write to")])
-def test_the_remedy_fits_the_reason(tmp_path: Path, number: int, remedy: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free the disk"),
+        (errno.EACCES, "ask its owner for access, or choose another place"),
+        (errno.ENOENT, "check that its folder is still there"),
+        (errno.ENOTDIR, "a part of it is a file where a folder is expected"),
+        (errno.EIO, "check the disk that it is on"),
+        (None, "check the path, or choose another"),
+    ],
+)
+def test_the_remedy_fits_the_reason(tmp_path: Path, number: int | None, remedy: str) -> None:
     def refuse(path: Path) -> Any:
-        raise OSError(number, os.strerror(number))
+        raise OSError("no reason") if number is None else OSError(number, os.strerror(number))
 
     with pytest.raises(InputError, match=remedy):
         write_atomically(tmp_path / "a", refuse)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_held_folder_that_is_renamed_during_a_write(tmp_path: Path, replaced: bool, late: bool) -> None:
+    """Neither the old folder nor a new one of its name keeps a half or an empty file."""
+    folder, away = tmp_path / "run", tmp_path / "away"
+
+    def rename(path: Path) -> None:
+        if late:
+            path.write_text("whole")
+        folder.rename(away)
+        if replaced:
+            folder.mkdir()
+        if not late:
+            path.write_text("whole")
+
+    with locked(folder), pytest.raises(InputError, match=r"was renamed or removed during the work in it; .*away: move"):
+        write_atomically(folder / "a.json", rename)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == (["away", "run"] if replaced else ["away"])
+
+
+def test_a_held_folder_that_is_removed_during_a_write(tmp_path: Path) -> None:
+    def remove(path: Path) -> None:
+        shutil.rmtree(tmp_path / "run")
+        path.write_text("whole")
+
+    with locked(tmp_path / "run"), pytest.raises(InputError, match="nothing of it is left"):
+        write_atomically(tmp_path / "run" / "a.json", remove)
     assert list(tmp_path.iterdir()) == []
 
 

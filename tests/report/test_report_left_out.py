@@ -93,7 +93,7 @@ def test_a_file_of_another_owner_is_named_and_never_called_damaged(foreign: Fore
     runs, omissions = load([foreign.root])
     assert {run.method for run in runs} == {"other", *(["m"] if kept else [])}
     assert len(omissions) == 1, omissions
-    assert "Permission denied; ask its owner for the right to read it" in omissions[0].reason
+    assert "Permission denied; ask its owner for access" in omissions[0].reason
     assert "corrupt" not in omissions[0].reason
     assert "unfinished" not in omissions[0].reason
     assert str(foreign.root) not in omissions[0].reason
@@ -122,7 +122,7 @@ def test_a_pipe_is_refused_at_once_and_named(tmp_path: Path, make_run: Make, fil
     os.mkfifo(path)
     ((name, reason),) = left_out(tmp_path).items()
     assert f"m/seed0/{file}" in reason or file.startswith("..")
-    assert "it is a pipe, a socket or a device; a regular file is expected there" in reason
+    assert "it is a pipe, a socket or a device; put a regular file there" in reason
     assert name == "m/seed0" or name.endswith(path.with_suffix(".json").name) or name.endswith(path.name)
     with pytest.raises(UnreadableError, match="it is a pipe"):
         build_report([tmp_path], tmp_path / "page", export=tmp_path / "copy")
