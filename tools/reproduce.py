@@ -1,8 +1,8 @@
-"""Hold seeds that were trained anew against the record of the same experiment; ``make reproduce`` trains them.
+"""Compares seeds that were trained again with the record of the same experiment; ``make reproduce`` trains them.
 
-On the machine of the record the same numbers come out. On another processor rounding makes other data of the same kind,
-so that a seed anew is one more seed: exit 1 where the two means are told apart by Student's 95% interval of their
-difference over seeds, the spread being that of both, or where no seed is shared.
+The machine of the record gives the same numbers. On another processor rounding makes other data of the same kind, so
+that a new seed is an additional seed. The exit code is 1 if Student's 95% interval of the difference of the two means
+over seeds, with the spread of both, excludes zero, or if no seed is shared.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from scipy.stats import ttest_ind
 
 def returns(runs: Path, label: str) -> dict[int, float]:
     """Return each seed's mean return over the unseen tasks, in one evaluation of the runs in a folder."""
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in runs.glob(f"seed*/evaluations/{label}.json")]
-    return {one["seed"]: float(np.mean(one["return_per_task"])) for one in found}
+    files = runs.glob(f"seed*/evaluations/{label}.json")
+    evaluations = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return {evaluation["seed"]: float(np.mean(evaluation["return_per_task"])) for evaluation in evaluations}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the record of an evaluation beside what came out anew."""
+    """Print the returns of the record next to the new ones, and their difference."""
     label, *folders = arguments
-    record, anew = (returns(Path(folder), label) for folder in folders)
-    shared = sorted(record.keys() & anew.keys())
+    record, new = (returns(Path(folder), label) for folder in folders)
+    shared = sorted(record.keys() & new.keys())
     if not shared:
-        sys.stderr.write(f"no seed was tested as {label} in both: {sorted(record)} recorded, {sorted(anew)} anew\n")
+        sys.stderr.write(f"no seed has the evaluation {label} in both: {sorted(record)} recorded, {sorted(new)} new\n")
         return 1
     for seed in shared:
         sys.stdout.write(
-            f"seed {seed}: {record[seed]:.4f} recorded, {anew[seed]:.4f} anew, {anew[seed] - record[seed]:+.1e}\n"
+            f"seed {seed}: {record[seed]:.4f} recorded, {new[seed]:.4f} new, {new[seed] - record[seed]:+.1e}\n"
         )
-    before, after = list(record.values()), [anew[seed] for seed in shared]
+    before, after = list(record.values()), [new[seed] for seed in shared]
     low, high = ttest_ind(after, before).confidence_interval(0.95)
-    told = "not told apart" if low <= 0 <= high else "told apart"
+    significance = "no significant difference" if low <= 0 <= high else "a significant difference"
     seeds = f"{len(after)} and {len(before)} seeds"
     sys.stdout.write(
-        f"{np.mean(after):.2f} anew, {np.mean(before):.2f} recorded, {seeds}: {told}, the difference is "
+        f"{np.mean(after):.2f} new, {np.mean(before):.2f} recorded, {seeds}: {significance}, "
         f"{np.mean(after) - np.mean(before):+.2f}, 95% interval {low:+.2f} to {high:+.2f}\n"
     )
     return 0 if low <= 0 <= high else 1

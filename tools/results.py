@@ -1,8 +1,9 @@
-"""Draw the tables and figures of docs/results.md again from the folders below results/ that it names.
+"""Draws the tables and figures of docs/results.md again from the records that it names.
 
-``make results`` runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` the page has the table so named of the
-report of ``results/NAME``, its sentences if TABLE is ``verdicts``, or what the searches that lie there found if it is
-``tuning``; pictures are of the same reports.
+Usage: ``python tools/results.py RECORDS REPORTS``, where RECORDS holds the opened archives; ``make results`` opens them
+and runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` the page has the table of that name of the report of
+``RECORDS/NAME``, the report's sentences if TABLE is ``verdicts``, or the outcome of the searches in ``results/NAME`` if
+TABLE is ``tuning``. The numbers and tables of each report are also copied to ``results/NAME``.
 """
 
 from __future__ import annotations
@@ -17,32 +18,34 @@ from selectrl.report import build_report
 from selectrl.report.words import number
 
 ROOT = Path(__file__).parents[1]
-PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "figures"
+PAGE, FIGURES, RESULTS = ROOT / "docs" / "results.md", ROOT / "docs" / "figures", ROOT / "results"
 BLOCK = re.compile(r"(<!-- (?P<folder>[\w.]+)/(?P<table>\w+) -->\n).*?(<!-- / -->)", re.DOTALL)
 PICTURE = re.compile(r"\]\(figures/(?P<folder>[\w.]+)-(?P<figure>\w+)\.png\)")
+#: Files of a report that are copied to the repository.
+KEPT = ("report.json", "*.csv", "tables/*.md")
 
 
 def verdicts(report: Path) -> str:
-    """Return what a report says of its methods, and behind a fold of every pair, in Markdown."""
-    found = json.loads((report / "report.json").read_text(encoding="utf-8"))["environments"]
+    """Return a report's sentences on its methods, and behind a fold those on every pair, in Markdown."""
     lines = []
-    for one in found:
-        pairs = [_escaped(f"- {verdict}") for verdict in one["verdicts"]]
-        head = ['<details markdown="1">', f"<summary>Every pair under {one['protocol']}</summary>", ""]
-        lines += [_escaped(f"{one['order']} ({one['protocol']})"), "", *head, *pairs, "", "</details>", ""]
+    for environment in json.loads((report / "report.json").read_text(encoding="utf-8"))["environments"]:
+        pairs = [_escaped(f"- {verdict}") for verdict in environment["verdicts"]]
+        head = ['<details markdown="1">', f"<summary>Every pair under {environment['protocol']}</summary>", ""]
+        order = _escaped(f"{environment['order']} ({environment['protocol']})")
+        lines += [order, "", *head, *pairs, "", "</details>", ""]
     return "\n".join(lines).strip()
 
 
 def tuning(folder: Path) -> str:
-    """Return what `selectrl tune` found for each method, as a table in Markdown."""
+    """Return the outcome of `selectrl tune` for each method, as a table in Markdown."""
     head = ["Method", "Trials", "Steps", "Its own bindings", "The best", "Which are"]
     rows = ["| " + " | ".join(head) + " |", "| --- | ---: | ---: | ---: | ---: | --- |"]
     for file in sorted(folder.rglob("tuned.json")):
-        found = json.loads(file.read_text(encoding="utf-8"))
-        which = "<br>".join(f"`{path} = {_short(value)}`" for path, value in found["bindings"].items()) or "its own"
-        own = "failed" if found["own"] is None else number(found["own"], 2)
-        cells = [_escaped(file.parent.name), f"{found['trials']}", f"{found['steps']:,}", own]
-        rows.append("| " + " | ".join([*cells, number(found["return"], 2), which]) + " |")
+        study = json.loads(file.read_text(encoding="utf-8"))
+        best = "<br>".join(f"`{path} = {_short(value)}`" for path, value in study["bindings"].items()) or "its own"
+        own = "failed" if study["own"] is None else number(study["own"], 2)
+        cells = [_escaped(file.parent.name), f"{study['trials']}", f"{study['steps']:,}", own]
+        rows.append("| " + " | ".join([*cells, number(study["return"], 2), best]) + " |")
     return "\n".join(rows)
 
 
@@ -54,30 +57,41 @@ def _escaped(text: str) -> str:
     return text.replace("_", r"\_")
 
 
-def main(out: Path) -> int:
-    """Write reports to a folder, and what the page takes of them into the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    drawn = [one for pattern in (BLOCK, PICTURE) for one in pattern.finditer(text)]
-    for folder in sorted({one["folder"] for one in drawn if one.groupdict().get("table") != "tuning"}):
-        build_report([ROOT / "results" / folder], out / folder)
+def keep(report: Path, folder: Path) -> None:
+    """Replace a folder of the repository by the numbers and tables of a report."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    for path in [path for pattern in KEPT for path in report.glob(pattern)]:
+        target = folder / path.relative_to(report)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
-    def block(found: re.Match[str]) -> str:
-        report = out / found["folder"]
-        if found["table"] == "tuning":
-            told = tuning(ROOT / "results" / found["folder"])
-        elif found["table"] == "verdicts":
-            told = verdicts(report)
+
+def main(records: Path, reports: Path) -> int:
+    """Write the reports, copy their numbers to the repository, and their tables and figures into the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    places = [match for pattern in (BLOCK, PICTURE) for match in pattern.finditer(text)]
+    for folder in sorted({match["folder"] for match in places if match.groupdict().get("table") != "tuning"}):
+        build_report([records / folder], reports / folder)
+        keep(reports / folder, RESULTS / folder)
+
+    def block(match: re.Match[str]) -> str:
+        report = reports / match["folder"]
+        if match["table"] == "tuning":
+            content = tuning(RESULTS / match["folder"])
+        elif match["table"] == "verdicts":
+            content = verdicts(report)
         else:
-            told = (report / "tables" / f"{found['table']}.md").read_text(encoding="utf-8").strip()
-        return f"{found[1]}\n{told}\n\n{found[4]}"
+            content = (report / "tables" / f"{match['table']}.md").read_text(encoding="utf-8").strip()
+        return f"{match[1]}\n{content}\n\n{match[4]}"
 
     FIGURES.mkdir(exist_ok=True)
-    for one in PICTURE.finditer(text):
-        picture = out / one["folder"] / "figures" / f"{one['figure']}.png"
-        shutil.copyfile(picture, FIGURES / f"{one['folder']}-{one['figure']}.png")
+    for match in PICTURE.finditer(text):
+        picture = reports / match["folder"] / "figures" / f"{match['figure']}.png"
+        shutil.copyfile(picture, FIGURES / f"{match['folder']}-{match['figure']}.png")
     PAGE.write_text(BLOCK.sub(block, text), encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tool_programs import load_tool
 
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.evaluate.config import TestConfig
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS
 from selectrl.trainer.config import TrainConfig
 
-ROOT = Path(__file__).parents[2]
+GRID = load_tool("grid")  # the program behind `make grid`
 WIDTH = (12, 12)
 SMALL = {
     "hidden": WIDTH,
@@ -29,33 +29,22 @@ SMALL = {
 }
 
 
-@cache
-def grid() -> Any:
-    """The script behind ``make grid``."""
-    spec = importlib.util.spec_from_file_location("grid", ROOT / "docs" / "grid.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def small(config: Any) -> Any:
-    return grid().cut(config, {**grid().SHORT, **SMALL})
+    return GRID.cut(config, {**GRID.SHORT, **SMALL})
 
 
 def experiment(*parts: Any) -> Any:
     """The parts, small, on the eight tasks of the tiny dataset."""
     train = TrainConfig(steps=50, meta_batch=3, batch=8, context=8, test_every=50, log_every=10)
-    return grid().experiment(*(small(part) for part in parts), env=PointRobotConfig(tasks=8), data="tiny", train=train)
+    return GRID.experiment(*(small(part) for part in parts), env=PointRobotConfig(tasks=8), data="tiny", train=train)
 
 
 @cache
 def compositions() -> dict[str, tuple[Any, Any, Any]]:
     """Rows that hold each pair of an encoder, a critic and an actor, and each variant of one of them once."""
-    axes = [grid().defaults(registry) for registry in (ENCODERS, CRITICS, ACTORS)]
-    rows = {"-".join(names): tuple(a[n] for a, n in zip(axes, names, strict=True)) for names in grid().pairs(*axes)}
-    others = [list((grid().variants(one) or grid().defaults(one)).items()) for one in (ENCODERS, CRITICS, ACTORS)]
+    axes = [GRID.defaults(registry) for registry in (ENCODERS, CRITICS, ACTORS)]
+    rows = {"-".join(names): tuple(a[n] for a, n in zip(axes, names, strict=True)) for names in GRID.pairs(*axes)}
+    others = [list((GRID.variants(one) or GRID.defaults(one)).items()) for one in (ENCODERS, CRITICS, ACTORS)]
     for i in range(max(map(len, others))):
         chosen = [other[i % len(other)] for other in others]
         rows["-".join(name for name, _ in chosen)] = tuple(part for _, part in chosen)
@@ -65,7 +54,7 @@ def compositions() -> dict[str, tuple[Any, Any, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", compositions())
 def test_each_pair_of_parts_trains_or_is_refused_by_one_sentence(name: str, data: Path, tmp_path: Path) -> None:
-    outcome, reason, run = grid().attempt(experiment(*compositions()[name]), data, tmp_path)
+    outcome, reason, run = GRID.attempt(experiment(*compositions()[name]), data, tmp_path)
     if outcome == "refused":
         assert len(reason.splitlines()) == 1
         assert (
@@ -76,10 +65,10 @@ def test_each_pair_of_parts_trains_or_is_refused_by_one_sentence(name: str, data
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("encoder", grid().defaults(ENCODERS))
+@pytest.mark.parametrize("encoder", GRID.defaults(ENCODERS))
 def test_every_collector_tests_every_encoder(encoder: str, data: Path, tmp_path: Path) -> None:
     select = CRITICS["dual_target"].config(), ACTORS["weighted_bc"].config()
-    outcome, reason, run = grid().attempt(experiment(ENCODERS[encoder].config(), *select), data, tmp_path)
+    outcome, reason, run = GRID.attempt(experiment(ENCODERS[encoder].config(), *select), data, tmp_path)
     assert outcome == "trained", reason
     returns = {entry.name: run.evaluate(entry.name, entry.config())["return"] for entry in COLLECTORS}
     centroid = TestConfig(budget=40, repeats=1, prior="centroid")
@@ -89,7 +78,7 @@ def test_every_collector_tests_every_encoder(encoder: str, data: Path, tmp_path:
 
 def test_the_rows_hold_every_pair() -> None:
     axes = {"a": {"1": 0, "2": 0, "3": 0}, "b": {"4": 0, "5": 0}, "c": {"6": 0, "7": 0, "8": 0}}
-    rows = list(grid().pairs(*axes.values()))
+    rows = list(GRID.pairs(*axes.values()))
     for i, j in ((0, 1), (0, 2), (1, 2)):
         sizes = [len(axis) for axis in axes.values()]
         assert len({(row[i], row[j]) for row in rows}) == sizes[i] * sizes[j]

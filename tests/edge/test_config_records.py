@@ -93,9 +93,9 @@ class TestKey:
         assert int(key, 16) >= 0
         assert key == build().key
 
-    def test_of_recorded_runs_stays_though_fields_were_added(self) -> None:
+    def test_of_recorded_runs_stays_though_fields_were_added(self, records: Path) -> None:
         """Every shipped run's record gives its recorded key, and is written again as it stands."""
-        paths = sorted((Path(__file__).parents[2] / "results").rglob("experiment.json"))
+        paths = sorted(records.rglob("experiment.json"))
         assert paths
         for path in paths:
             record = json.loads(path.read_text())
