@@ -23,6 +23,8 @@ install_import_hook("selectrl.functional", "beartype.beartype")  # test_shapes.p
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("suite")
 
+pytest_plugins = ["commands", "privileges"]  # fixtures that tests of several rooms share
+
 
 @pytest.fixture(scope="session")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,4 +1,4 @@
-"""Permissions that hold also for root: the capabilities that pass over them are put aside for a while."""
+"""Permissions that hold also for root: for a while without the capabilities that pass over them, or as another user."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
+NOBODY = 65534
 VERSION = 0x20080522  # of Linux's interface of capabilities
 DAC_OVERRIDE, DAC_READ_SEARCH = 1 << 1, 1 << 2
 Words = ctypes.c_uint32 * 6  # effective, permitted and inheritable, for capabilities up to 31 and from 32
@@ -37,3 +40,13 @@ def permissions_hold() -> Iterator[None]:
         yield
     finally:
         change("capset", held)
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Act as a user whom permissions bind, as root they do not."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(NOBODY)
+    yield
+    os.seteuid(before)

@@ -11,8 +11,8 @@ import fakes
 import numpy as np
 import pytest
 import torch
-from oracles import ORACLES, Parameters, mlp, scenes, slopes
 
+from oracles import ORACLES, Parameters, mlp, scenes, slopes
 from selectrl.encoders.configs.aggregations import (
     AttentionConfig,
     InverseVarianceConfig,
