@@ -162,7 +162,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the gates read."""
     folder = tmp_path_factory.mktemp("tree")
     skipped = shutil.ignore_patterns("__pycache__")
-    for name in ("selectrl", "gin", "examples"):
+    for name in ("selectrl", "gin", "tools", "examples"):
         shutil.copytree(ROOT / name, folder / name, ignore=skipped)
     shutil.copy2(ROOT / "pyproject.toml", folder)
     return folder

@@ -13,7 +13,7 @@ from random import Random
 from typing import NamedTuple
 
 import torch
-from cli.conftest import SETTINGS, write_dataset
+from commands import SETTINGS, write_dataset
 from report.conftest import write_run
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file

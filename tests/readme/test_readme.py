@@ -62,7 +62,7 @@ def test_python_snippet_composes():
 
 
 def test_tables_are_those_of_the_registry():
-    done = run([sys.executable, str(ROOT / "docs" / "readme.py"), "--check"], ROOT)
+    done = run([sys.executable, str(ROOT / "tools" / "readme.py"), "--check"], ROOT)
     assert done.returncode == 0, done.stderr
 
 

@@ -5,7 +5,7 @@ sentence, and no file that was finished before may be lost or differ; then both 
 and must end with 0 and in the very files that each makes alone. Commands run in forks of this process, which has torch
 loaded, but never runs it.
 
-    PYTHONPATH=tests python -m stress.pairs --pairs 40
+    PYTHONPATH=tests:tests/support python -m stress.pairs --pairs 40
 """
 
 from __future__ import annotations
