@@ -328,3 +328,9 @@ def test_torch_loads_the_backends_of_others_as_it_does_without_us(tmp_path: Path
     install(tmp_path, "their_backend", source="def load():\n    print('loaded')", points=points)
     done = run(tmp_path, ["-W", "error", "-c", "import selectrl, torch"])
     assert (done.returncode, done.stdout, done.stderr) == (0, "loaded\n", "")
+
+
+def test_a_backend_of_figures_that_is_not_installed_stops_no_command(tmp_path: Path) -> None:
+    code = "import selectrl.cli, matplotlib; print(matplotlib.get_backend())"
+    done = run(tmp_path, ["-c", code], MPLBACKEND="module://not_installed")
+    assert (done.returncode, done.stdout.lower()) == (0, "agg\n")

@@ -14,6 +14,7 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
+os.environ["MPLBACKEND"] = "agg"  # figures go into files; a notebook's backend may not be installed here
 
 __all__ = ["main"]
 

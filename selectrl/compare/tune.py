@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     import optuna
 
 Value: TypeAlias = float | str  # a string is the text of a binding, such as ``@values.min_target_q()``
+WRITABLE = "give it the rights of a file that you may write to, or choose another folder with --out"
+REMEDIES = {  # by SQLite's name of what is wrong
+    **dict.fromkeys(("FULL", "IOERR"), "free the disk, or choose another folder with --out"),
+    **dict.fromkeys(("READONLY", "CANTOPEN", "PERM"), WRITABLE),
+    **dict.fromkeys(("BUSY", "LOCKED"), "close the other program that has it open, and give the same command again"),
+}
 STUDY = "study.db"  # in a search's folder
 Bindings: TypeAlias = Mapping[str, Value]
 
@@ -217,10 +223,8 @@ def _database(file: Path, *others: type[Exception]) -> Iterator[None]:
         while cause.__cause__ is not None and isinstance(cause, SQLAlchemyError | optuna.exceptions.OptunaError):
             cause = cause.__cause__
         name = getattr(cause, "sqlite_errorname", "").removeprefix("SQLITE_").partition("_")[0]
-        remedy = (
-            "free the disk, or choose another folder with --out"
-            if name in ("FULL", "IOERR", "READONLY", "CANTOPEN", "PERM", "BUSY", "LOCKED")
-            else "restore it, or delete it and give the same command again: what its trials trained is used again"
+        remedy = REMEDIES.get(
+            name, "restore it, or delete it and give the same command again: what its trials trained is used again"
         )
         raise InputError(
             f"cannot use the study {file} ({type(cause).__name__}: {str(cause).rstrip('.')}); {remedy}"

@@ -82,3 +82,17 @@ def test_a_full_disk_is_said_so(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     study = tune._study(file.parent, ASKED)
     with pytest.raises(InputError, match=r"disk is full\); free the disk"), tune._database(file):
         study.set_user_attr("x", "y" * 10**6)
+
+
+def test_a_study_that_another_program_holds_asks_to_close_it(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with (
+            pytest.raises(InputError, match=r"database is locked\); close the other program that has it open"),
+            tune._database(file, sqlite3.Error),
+            sqlite3.connect(file, timeout=0) as own,
+        ):
+            own.execute("CREATE TABLE t (a)")
+    other.close()
+    own.close()
