@@ -23,7 +23,7 @@ install_import_hook("selectrl.functional", "beartype.beartype")  # test_shapes.p
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("suite")
 
-pytest_plugins = ["commands", "privileges"]  # fixtures that tests of several rooms share
+pytest_plugins = ["commands", "own_process", "privileges"]  # fixtures that several rooms share, and a marker
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,6 @@ WRITER = HELD + (
 )
 
 
-@pytest.fixture
-def umask() -> Iterator[None]:
-    before = os.umask(0o027)
-    yield
-    os.umask(before)
-
-
 def start(code: str, *arguments: object, **environment: str) -> tuple[subprocess.Popen[str], str]:
     """Start a process and wait for its first line."""
     words = [sys.executable, "-c", code, *map(str, arguments)]
@@ -53,8 +45,9 @@ def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGKILL) ->
     process.stdout.close()
 
 
-@pytest.mark.usefixtures("umask")
+@pytest.mark.own_process
 def test_files_have_the_mode_that_the_umask_asks_for(tmp_path: Path) -> None:
+    os.umask(0o027)
     write_tensors(tmp_path / "new" / "a.safetensors", {"x": np.arange(3)})
     write_json(tmp_path / "new" / "a.json", {})
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new").iterdir()}

@@ -70,6 +70,7 @@ def test_a_second_ctrl_c_does_not_wait_and_a_second_sigterm_does() -> None:
     assert (done, stop.value.exit_code) == (["patient"], 130)
 
 
+@pytest.mark.own_process
 def test_whoever_handled_it_before_gets_it_and_the_work_ends_all_the_same() -> None:
     """As submitit's handler does, which queues a task again, and is deaf to SIGTERM."""
     heard: list[object] = []
@@ -80,22 +81,19 @@ def test_whoever_handled_it_before_gets_it_and_the_work_ends_all_the_same() -> N
             heard.append("saved")
 
     before = signal.signal(signal.SIGUSR2, lambda number, frame: heard.append(number))
-    try:
-        with pytest.raises(Interrupted):
-            work()
-        assert heard == ["saved", signal.SIGUSR2]
-    finally:
-        signal.signal(signal.SIGUSR2, before)
+    with pytest.raises(Interrupted):
+        work()
+    assert heard == ["saved", signal.SIGUSR2]
+    signal.signal(signal.SIGUSR2, before)
 
 
+@pytest.mark.own_process
 def test_what_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with at_once(), deferred() as stopping:
-            signal.raise_signal(signal.SIGINT)
-            assert not stopping()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with at_once(), deferred() as stopping:
+        signal.raise_signal(signal.SIGINT)
+        assert not stopping()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_an_error_is_not_covered_by_a_signal() -> None:

@@ -512,16 +512,14 @@ class TestFailures:
         assert len([line for line in done.err.splitlines() if line.startswith("selectrl: ")]) == 2
         assert "Traceback" not in done.err
 
+    @pytest.mark.own_process
     def test_a_full_disk(self, spawn: Call, small: Call, tmp_path: Path) -> None:
         """Files may grow to 30 kB here, which a checkpoint does not fit."""
         import resource
 
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
-        try:
-            process = spawn("train", *small(), "--out", tmp_path / "runs")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        words = small()  # writes the dataset
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        process = spawn("train", *words, "--out", tmp_path / "runs")
         _, err = process.communicate(timeout=120)
         assert process.returncode in (1, 2), err
         assert "cannot write" in err.splitlines()[-1]
