@@ -72,19 +72,44 @@ def read_sums(archives: Path) -> dict[str, str]:
 
 
 def pack(folder: Path, archives: Path = ARCHIVES) -> bool:
-    """Pack a folder into the archive of its name, and note the checksum; return whether the archive changed."""
+    """Pack a folder into the archive of its name, and note the checksum; return whether the archive changed.
+
+    Raises:
+        ArchiveError: there is such an archive, and the folder was not opened from it as it is now.
+    """
     content = tar(folder)
     path = archives / f"{folder.resolve().name}{SUFFIX}"
     sums = read_sums(archives) if (archives / SUMS).exists() else {}
-    if path.name in sums and path.exists() and _content(path, sums[path.name]) == content:
-        return False
+    if path.name in sums:
+        packed = _content(path, sums[path.name])
+        if packed == content:
+            return False
+        if _opened(folder) != checksum(packed):
+            raise ArchiveError(
+                f"{folder} was not opened from the present {path.name}, so records of that archive could be lost; "
+                f"move the folder away, open the archive with `make records`, and add the new records"
+            )
     archives.mkdir(parents=True, exist_ok=True)
     data = lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)
     path.write_bytes(data)
     sums[path.name] = checksum(data)
     lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items())]
     (archives / SUMS).write_text("".join(lines), encoding="utf-8")
+    _note(folder, content)
     return True
+
+
+def _note(folder: Path, content: bytes) -> None:
+    """Write the checksum of a folder's records beside it: those that its archive has."""
+    place = folder.resolve()
+    place.with_name(f"{place.name}.sha256").write_text(f"{checksum(content)}\n", encoding="utf-8")
+
+
+def _opened(folder: Path) -> str | None:
+    """Return the checksum of the records that a folder had when it was opened or packed, if it was."""
+    place = folder.resolve()
+    note = place.with_name(f"{place.name}.sha256")
+    return note.read_text(encoding="utf-8").strip() if note.exists() else None
 
 
 def open_all(out: Path, archives: Path = ARCHIVES) -> list[Path]:
@@ -95,15 +120,13 @@ def open_all(out: Path, archives: Path = ARCHIVES) -> list[Path]:
 def _open(path: Path, digest: str, out: Path) -> Path:
     """Open an archive, unless its folder has the same records already.
 
-    A file beside the folder keeps the checksum of the records as they were opened, so that records which were changed
-    or added since are never overwritten.
+    Records which were changed or added since the folder was opened are never overwritten.
     """
     content = _content(path, digest)
     folder = out / path.name.removesuffix(SUFFIX)
-    opened = out / f"{folder.name}.sha256"
     if folder.exists():
         present = checksum(tar(folder))
-        if present != checksum(content) and not (opened.exists() and opened.read_text().strip() == present):
+        if present not in (checksum(content), _opened(folder)):
             raise ArchiveError(
                 f"{folder} holds records that {path.name} lacks, or lacks some; "
                 "pack it with `make archive-results`, or remove it"
@@ -115,7 +138,7 @@ def _open(path: Path, digest: str, out: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=out) as scratch, tarfile.open(fileobj=io.BytesIO(content)) as archive:
             archive.extractall(scratch, filter="data")
             (Path(scratch) / folder.name).rename(folder)
-    opened.write_text(checksum(content) + "\n", encoding="utf-8")
+    _note(folder, content)
     return folder
 
 

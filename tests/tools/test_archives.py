@@ -64,6 +64,31 @@ class TestPacking:
         archives.pack(other, store)
         assert archives.read_sums(store) == before | {"hopper.tar.xz": archives.read_sums(store)["hopper.tar.xz"]}
 
+    def test_adds_records_to_an_opened_archive(self, folder, store, tmp_path):
+        (opened,) = archives.open_all(tmp_path / "opened", store)
+        for seed in (2, 3):
+            shutil.copytree(folder / "seed0", opened / f"seed{seed}")
+            assert archives.pack(opened, store)
+        (again,) = archives.open_all(tmp_path / "again", store)
+        assert content(again) == content(opened)
+        assert len(content(again)) == 4
+
+    def test_refuses_records_that_were_opened_from_an_older_archive(self, folder, store, tmp_path):
+        (opened,) = archives.open_all(tmp_path / "opened", store)
+        (folder / "seed1" / "metrics.jsonl").write_text("{}\n")
+        assert archives.pack(folder, store)
+        before = (store / "point_robot.tar.xz").read_bytes()
+        with pytest.raises(archives.ArchiveError, match=r"not opened from the present point_robot\.tar\.xz"):
+            archives.pack(opened, store)
+        assert (store / "point_robot.tar.xz").read_bytes() == before
+
+    def test_refuses_other_records_of_the_same_name(self, store, tmp_path):
+        other = tmp_path / "other" / "point_robot"
+        other.mkdir(parents=True)
+        (other / "a.json").write_text("{}")
+        with pytest.raises(archives.ArchiveError, match="not opened from the present"):
+            archives.pack(other, store)
+
     def test_refuses_links(self, folder, store):
         (folder / "link").symlink_to("seed0")
         with pytest.raises(archives.ArchiveError, match="link is not a regular file"):
