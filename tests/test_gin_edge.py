@@ -30,7 +30,7 @@ from selectrl.gin_edge import (
     user_layers,
 )
 from selectrl.gin_text import Layer
-from selectrl.registry import tag
+from selectrl.registry import FAMILIES, tag
 
 METHODS, ENVS = sorted(shipped("methods")), sorted(shipped("envs"))
 PROFILES = (None, *sorted(shipped("profiles")))
@@ -82,7 +82,7 @@ class TestShippedFiles:
         layers = [shipped_layer("envs", env), shipped_layer("behaviour", preset)]
         found = build_collection(layers)
         assert isinstance(found, Collection)
-        horizon = found.env.build().spec.horizon
+        horizon = FAMILIES.build(found.env).spec.horizon
         if preset == "laptop" and env != "point_robot":  # tuned for episodes of 20 steps
             with pytest.raises(FieldError, match="period: expected at least 200"):
                 found.behaviour.check_horizon(horizon)

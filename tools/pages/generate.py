@@ -20,7 +20,7 @@ from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shipped
 from selectrl.protocols import Phase
-from selectrl.registry import REGISTRIES, Entry
+from selectrl.registry import COLLECTORS, FAMILIES, REGISTRIES, Entry
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "methods"
@@ -168,7 +168,7 @@ def method_sections(name: str) -> list[str]:
     """Return what the code says of a method."""
     sections, classes = [], {}
     for where, experiment in compositions(name).items():
-        spec = experiment.env.build().spec
+        spec = FAMILIES.build(experiment.env).spec
         agent = build_agent(experiment, spec, 0)
         phases = build_phases(experiment, agent)
         sections += [f"## Composition{where}", composition(experiment), f"## What is trained{where}"]
@@ -176,7 +176,7 @@ def method_sections(name: str) -> list[str]:
         sections += [table(["phase", "objective", "moves", "draws", "due"], objectives(phases))]
         tracks = [f"`{one.source}` (τ = {one.tau:g}, every {one.every})" for one in phases[-1].tracks]
         sections += [f"Polyak targets: {', '.join(tracks)}."] if tracks else []
-        for part in (agent.encoder, agent.critic, agent.actor, experiment.collector.build()):
+        for part in (agent.encoder, agent.critic, agent.actor, COLLECTORS.build(experiment.collector)):
             classes[f"{type(part).__module__}.{type(part).__qualname__}"] = part
     sections += [f"## Hyper-parameters: `{name}.gin`"]
     sections += ["Sizes, scales and budgets are those of every method; names after `%` are macros of the environment."]

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
 from selectrl.fields import ADDED_LATER, MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, sizes
-from selectrl.registry import ENCODERS
-
-if TYPE_CHECKING:
-    from selectrl.encoders.borel import BorelEncoder
-    from selectrl.structs import Spec
 
 
 @attrs.frozen(kw_only=True)
@@ -60,17 +53,3 @@ class BorelConfig:
     relabel: float = attrs.field(default=0.0, validator=number(0, 1))
     steps: int = attrs.field(default=100_000, validator=integer(0))
     lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
-
-    def build(self, spec: Spec) -> BorelEncoder:
-        """Build the encoder."""
-        from selectrl.encoders.borel import BorelEncoder
-
-        return BorelEncoder(self, spec)
-
-
-ENCODERS.add(
-    "borel",
-    BorelConfig,
-    paper="Dorfman, Shenfeld & Tamar, NeurIPS 2021",
-    summary="variational belief filter (GRU), a belief at every step",
-)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
-from selectrl.encoders.configs.aggregations import AttentionConfig
-from selectrl.encoders.configs.sets import SetConfig
+from selectrl.encoders.aggregations.configs import AttentionConfig
+from selectrl.encoders.sets.configs import SetConfig
 from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
 from selectrl.protocols import AggregationConfig, NegativesConfig
-from selectrl.registry import AGGREGATIONS, ENCODERS, NEGATIVES
-
-if TYPE_CHECKING:
-    from selectrl.encoders.corro import CorroEncoder
-    from selectrl.encoders.cvae import CvaeNegatives
-    from selectrl.encoders.negatives import RewardNoiseNegatives, TrueTaskNegatives
-    from selectrl.structs import Spec
+from selectrl.registry import AGGREGATIONS, NEGATIVES
 
 
 @attrs.frozen(kw_only=True)
@@ -53,12 +45,6 @@ class CvaeConfig:
     lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
     min_kl: float = attrs.field(default=0.01, validator=number(0))
 
-    def build(self, spec: Spec) -> CvaeNegatives:
-        """Build the source of negatives."""
-        from selectrl.encoders.cvae import CvaeNegatives
-
-        return CvaeNegatives(self, spec)
-
 
 @attrs.frozen(kw_only=True)
 class RewardNoiseConfig:
@@ -70,22 +56,10 @@ class RewardNoiseConfig:
 
     deviation: float = attrs.field(default=0.5, validator=number(0, above=True))
 
-    def build(self, spec: Spec) -> RewardNoiseNegatives:
-        """Build the source of negatives."""
-        from selectrl.encoders.negatives import RewardNoiseNegatives
-
-        return RewardNoiseNegatives(self, spec)
-
 
 @attrs.frozen(kw_only=True)
 class TrueTaskConfig:
     """Negatives whose reward is that of another training task: what the other sources imitate, as an upper bound."""
-
-    def build(self, spec: Spec) -> TrueTaskNegatives:
-        """Build the source of negatives."""
-        from selectrl.encoders.negatives import TrueTaskNegatives
-
-        return TrueTaskNegatives(self, spec)
 
 
 @attrs.frozen(kw_only=True)
@@ -124,29 +98,3 @@ class CorroConfig(SetConfig):
     standardise: bool = attrs.field(default=True, validator=flag())
     min_spread: float = attrs.field(default=1e-3, validator=number(0))
     context_draw: str = attrs.field(default="rows", validator=choice("rows", "episodes"))
-
-    def build(self, spec: Spec) -> CorroEncoder:
-        """Build the encoder."""
-        from selectrl.encoders.corro import CorroEncoder
-
-        return CorroEncoder(self, spec)
-
-
-NEGATIVES.add(
-    "cvae",
-    CvaeConfig,
-    paper="Yuan & Lu, ICML 2022",
-    summary="reward and next state from a conditional VAE of all tasks",
-)
-NEGATIVES.add(
-    "reward_noise", RewardNoiseConfig, paper="Yuan & Lu, ICML 2022", summary="the query's reward with Gaussian noise"
-)
-NEGATIVES.add(
-    "true_task", TrueTaskConfig, paper="Yuan & Lu, ICML 2022", summary="the reward of another task, an upper bound"
-)
-ENCODERS.add(
-    "corro",
-    CorroConfig,
-    paper="Yuan & Lu, ICML 2022",
-    summary="contrastive row embeddings, pooled by attention that the critic trains",
-)

@@ -1,21 +1,13 @@
-"""Configs of FOCAL's and CSRO's encoders, and of what all set encoders have in common."""
+"""Configs of the encoders of sets: FOCAL's and those built like it. Free of torch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
-from selectrl.encoders.configs.aggregations import MeanConfig
+from selectrl.encoders.aggregations.configs import MeanConfig, ProductOfGaussiansConfig
 from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
 from selectrl.protocols import AggregationConfig
-from selectrl.registry import AGGREGATIONS, ENCODERS
-
-if TYPE_CHECKING:
-    from selectrl.encoders.csro import CsroEncoder
-    from selectrl.encoders.focal import FocalEncoder
-    from selectrl.encoders.task_posterior import TaskPosteriorEncoder
-    from selectrl.structs import Spec
+from selectrl.registry import AGGREGATIONS
 
 
 @attrs.frozen(kw_only=True)
@@ -49,12 +41,6 @@ class FocalConfig(SetConfig):
 
     metric_weight: float = attrs.field(default=10.0, validator=number(0))
 
-    def build(self, spec: Spec) -> FocalEncoder:
-        """Build the encoder."""
-        from selectrl.encoders.focal import FocalEncoder
-
-        return FocalEncoder(self, spec)
-
 
 @attrs.frozen(kw_only=True)
 class CsroConfig(FocalConfig):
@@ -75,12 +61,6 @@ class CsroConfig(FocalConfig):
     club_fit_weight: float = attrs.field(default=10.0, validator=number(0, above=True))
     club_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
 
-    def build(self, spec: Spec) -> CsroEncoder:
-        """Build the encoder."""
-        from selectrl.encoders.csro import CsroEncoder
-
-        return CsroEncoder(self, spec)
-
 
 @attrs.frozen(kw_only=True)
 class TaskPosteriorConfig(CsroConfig):
@@ -100,28 +80,47 @@ class TaskPosteriorConfig(CsroConfig):
     decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
     classes: int = attrs.field(default=40, validator=integer(2, MOST))
 
-    def build(self, spec: Spec) -> TaskPosteriorEncoder:
-        """Build the encoder."""
-        from selectrl.encoders.task_posterior import TaskPosteriorEncoder
 
-        return TaskPosteriorEncoder(self, spec)
+@attrs.frozen(kw_only=True)
+class OffpearlConfig(SetConfig):
+    """PEARL's probabilistic set encoder, trained by the TD loss and a divergence to the prior.
+
+    Attributes:
+        aggregation: how the posterior is made of the row embeddings; one that is sampled.
+        squash: as in all set encoders; PEARL's factors are free, ``none``.
+        kl_weight: weight of the divergence, summed over tasks and dimensions; PEARL sets 0.1, and 1.0 for Ant-Goal.
+    """
+
+    aggregation: AggregationConfig = attrs.field(factory=ProductOfGaussiansConfig, validator=part(AGGREGATIONS))
+    squash: str = attrs.field(default="none", validator=choice("tanh", "sphere", "none"))
+    kl_weight: float = attrs.field(default=0.1, validator=number(0))
 
 
-ENCODERS.add(
-    "focal",
-    FocalConfig,
-    paper="Li, Yang & Luo, ICLR 2021",
-    summary="mean of row embeddings, distance-metric loss",
-)
-ENCODERS.add(
-    "csro",
-    CsroConfig,
-    paper="Gao et al., NeurIPS 2023",
-    summary="max-min mutual information: distance metric and CLUB bound",
-)
-ENCODERS.add(
-    "task_posterior",
-    TaskPosteriorConfig,
-    paper="Gao et al., NeurIPS 2023",
-    summary="CSRO's; its belief is a posterior over the training tasks under a decoder (ours)",
-)
+@attrs.frozen(kw_only=True)
+class ReconstructionConfig(FocalConfig):
+    """FOCAL's encoder with a decoder of rewards and, where s' is in the context, of transitions.
+
+    Attributes:
+        reconstruction_weight: weight of what the decoder misses.
+        decoder_hidden: hidden widths of the decoder.
+        decoder_lr: learning rate of the decoder (Adam).
+    """
+
+    reconstruction_weight: float = attrs.field(default=1.0, validator=number(0, above=True))
+    decoder_hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
+    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+
+
+@attrs.frozen(kw_only=True)
+class ClassifierConfig(FocalConfig):
+    """A set encoder from whose z a linear head names the task.
+
+    Attributes:
+        metric_weight: weight of the distance-metric loss; off by default.
+        classifier_weight: weight of the cross-entropy.
+        classes: outputs of the head; more than the largest id of a training task.
+    """
+
+    metric_weight: float = attrs.field(default=0.0, validator=number(0))
+    classifier_weight: float = attrs.field(default=1.0, validator=number(0, above=True))
+    classes: int = attrs.field(default=64, validator=integer(2, MOST))
