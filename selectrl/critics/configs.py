@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import as_tuple, choice, integer, number, part, sizes
+from selectrl.fields import as_tuple, choice, integer, number, part, shared, sizes
 from selectrl.protocols import ValueConfig
 from selectrl.registry import VALUES
 
@@ -61,12 +61,14 @@ class QVConfig:
         v_lr: learning rate of V (Adam).
     """
 
-    hidden: tuple[int, ...] = attrs.field(default=(256, 256, 256), converter=as_tuple, validator=sizes())
-    discount: float = attrs.field(default=0.99, validator=number(0, 1))
-    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True))
-    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True))
-    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
-    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    hidden: tuple[int, ...] = attrs.field(
+        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shared("HIDDEN")
+    )
+    discount: float = attrs.field(default=0.99, validator=number(0, 1), metadata=shared("DISCOUNT"))
+    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True), metadata=shared("REWARD_SCALE"))
+    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True), metadata=shared("TAU"))
+    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)

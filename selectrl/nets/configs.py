@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import as_tuple, number, sizes
+from selectrl.fields import as_tuple, number, shared, sizes
 
 
 @attrs.frozen(kw_only=True)
@@ -18,7 +18,9 @@ class TanhGaussianConfig:
         temperature: entropy coefficient that critic and actor share; 1 under a reward scale is SAC-v1.
     """
 
-    hidden: tuple[int, ...] = attrs.field(default=(256, 256, 256), converter=as_tuple, validator=sizes())
+    hidden: tuple[int, ...] = attrs.field(
+        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shared("HIDDEN")
+    )
     log_std_min: float = attrs.field(default=-20.0, validator=number(-50, 10))
     log_std_max: float = attrs.field(default=0.0, validator=number(-50, 10))
     temperature: float = attrs.field(default=1.0, validator=number(0))
@@ -32,4 +34,6 @@ class DeterministicConfig:
         hidden: widths of the hidden layers.
     """
 
-    hidden: tuple[int, ...] = attrs.field(default=(256, 256, 256), converter=as_tuple, validator=sizes())
+    hidden: tuple[int, ...] = attrs.field(
+        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shared("HIDDEN")
+    )

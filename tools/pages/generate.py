@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import attrs
@@ -18,7 +19,7 @@ import selectrl
 from selectrl.citations import citation, used
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
-from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shipped
+from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shared_numbers, shipped
 from selectrl.protocols import Phase
 from selectrl.registry import COLLECTORS, FAMILIES, REGISTRIES, Entry
 
@@ -112,10 +113,18 @@ def parts() -> None:
 
 # Methods: the hand-written page, then what the code says.
 
-SHARED = """??? note "What every method shares: `shared/sizes.gin`"
+SHARED = """??? note "What every method shares"
+    Fields of parts take these numbers, whose values the environment and the profile set:
+
     ```python
-    --8<-- "gin/shared/sizes.gin"
-    ```"""
+{numbers}
+    ```
+
+    `shared/loop.gin`:
+
+    ```python
+    --8<-- "gin/shared/loop.gin"
+    ```""".format(numbers=indent(shared_numbers().text.rstrip(), "    "))
 
 
 def ours(kind: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from selectrl.encoders.aggregations.configs import MeanConfig, ProductOfGaussiansConfig
-from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
+from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, shared, sizes
 from selectrl.protocols import AggregationConfig
 from selectrl.registry import AGGREGATIONS
 
@@ -23,12 +23,14 @@ class SetConfig:
         lr: learning rate of the encoder (Adam).
     """
 
-    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST))
-    hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
+    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST), metadata=shared("LATENT_DIM"))
+    hidden: tuple[int, ...] = attrs.field(
+        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+    )
     next_obs: bool | None = attrs.field(default=None, validator=optional(flag()))
     aggregation: AggregationConfig = attrs.field(factory=MeanConfig, validator=part(AGGREGATIONS))
     squash: str = attrs.field(default="tanh", validator=choice("tanh", "sphere", "none"))
-    lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)
@@ -55,11 +57,13 @@ class CsroConfig(FocalConfig):
         club_lr: learning rate of CLUB's network (Adam).
     """
 
-    club_weight: float = attrs.field(default=25.0, validator=number(0))
-    club_hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
+    club_weight: float = attrs.field(default=25.0, validator=number(0), metadata=shared("CLUB_WEIGHT"))
+    club_hidden: tuple[int, ...] = attrs.field(
+        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+    )
     club_squash: bool = attrs.field(default=True, validator=flag())
     club_fit_weight: float = attrs.field(default=10.0, validator=number(0, above=True))
-    club_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    club_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)
@@ -76,8 +80,10 @@ class TaskPosteriorConfig(CsroConfig):
 
     width: float | None = attrs.field(default=0.05, validator=optional(number(0, above=True)))
     anchor_rate: float = attrs.field(default=0.01, validator=number(0, 1, above=True))
-    decoder_hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
-    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    decoder_hidden: tuple[int, ...] = attrs.field(
+        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+    )
+    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
     classes: int = attrs.field(default=40, validator=integer(2, MOST))
 
 
@@ -93,7 +99,7 @@ class OffpearlConfig(SetConfig):
 
     aggregation: AggregationConfig = attrs.field(factory=ProductOfGaussiansConfig, validator=part(AGGREGATIONS))
     squash: str = attrs.field(default="none", validator=choice("tanh", "sphere", "none"))
-    kl_weight: float = attrs.field(default=0.1, validator=number(0))
+    kl_weight: float = attrs.field(default=0.1, validator=number(0), metadata=shared("KL_WEIGHT"))
 
 
 @attrs.frozen(kw_only=True)
@@ -107,8 +113,10 @@ class ReconstructionConfig(FocalConfig):
     """
 
     reconstruction_weight: float = attrs.field(default=1.0, validator=number(0, above=True))
-    decoder_hidden: tuple[int, ...] = attrs.field(default=(200, 200, 200), converter=as_tuple, validator=sizes())
-    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    decoder_hidden: tuple[int, ...] = attrs.field(
+        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+    )
+    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)
