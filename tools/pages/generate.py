@@ -86,7 +86,7 @@ def default(field: Any) -> str:
     return f"`@{inner[0][0]}()`" if inner else f"`{value!r}`"
 
 
-def part_section(kind: str, entry: Entry[Any]) -> str:
+def part_section(kind: str, entry: Entry[..., Any]) -> str:
     """Return what is said of one part."""
     path = f"{entry.config.__module__}.{entry.config.__qualname__}"
     link = f"[`{entry.config.__name__}`][{path}]" if path.startswith("selectrl.") else f"`{path}`"
