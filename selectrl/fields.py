@@ -22,6 +22,19 @@ ADDED_LATER = {"added_later": True}
 as they were, and a record without the field means the default."""
 
 
+def shared(number: str) -> dict[str, str]:
+    """Return the metadata of a field that takes a number which all parts of a comparison share.
+
+    The field takes that number in every experiment, unless the method or a later layer binds it: the edge makes the
+    lowest layer from the registry. A part that is swapped in is thus as large as the part that it replaces.
+
+    Args:
+        number: the macro in the environment's gin file: ``LATENT_DIM``, ``ENCODER_HIDDEN``, ``HIDDEN``,
+            ``LEARNING_RATE``, ``DISCOUNT``, ``REWARD_SCALE``, ``TAU``, ``PRETRAIN_STEPS``, or a method's own.
+    """
+    return {"shared": number}
+
+
 def _fail(instance: object, attribute: Any, value: object, expected: str) -> None:
     raise FieldError(type(instance), attribute.name, f"expected {expected}, got {_shown(value)}")
 

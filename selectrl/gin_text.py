@@ -30,6 +30,7 @@ class Layer:
     name: str
     text: str
     own: bool
+    numbered: bool = True  # whether its lines have numbers that a reader can look up
 
 
 @attrs.frozen
@@ -103,13 +104,12 @@ def text_of(file: Path) -> str:
 @cache
 def parse(layer: Layer) -> tuple[Binding, ...]:
     """Read the bindings of one layer."""
-    command = layer.name.startswith("--")
     parser: Any = None
     found: list[Binding] = []
     try:
         parser = config_parser.ConfigParser(layer.text, _Delegate())
         for statement in parser:
-            where = layer.name if command else f"{layer.name}:{statement.location.line_num}"
+            where = f"{layer.name}:{statement.location.line_num}" if layer.numbered else layer.name
             if isinstance(statement, config_parser.ImportStatement | config_parser.IncludeStatement):
                 raise InputError(f"{where}: a gin file here can bind values, not import or include; remove the line")
             if isinstance(statement, config_parser.BindingStatement):
@@ -119,7 +119,7 @@ def parse(layer: Layer) -> tuple[Binding, ...]:
         line = getattr(error, "lineno", None) or (parser.current_token.start[0] if parser else 1)
         reason = str(error.args[0]).strip().splitlines()[0] if error.args else str(error)
         reason = re.sub("malformed node.*", "the value is not plain", reason).partition(" (<unknown>")[0]
-        at = layer.name if command else f"{layer.name}:{line}"
+        at = f"{layer.name}:{line}" if layer.numbered else layer.name
         raise InputError(f"{at}: not a gin binding ({reason.rstrip('.')}); {BINDING}") from error
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selectrl.behaviour.config import SacBehaviourConfig
-from selectrl.encoders.configs.sets import CsroConfig, FocalConfig
+from selectrl.encoders.sets.configs import CsroConfig, FocalConfig
 from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import config_classes
 from selectrl.fields import (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import gin
@@ -15,9 +17,11 @@ from hypothesis import strategies as st
 
 from selectrl.actors.configs import BracConfig
 from selectrl.collectors.configs import ProximalConfig
+from selectrl.critics.configs import TdTargetConfig
 from selectrl.errors import FieldError, InputError
 from selectrl.evaluate.config import TestConfig
-from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.config import Experiment, config_classes, experiment_from_record, to_record
+from selectrl.fields import ADDED_LATER, shared
 from selectrl.gin_edge import (
     Collection,
     as_layer,
@@ -29,8 +33,9 @@ from selectrl.gin_edge import (
     shipped_layer,
     user_layers,
 )
-from selectrl.gin_text import Layer
-from selectrl.registry import tag
+from selectrl.gin_text import Layer, parse
+from selectrl.nets.configs import DeterministicConfig
+from selectrl.registry import CRITICS, FAMILIES, tag
 
 METHODS, ENVS = sorted(shipped("methods")), sorted(shipped("envs"))
 PROFILES = (None, *sorted(shipped("profiles")))
@@ -82,7 +87,7 @@ class TestShippedFiles:
         layers = [shipped_layer("envs", env), shipped_layer("behaviour", preset)]
         found = build_collection(layers)
         assert isinstance(found, Collection)
-        horizon = found.env.build().spec.horizon
+        horizon = FAMILIES.build(found.env).spec.horizon
         if preset == "laptop" and env != "point_robot":  # tuned for episodes of 20 steps
             with pytest.raises(FieldError, match="period: expected at least 200"):
                 found.behaviour.check_horizon(horizon)
@@ -105,6 +110,53 @@ class TestShippedFiles:
     def test_a_profile_lies_over_the_environment(self) -> None:
         assert build_experiment(layers(), "x").data.name == "paper"
         assert build_experiment(layers(profile="laptop"), "x").data.name == "laptop"
+
+
+@attrs.frozen(kw_only=True)
+class OutsideConfig:
+    """A critic's config of another package, whose fields share numbers; so do those of the part inside it."""
+
+    hidden: tuple[int, ...] = attrs.field(default=(7,), metadata=shared("HIDDEN"))
+    rate: float = attrs.field(default=0.5, metadata={**ADDED_LATER, **shared("LEARNING_RATE")})
+    own: float = 0.25
+    policy: Any = attrs.field(factory=DeterministicConfig)
+    value: Any = attrs.field(factory=TdTargetConfig)
+
+
+class TestSharedNumbers:
+    @pytest.fixture(autouse=True)
+    def _register(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(CRITICS, "_entries", dict(CRITICS._entries))
+        CRITICS.add("outside", OutsideConfig, object, paper="none", summary="a critic of another package")
+
+    @pytest.mark.parametrize("env", ENVS)
+    def test_every_environment_sets_each_number_that_a_field_declares(self, env: str) -> None:
+        fields = [field for cls in config_classes().values() for field in attrs.fields(cls)]
+        declared = {field.metadata["shared"] for field in fields if "shared" in field.metadata}
+        assert {"HIDDEN", "LATENT_DIM", "LEARNING_RATE", "DUAL_LEARNING_RATE"} < declared
+        assert declared <= {binding.path for binding in parse(shipped_layer("envs", env))}
+
+    def test_a_part_takes_them_wherever_it_is_swapped_in(self) -> None:
+        layers = experiment_layers(
+            method="csro", env="point_robot", profile="small", settings=["experiment.critic=@critics.outside()"]
+        )
+        critic: Any = build_experiment(layers, "mine").critic
+        assert critic == OutsideConfig(
+            hidden=(128, 128, 128), rate=1e-3, policy=DeterministicConfig(hidden=(128, 128, 128))
+        )
+
+    def test_a_later_layer_binds_something_else(self) -> None:
+        bound = user("experiment.critic = @critics.outside()", "critics.outside.rate=0.5", "HIDDEN=(3, 4)").critic
+        assert (bound.rate, bound.hidden, bound.policy.hidden) == (0.5, (3, 4), (3, 4))
+
+    def test_a_number_that_no_environment_sets_is_named(self) -> None:
+        stranger = attrs.make_class("StrangerConfig", {"width": attrs.field(default=1, metadata=shared("WIDTH"))})
+        CRITICS.add("stranger", stranger, object, paper="none", summary="a critic of another package")
+        with pytest.raises(InputError, match=r"^the shared numbers: no macro %WIDTH is defined; "):
+            user("experiment.critic = @critics.stranger()")
+
+    def test_a_wrong_number_is_said_with_the_field_that_takes_it(self) -> None:
+        assert re.match(r"the shared numbers: critics\.dual_target\.hidden: expected a seq", refusal("", "HIDDEN=3"))
 
 
 class TestLayers:

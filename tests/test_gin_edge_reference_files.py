@@ -11,6 +11,7 @@ from selectrl.errors import FieldError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.gin_edge import build_experiment, experiment_layers, shipped
+from selectrl.registry import FAMILIES
 from selectrl.trainer.config import TrainConfig
 
 #: The authors' files of hyper-parameters, by environment.
@@ -37,7 +38,7 @@ def test_reference_presets_draw_tasks_as_the_authors_do(method: str, updates: in
 def test_borels_reference_starts_its_decoders_and_orders_its_updates_as_the_authors_do() -> None:
     experiment: Any = build("borel_reference")
     assert experiment.encoder.decoder_init == "torch"
-    rl = build_phases(experiment, build_agent(experiment, experiment.env.build().spec, 0))[-1]
+    rl = build_phases(experiment, build_agent(experiment, FAMILIES.build(experiment.env).spec, 0))[-1]
     assert [objective.name for objective in rl.objectives] == [
         "policy",
         "critic",

@@ -165,13 +165,15 @@ def test_a_registration_that_no_command_could_show_is_refused(words: dict[str, A
 
     config = attrs.make_class("Config", [])
     with pytest.raises(InputError, match=expected):
-        Registry[Any]("encoders").add(**{"name": "mine", "config": config, "paper": "none", "summary": "one"} | words)
+        Registry[..., Any]("encoders").add(
+            **{"name": "mine", "config": config, "part": object, "paper": "none", "summary": "one"} | words
+        )
 
 
 METHOD = """
 import attrs
-from selectrl.encoders.configs.sets import FocalConfig
-from selectrl.registry import ENCODERS
+from selectrl.encoders.sets.configs import FocalConfig
+from selectrl.registry import ENCODERS, Deferred
 
 
 def fails():
@@ -183,7 +185,8 @@ class Config(FocalConfig):
     extra: float = attrs.field(factory=fails)
 
 
-ENCODERS.add("rotten", Config, paper="none", summary="cannot be built")
+Part = Deferred("selectrl.encoders.sets.focal:FocalEncoder")
+ENCODERS.add("rotten", Config, Part, paper="none", summary="cannot be built")
 """
 
 

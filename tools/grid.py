@@ -35,12 +35,12 @@ RESULT = Path(__file__).parents[1] / "results" / "grid" / "point_robot.json"
 Row = dict[str, Any]
 
 
-def defaults(registry: Registry[Any]) -> dict[str, Any]:
+def defaults(registry: Registry[..., Any]) -> dict[str, Any]:
     """Return each part of a kind with its default settings, by name."""
     return {entry.name: entry.config() for entry in registry}
 
 
-def variants(registry: Registry[Any]) -> dict[str, Any]:
+def variants(registry: Registry[..., Any]) -> dict[str, Any]:
     """Return each part with one of its inner parts (aggregation, weight, policy, …) swapped, by ``name+inner``."""
     kinds = {one.kind: one for one in REGISTRIES}
     found = {}

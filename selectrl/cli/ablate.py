@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -24,7 +24,12 @@ from selectrl.gin_edge import (
 from selectrl.gin_text import Layer
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, Registry
 
-PARTS: dict[str, Registry[object]] = {"encoder": ENCODERS, "critic": CRITICS, "actor": ACTORS, "collector": COLLECTORS}
+PARTS: dict[str, Registry[..., Any]] = {
+    "encoder": ENCODERS,
+    "critic": CRITICS,
+    "actor": ACTORS,
+    "collector": COLLECTORS,
+}
 
 
 def ablate(

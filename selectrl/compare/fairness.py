@@ -11,6 +11,7 @@ from selectrl.data.manifest import Manifest
 from selectrl.envs.split import split_tasks
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, to_record
+from selectrl.registry import FAMILIES
 
 BUDGET = ("env", "data", "train.steps", "test")
 """Bindings in which rows must not differ: other data or another budget make another question."""
@@ -156,7 +157,7 @@ def _alike(prefix: str, differs: Mapping[str, Mapping[str, Any]], same: Mapping[
 def _disjoint(experiments: Sequence[Experiment], manifests: Iterable[Manifest]) -> Check:
     """Check that no task that is tested is trained on, by the families and by what the datasets say of themselves."""
     wrong: set[int] = set()
-    splits = [split_tasks(one.env.build(), one.data.split) for one in experiments]
+    splits = [split_tasks(FAMILIES.build(one.env), one.data.split) for one in experiments]
     tested = {task for _, test in splits for task in test}
     tested |= {task for manifest in manifests for task in manifest.split.get("test", ())}
     for trained, _ in splits:

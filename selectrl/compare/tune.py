@@ -17,6 +17,7 @@ from selectrl.fields import as_tuple
 from selectrl.files import write_json
 from selectrl.launch.job import Record
 from selectrl.locks import locked
+from selectrl.registry import FAMILIES
 
 if TYPE_CHECKING:
     import optuna
@@ -151,7 +152,7 @@ def tune(
             "own": _ended(study)[0].value,
             "trials": len(_ended(study)),
             "steps": own.train.steps,
-            "held_out": list(split_tasks(own.env.build(), trial_of(own).data.split)[1]),
+            "held_out": list(split_tasks(FAMILIES.build(own.env), trial_of(own).data.split)[1]),
         }
         write_json(folder / "tuned.json", found)
     return found

@@ -37,7 +37,7 @@ from selectrl.files import write_json
 from selectrl.json_text import sealed
 from selectrl.locks import alone, held
 from selectrl.protocols import CollectorConfig
-from selectrl.registry import registered_name
+from selectrl.registry import COLLECTORS, registered_name
 from selectrl.tensor_files import write_tensors
 from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
@@ -93,7 +93,7 @@ class Run(RunFolder):
 
     def identity(self, collector: CollectorConfig, test: TestConfig) -> Record:
         """Return what makes a meta-test of this run the one that it is, see :func:`identity_of`."""
-        reads = bool(collector.build().offline) or test.prior != "zero"
+        reads = bool(COLLECTORS.build(collector).offline) or test.prior != "zero"
         found = source_fingerprints(*trained_parts(self.experiment), collector)
         return identity_of(collector, test, self.dataset.fingerprint if reads else None, found)
 
@@ -118,8 +118,9 @@ class Run(RunFolder):
                 f"the label {label!r} is that of a meta-test on the data that {self.folder} was trained on "
                 f"(fingerprint {trained_on[:12]}), not on those in {self.data_folder}; choose another --label"
             )
-        for of_run in ((own.collector, own.test), (OfflineConfig(), own.test)):
-            if label == label_of(*of_run, own) and (collector, test) != of_run:
+        for own_collector in (own.collector, OfflineConfig()):
+            is_own = (collector, test) == (own_collector, own.test)
+            if label == label_of(own_collector, own.test, own) and not is_own:
                 raise InputError(f"the label {label!r} is that of the run's own tests; choose another --label")
         remedy = f"choose another --label, or move that file out of {self.folder.name}"
         path = self.folder / "evaluations" / f"{label}.json"
@@ -248,7 +249,7 @@ class Run(RunFolder):
 
     def made_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
         """Return a meta-test of an agent, which may run as often as wanted while the agent learns."""
-        built, tasks = collector.build(), self.test_tasks
+        built, tasks = COLLECTORS.build(collector), self.test_tasks
         what: Any = (agent, self.family, built, test)
         stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
         if test.protocol == "equal_budget":

@@ -29,6 +29,7 @@ from selectrl.fields import LARGEST
 from selectrl.files import is_there, names_in, write_atomically, write_json
 from selectrl.json_text import sealed
 from selectrl.protocols import Phase, TaskFamily
+from selectrl.registry import FAMILIES
 from selectrl.trainer.metrics import Record
 
 CONTINUED = "continued with other versions"
@@ -57,7 +58,7 @@ class RunFolder:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST:
             raise InputError(f"expected a seed from 0 to {LARGEST}, got {seed!r}; choose another seed")
         self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
-        self.family: TaskFamily = experiment.env.build()
+        self.family: TaskFamily = FAMILIES.build(experiment.env)
         self.train_tasks, self.test_tasks = split_tasks(self.family, experiment.data.split)
         self._dataset: OfflineDataset | None = None
 

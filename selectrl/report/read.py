@@ -17,6 +17,7 @@ from selectrl.errors import InputError, printable
 from selectrl.experiment.config import from_record
 from selectrl.files import is_there, open_regular, read_json, read_text
 from selectrl.json_text import parse
+from selectrl.registry import FAMILIES
 from selectrl.report.records import (
     EQUAL_BUDGET,
     LARGEST,
@@ -99,7 +100,7 @@ def _skipped(places: list[int]) -> str:
 
 @cache
 def _test_tasks(env: str, split: str) -> frozenset[int]:
-    return frozenset(split_tasks(from_record(parse(env), "env").build(), split)[1])
+    return frozenset(split_tasks(FAMILIES.build(from_record(parse(env), "env")), split)[1])
 
 
 def test_tasks(experiment: Bindings) -> frozenset[int]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from selectrl.actors.configs import BracConfig, SacConfig, WeightedBcConfig
-from selectrl.actors.weights import BinaryConfig, ConstantConfig
+from selectrl.actors.configs import BinaryConfig, BracConfig, ConstantConfig, SacConfig, WeightedBcConfig
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
+from selectrl.registry import ACTORS
 from selectrl.structs import Batch, Latent, Losses
 
 GAUSSIAN = TanhGaussianConfig(hidden=(2,), temperature=0.5)
@@ -211,20 +211,20 @@ def moves(objective: Any) -> dict[str, tuple[str, float]]:
 
 
 def test_weighted_bc_moves_the_policy_on_every_second_step() -> None:
-    (policy,) = WeightedBcConfig(lr=0.01).build(fakes.SPEC, 2).objectives()
+    (policy,) = ACTORS.build(WeightedBcConfig(lr=0.01), fakes.SPEC, 2).objectives()
     assert (moves(policy), policy.every) == ({"policy": ("adam", 0.01)}, 2)
-    assert WeightedBcConfig(actor_every=3).build(fakes.SPEC, 2).objectives()[0].every == 3
+    assert ACTORS.build(WeightedBcConfig(actor_every=3), fakes.SPEC, 2).objectives()[0].every == 3
 
 
 def test_sac_moves_the_policy_on_every_step() -> None:
-    (policy,) = SacConfig(lr=0.01).build(fakes.SPEC, 2).objectives()
+    (policy,) = ACTORS.build(SacConfig(lr=0.01), fakes.SPEC, 2).objectives()
     assert (moves(policy), policy.every) == ({"policy": ("adam", 0.01)}, 1)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 5])
 def test_brac_steps_its_dual_first_on_the_steps_rows_then_on_fresh_ones(steps: int) -> None:
     config = BracConfig(dual_hidden=(3,), lr=0.01, dual_lr=0.02, divergence_lr=0.5, dual_steps=steps)
-    *dual, policy = config.build(fakes.SPEC, 2).objectives()
+    *dual, policy = ACTORS.build(config, fakes.SPEC, 2).objectives()
     assert len(dual) == steps
     assert all(moves(one) == {"actor.dual": ("adam", 0.02)} for one in dual)
     assert moves(policy) == {"policy": ("adam", 0.01), "actor.multiplier": ("sgd", 0.5)}

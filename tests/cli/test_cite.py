@@ -83,10 +83,9 @@ def test_json_holds_the_same_entries(call):
 def test_a_part_of_another_package_is_cited_by_its_own_words():
     @attrs.frozen(kw_only=True)
     class TheirsConfig:
-        def build(self):
-            raise NotImplementedError
+        """A config."""
 
-    COLLECTORS.add("theirs", TheirsConfig, paper="Doe, 2030", summary="a collector of another package")
+    COLLECTORS.add("theirs", TheirsConfig, object, paper="Doe, 2030", summary="a collector of another package")
     try:
         experiment = attrs.evolve(selectrl.compose("select", "point_robot"), collector=TheirsConfig())
         found = {one.key: one for one in citations(experiment)}

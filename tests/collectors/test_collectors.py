@@ -24,7 +24,7 @@ from selectrl.collectors.configs import (
     ReturnFilteredConfig,
 )
 from selectrl.errors import FieldError
-from selectrl.registry import COLLECTORS
+from selectrl.registry import COLLECTORS, POLICIES
 from selectrl.structs import Belief, Moment
 
 WORLDS = 50
@@ -36,7 +36,7 @@ def setting(seed: int = 0, policy: Any = fakes.GAUSSIAN) -> tuple[Any, ...]:
     rng = np.random.default_rng(seed)
     obs, z, normal = (rng.standard_normal((WORLDS, width)) for width in (3, fakes.LATENT, 2))
     arrays = obs, z, 3 * normal, rng.random((WORLDS, 2))
-    return fakes.scramble(policy.build(fakes.SPEC, fakes.LATENT)).double(), *map(torch.from_numpy, arrays)
+    return fakes.scramble(POLICIES.build(policy, fakes.SPEC, fakes.LATENT)).double(), *map(torch.from_numpy, arrays)
 
 
 def moment(normal: Any, uniform: Any, progress: float) -> Moment:
@@ -46,7 +46,7 @@ def moment(normal: Any, uniform: Any, progress: float) -> Moment:
 
 def still(*mode: float) -> Any:
     """A policy with this mode everywhere."""
-    policy = fakes.DETERMINISTIC.build(fakes.SPEC, fakes.LATENT)
+    policy = POLICIES.build(fakes.DETERMINISTIC, fakes.SPEC, fakes.LATENT)
     fakes.constant(policy.net, *np.arctanh(mode))
     return policy
 
@@ -56,11 +56,11 @@ def still(*mode: float) -> Any:
 
 def test_proximal_golden() -> None:
     # σ = .2, so c = .5. π = (.1, -.9), ε = (1, -4): .1 + .2 = .3; -.8 is clipped to -.5, -1.4 is cut at -1
-    policy = fakes.DETERMINISTIC.build(fakes.SPEC, fakes.LATENT)
+    policy = POLICIES.build(fakes.DETERMINISTIC, fakes.SPEC, fakes.LATENT)
     fakes.constant(policy.net, np.arctanh(0.1), np.arctanh(-0.9))
     noise = torch.tensor([[1.0, -4.0]])
-    action = (
-        ProximalConfig(sigma=0.2).build().act(policy, torch.ones(1, 3), torch.ones(1, 4), moment(noise, noise, 0.0))
+    action = COLLECTORS.build(ProximalConfig(sigma=0.2)).act(
+        policy, torch.ones(1, 3), torch.ones(1, 4), moment(noise, noise, 0.0)
     )
     assert action.tolist() == [pytest.approx([0.3, -1.0])]
 
@@ -72,24 +72,24 @@ def test_proximal_noise_is_clipped_at_two_and_a_half_sigma(
     config: Any, reach: float, kind: Any, seed: int, progress: float
 ) -> None:
     policy, obs, z, normal, uniform = setting(seed, kind)
-    collector = ProximalConfig(**config).build()
+    collector = COLLECTORS.build(ProximalConfig(**config))
     action, mode = collector.act(policy, obs, z, moment(normal, uniform, progress)), policy.mode(obs, z)
-    noise = np.clip(collector.sigma * normal.numpy(), -reach, reach)
+    noise = np.clip(collector.config.sigma * normal.numpy(), -reach, reach)
     expected = np.clip(mode.detach().numpy() + noise, -1, 1)
     np.testing.assert_allclose(action.detach().numpy(), expected, rtol=1e-12, atol=1e-15)
-    far = normal.abs() * collector.sigma > reach
+    far = normal.abs() * collector.config.sigma > reach
     inside = (mode.abs() + reach < 1) & far
     np.testing.assert_allclose((action - mode).abs()[inside].detach().numpy(), reach, rtol=1e-9)
 
 
 def test_proximal_explores_from_the_first_step_on_and_without_sigma_not_at_all() -> None:
     policy, obs, z, normal, uniform = setting()
-    act = ProximalConfig().build().act
+    act = COLLECTORS.build(ProximalConfig()).act
     assert not torch.equal(act(policy, obs, z, moment(normal, uniform, 0.0)), policy.mode(obs, z))
     torch.testing.assert_close(
         act(policy, obs, z, moment(normal, uniform, 0.0)), act(policy, obs, z, moment(normal, 1 - uniform, 0.99))
     )
-    still = ProximalConfig(sigma=0.0).build().act(policy, obs, z, moment(normal, uniform, 0.0))
+    still = COLLECTORS.build(ProximalConfig(sigma=0.0)).act(policy, obs, z, moment(normal, uniform, 0.0))
     torch.testing.assert_close(still, policy.mode(obs, z))
 
 
@@ -98,7 +98,7 @@ def test_proximal_explores_from_the_first_step_on_and_without_sigma_not_at_all()
 
 def test_non_prior_is_uniform_and_then_the_policys_sample() -> None:
     policy, obs, z, normal, uniform = setting()
-    collector = NonPriorConfig().build()
+    collector = COLLECTORS.build(NonPriorConfig())
     torch.testing.assert_close(collector.act(policy, obs, z, moment(normal, uniform, 0.499)), 2 * uniform - 1)
     sample = policy.sample(obs, z, normal).action
     torch.testing.assert_close(collector.act(policy, obs, z, moment(normal, uniform, 0.5)), sample)
@@ -108,7 +108,7 @@ def test_non_prior_is_uniform_and_then_the_policys_sample() -> None:
 @pytest.mark.parametrize("budget", [20, 400, 600, 800])
 def test_non_prior_switches_at_exactly_half_of_the_budget(budget: int) -> None:
     policy, obs, z, normal, uniform = setting()
-    collector = NonPriorConfig().build()
+    collector = COLLECTORS.build(NonPriorConfig())
     random = [
         torch.equal(collector.act(policy, obs, z, moment(normal, uniform, step / budget)), 2 * uniform - 1)
         for step in range(budget)
@@ -119,7 +119,7 @@ def test_non_prior_switches_at_exactly_half_of_the_budget(budget: int) -> None:
 @pytest.mark.parametrize(("fraction", "random"), [(0.0, 0), (0.25, 5), (1.0, 20)])
 def test_non_prior_random_fraction(fraction: float, random: int) -> None:
     policy, obs, z, normal, uniform = setting()
-    collector = NonPriorConfig(random_fraction=fraction).build()
+    collector = COLLECTORS.build(NonPriorConfig(random_fraction=fraction))
     actions = [collector.act(policy, obs, z, moment(normal, uniform, step / 20)) for step in range(20)]
     assert sum(torch.equal(action, 2 * uniform - 1) for action in actions) == random
 
@@ -132,7 +132,7 @@ EPSILON = torch.tensor([[1.0, -4.0]])
 def one_step(config: Any, **changes: Any) -> list[float]:
     """The action of one world with mode (.1, .9) and ε = (1, -4) redrawn each step."""
     told = Moment(EPSILON, 0 * EPSILON, 0 * EPSILON, torch.ones(1, 4), 0.0)._replace(**changes)
-    return config.build().act(still(0.1, 0.9), torch.ones(1, 3), torch.ones(1, 4), told)[0].tolist()
+    return COLLECTORS.build(config).act(still(0.1, 0.9), torch.ones(1, 3), torch.ones(1, 4), told)[0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_annealed_golden(schedule: str, progress: float, expected: list[float]) 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_annealed_noise_falls_all_the_way_to_its_end(schedule: str) -> None:
-    collector = AnnealedConfig(schedule=schedule).build()
+    collector = COLLECTORS.build(AnnealedConfig(schedule=schedule))
     sigmas = [collector.sigma(step / 400) for step in range(401)]
     assert (sigmas[0], sigmas[-1]) == (pytest.approx(0.5), pytest.approx(0.05))
     assert (np.diff(sigmas) < 0).all()
@@ -192,13 +192,13 @@ def test_held_noise_is_one_push_per_block() -> None:
 def test_posterior_golden() -> None:
     # z = 1 + .5 · (2, -4)
     belief = Belief(torch.ones(1, 2), torch.full((1, 2), 0.5))
-    assert PosteriorConfig().build().latent(belief, torch.tensor([[2.0, -4.0]])).tolist() == [[2.0, -1.0]]
+    assert COLLECTORS.build(PosteriorConfig()).latent(belief, torch.tensor([[2.0, -4.0]])).tolist() == [[2.0, -1.0]]
 
 
 def test_posterior_acts_on_the_mode_under_a_draw_of_the_block_and_scores_under_the_mean() -> None:
     policy, obs, z, normal, uniform = setting()
     told = moment(normal, uniform, 0.3)
-    torch.testing.assert_close(PosteriorConfig().build().act(policy, obs, z, told), policy.mode(obs, z))
+    torch.testing.assert_close(COLLECTORS.build(PosteriorConfig()).act(policy, obs, z, told), policy.mode(obs, z))
 
     class Noting(Pointing):
         def mode(self, obs: Any, z: Any) -> Any:
@@ -221,14 +221,14 @@ def test_posterior_acts_on_the_mode_under_a_draw_of_the_block_and_scores_under_t
 
 def test_return_filtered_golden() -> None:
     # median of (1, 3, 2) is 2: kept; of (4, 3, 2) is 3: dropped; of (1, 1, 1) is 1: kept
-    keeps = ReturnFilteredConfig(quantile=0.5).build().keeps
+    keeps = COLLECTORS.build(ReturnFilteredConfig(quantile=0.5)).keeps
     returns = torch.tensor([[1.0, 3.0, 2.0], [4.0, 3.0, 2.0], [1.0, 1.0, 1.0]])
     assert keeps(returns).tolist() == [True, False, True]
     assert keeps(returns[:, :1]).all()
     # the quarter quantile of (4, 3, 2) is 2.5; at 0 all are kept, at 1 the best so far
-    assert ReturnFilteredConfig(quantile=0.25).build().keeps(returns).tolist() == [True, False, True]
-    assert ReturnFilteredConfig(quantile=0.0).build().keeps(returns).all()
-    assert ReturnFilteredConfig(quantile=1.0).build().keeps(returns).tolist() == [False, False, True]
+    assert COLLECTORS.build(ReturnFilteredConfig(quantile=0.25)).keeps(returns).tolist() == [True, False, True]
+    assert COLLECTORS.build(ReturnFilteredConfig(quantile=0.0)).keeps(returns).all()
+    assert COLLECTORS.build(ReturnFilteredConfig(quantile=1.0)).keeps(returns).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_return_filtered_golden() -> None:
 )
 def test_return_filtered_leaves_everything_else_to_what_it_wraps(inner: Any) -> None:
     policy, obs, z, normal, uniform = setting()
-    wrapped, alone = ReturnFilteredConfig(collector=inner).build(), inner.build()
+    wrapped, alone = COLLECTORS.build(ReturnFilteredConfig(collector=inner)), COLLECTORS.build(inner)
     told, belief = moment(normal, uniform, 0.3), Belief(z, 0.5 * torch.ones_like(z))
     torch.testing.assert_close(wrapped.act(policy, obs, z, told), alone.act(policy, obs, z, told))
     torch.testing.assert_close(wrapped.latent(belief, z.flip(0)), alone.latent(belief, z.flip(0)))
@@ -252,7 +252,7 @@ def test_return_filtered_refuses_what_does_not_act() -> None:
 
 
 def test_two_filters_keep_what_both_keep() -> None:
-    both = ReturnFilteredConfig(collector=ReturnFilteredConfig(quantile=1.0), quantile=0.0).build()
+    both = COLLECTORS.build(ReturnFilteredConfig(collector=ReturnFilteredConfig(quantile=1.0), quantile=0.0))
     assert both.keeps(torch.tensor([[1.0, 3.0, 2.0], [1.0, 2.0, 3.0]])).tolist() == [False, True]
 
 
@@ -284,19 +284,21 @@ def test_a_meta_test_is_a_function_of_its_seed(config: Any) -> None:
 @pytest.mark.parametrize("config", [OnlineConfig, OfflineConfig])
 def test_online_acts_on_the_mode(config: Any) -> None:
     policy, obs, z, normal, uniform = setting()
-    torch.testing.assert_close(config().build().act(policy, obs, z, moment(normal, uniform, 0.3)), policy.mode(obs, z))
+    torch.testing.assert_close(
+        COLLECTORS.build(config()).act(policy, obs, z, moment(normal, uniform, 0.3)), policy.mode(obs, z)
+    )
 
 
 @ALL
 def test_only_the_offline_collector_reads_stored_data(config: Any) -> None:
-    assert config().build().offline == ("episodes" if config is OfflineConfig else "")
+    assert COLLECTORS.build(config()).offline == ("episodes" if config is OfflineConfig else "")
 
 
 @ALL
 @given(seed=st.integers(0, 1000), progress=st.floats(0, 0.999))
 def test_actions_stay_in_the_box(config: Any, seed: int, progress: float) -> None:
     policy, obs, z, normal, uniform = setting(seed)
-    action = config().build().act(policy, obs, z, moment(normal, uniform, progress))
+    action = COLLECTORS.build(config()).act(policy, obs, z, moment(normal, uniform, progress))
     assert action.shape == (WORLDS, 2)
     assert action.abs().max() <= 1
 
@@ -304,7 +306,7 @@ def test_actions_stay_in_the_box(config: Any, seed: int, progress: float) -> Non
 @ALL
 def test_acting_and_the_belief_do_not_mix_worlds(config: Any) -> None:
     policy, *values = setting()
-    collector = config().build()
+    collector = COLLECTORS.build(config())
     for progress in (0.0, 0.9):
         together = collector.act(policy, *values[:2], moment(*values[2:], progress))
         alone = torch.cat(
@@ -326,7 +328,7 @@ def test_acting_and_the_belief_do_not_mix_worlds(config: Any) -> None:
     ],
 )
 def test_these_collectors_act_under_the_mean_and_read_it_after_each_block(config: Any) -> None:
-    collector = config().build()
+    collector = COLLECTORS.build(config())
     belief = Belief(torch.ones(3, 4), 7 * torch.ones(3, 4))
     assert torch.equal(collector.latent(belief, torch.randn(3, 4)), belief.z)
     for progress in (0.0, 0.5, 0.99):

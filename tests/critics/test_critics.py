@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from selectrl.critics.configs import DualTargetConfig, TwinQVConfig
-from selectrl.critics.values import (
+from selectrl.critics.configs import (
+    DualTargetConfig,
     EnsembleConfig,
     ExpectileConfig,
     MinTargetQConfig,
     MinTargetQPolicyConfig,
     TdTargetConfig,
+    TwinQVConfig,
 )
 from selectrl.errors import FieldError
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
+from selectrl.registry import CRITICS
 from selectrl.structs import Batch, Latent, Losses
 
 BOTH = pytest.mark.parametrize("config", [fakes.TINY["critics.twin_q_v"], fakes.TINY["critics.dual_target"]])
@@ -166,7 +168,7 @@ def test_target_actions_stay_in_the_box() -> None:
 
 
 def test_twin_q_v_declares_td_then_v_and_a_target_of_v_alone() -> None:
-    critic = TwinQVConfig(hidden=(3,), q_lr=0.01, v_lr=0.02, tau=0.3).build(fakes.SPEC, 2)
+    critic = CRITICS.build(TwinQVConfig(hidden=(3,), q_lr=0.01, v_lr=0.02, tau=0.3), fakes.SPEC, 2)
     td, v = critic.objectives()
     assert ({k: o.lr for k, o in td.moves.items()}, td.every) == ({"critic.q_net": 0.01}, 1)
     assert ({k: o.lr for k, o in v.moves.items()}, v.every) == ({"critic.v_net": 0.02}, 1)
@@ -175,7 +177,7 @@ def test_twin_q_v_declares_td_then_v_and_a_target_of_v_alone() -> None:
 
 
 def test_dual_target_declares_one_objective_with_a_late_v_and_delayed_targets() -> None:
-    critic = DualTargetConfig(hidden=(3,), q_lr=0.01, v_lr=0.02, tau=0.3, target_every=3).build(fakes.SPEC, 2)
+    critic = CRITICS.build(DualTargetConfig(hidden=(3,), q_lr=0.01, v_lr=0.02, tau=0.3, target_every=3), fakes.SPEC, 2)
     (td,) = critic.objectives()
     assert {k: (o.lr, o.late) for k, o in td.moves.items()} == {
         "critic.q_net": (0.01, False),

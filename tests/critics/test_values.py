@@ -8,13 +8,13 @@ import fakes
 import pytest
 import torch
 
-from selectrl.critics.values import EnsembleConfig, ExpectileConfig, MinTargetQConfig, TdTargetConfig
+from selectrl.critics.configs import EnsembleConfig, ExpectileConfig, MinTargetQConfig, TdTargetConfig
 from selectrl.errors import FieldError
-from selectrl.registry import VALUES
+from selectrl.registry import CRITICS, VALUES
 from selectrl.structs import Batch, Latent
 from selectrl.trainer.agent import belongs
 
-ALL = pytest.mark.parametrize("value", fakes.values(), ids=lambda one: f"{type(one).__name__}{one.members}")
+ALL = pytest.mark.parametrize("value", fakes.values(), ids=repr)
 
 
 def built(value: Any, actor: Any = fakes.TINY["actors.weighted_bc"]) -> tuple[Any, Any, Batch]:
@@ -36,15 +36,15 @@ def test_the_fakes_hold_every_estimator() -> None:
 @pytest.mark.parametrize(("reduce", "expected"), [("mean", 2.0), ("min", -1.0)])
 def test_ensemble_golden(reduce: str, expected: float) -> None:
     # members (-1, 3, 4): mean 2, minimum -1. On y = (0, 2): (1 + 9) / 2 + (9 + 1) / 2 + (16 + 4) / 2 = 20
-    config = EnsembleConfig(members=3, reduce=reduce)
+    value = VALUES.build(EnsembleConfig(members=3, reduce=reduce))
     v = torch.tensor([-1.0, 3.0, 4.0])[:, None, None].expand(3, 1, 2)
-    assert config.combine(v).tolist() == [[expected] * 2]
-    assert config.loss(v, torch.tensor([[0.0, 2.0]])).item() == pytest.approx(20.0)
+    assert value.combine(v).tolist() == [[expected] * 2]
+    assert value.loss(v, torch.tensor([[0.0, 2.0]])).item() == pytest.approx(20.0)
 
 
 def test_expectile_golden() -> None:
     # τ = .8, V = 1: u = (2, -1), .8 · 4 = 3.2 and .2 · 1 = .2, mean 1.7
-    loss = ExpectileConfig(expectile=0.8).loss(torch.ones(1, 1, 2), torch.tensor([[3.0, 0.0]]))
+    loss = VALUES.build(ExpectileConfig(expectile=0.8)).loss(torch.ones(1, 1, 2), torch.tensor([[3.0, 0.0]]))
     assert loss.item() == pytest.approx(1.7)
 
 
@@ -52,7 +52,7 @@ def test_the_minimum_of_the_expectile_loss_is_the_expectile() -> None:
     # targets 0 and 4: the τ-expectile m solves τ (4 - m) = (1 - τ) m, so m = 4 τ
     for tau in (0.5, 0.7, 0.9):
         v = torch.full((1, 1, 2), 4 * tau, requires_grad=True)
-        loss = ExpectileConfig(expectile=tau).loss(v, torch.tensor([[0.0, 4.0]]))
+        loss = VALUES.build(ExpectileConfig(expectile=tau)).loss(v, torch.tensor([[0.0, 4.0]]))
         (gradient,) = torch.autograd.grad(loss, v)
         assert gradient.sum().item() == pytest.approx(0.0, abs=1e-6)
 
@@ -66,7 +66,7 @@ def test_targets_read_the_action_that_they_name() -> None:
     y = torch.full((fakes.TASKS, 6), 7.0)
     actions = {"min_target_q": rl.action, "expectile": rl.action, "min_target_q_policy": agent.policy.mode(rl.obs, z)}
     for entry in VALUES:
-        target = entry.config().target(agent, batch, y)
+        target = VALUES.build(entry.config()).target(agent, batch, y)
         if entry.name not in actions:
             assert target is y
             continue
@@ -86,7 +86,7 @@ def test_regression_moves_every_v_network_and_nothing_else(value: Any) -> None:
     assert moved == {n for n, _ in named if belongs(n, "critic.v_net")}
     assert gradients[-1] is None  # V sees z cut from the encoder
     last = gradients[[n for n, _ in named].index("critic.v_net.biases.0")]
-    assert last.shape[0] == value.members
+    assert last.shape[0] == VALUES.build(value).members
     assert (last.flatten(1).abs().sum(1) > 0).all()
 
 
@@ -95,7 +95,7 @@ def test_the_critic_reads_one_value_per_row(value: Any) -> None:
     agent, _, batch = built(value)
     obs, z = batch.draws["rl"].obs, batch.latent.z
     every = agent.critic.v_net(obs, z)
-    assert every.shape == (value.members, fakes.TASKS, 6)
+    assert every.shape == (VALUES.build(value).members, fakes.TASKS, 6)
     v = agent.critic.v(obs, z, agent.policy)
     assert v.shape == (fakes.TASKS, 6)
     expected = every.amin(0) if getattr(value, "reduce", "") == "min" else every.mean(0)
@@ -115,7 +115,7 @@ def test_members_begin_apart_and_the_first_as_a_single_network_does() -> None:
     def initial(value: Any) -> torch.Tensor:
         torch.manual_seed(0)
         config = fakes.tiny("critics.dual_target", value=value, hidden=(5,))
-        return config.build(fakes.SPEC, fakes.LATENT).v_net.weights[0].detach()
+        return CRITICS.build(config, fakes.SPEC, fakes.LATENT).v_net.weights[0].detach()
 
     assert initial(MinTargetQConfig()).shape[0] == 1
     first, second = initial(EnsembleConfig(members=2))

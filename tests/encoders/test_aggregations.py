@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selectrl.encoders.aggregations import Aggregation, Pooled, ProductOfGaussians
-from selectrl.encoders.configs.aggregations import (
+from selectrl.encoders.aggregations.configs import (
     AttentionConfig,
     InverseVarianceConfig,
     MeanConfig,
     ProductOfGaussiansConfig,
 )
+from selectrl.encoders.aggregations.pooling import Pooled, PrecisionAggregation
+from selectrl.protocols import Aggregation
 from selectrl.registry import AGGREGATIONS
 from selectrl.structs import Belief
 from selectrl.trainer.engine import Engine
@@ -33,7 +34,7 @@ SEEDS = st.integers(0, 10_000)
 
 
 def build(config: Any) -> Any:
-    return fakes.scramble(config.build(L)).double()
+    return fakes.scramble(AGGREGATIONS.build(config, L)).double()
 
 
 def sets(pooling: Aggregation, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -116,7 +117,7 @@ def test_product_of_gaussians_golden() -> None:
     # factors N(0, 1), N(6, 1/2): precisions 1 + 2 = 3, mean (0 · 1 + 6 · 2) / 3 = 4, deviation 1 / √3
     rows = torch.tensor([[[0.0], [6.0]]])
     raw = torch.tensor([[[1.0], [0.5]]]).expm1().log()  # softplus of it gives the variances
-    belief = ProductOfGaussians(1).pool(rows, raw)
+    belief = AGGREGATIONS.build(ProductOfGaussiansConfig(), 1).pool(rows, raw)
     assert belief.z.item() == pytest.approx(4.0)
     assert belief.spread.item() == pytest.approx(3**-0.5)
 
@@ -140,7 +141,7 @@ def test_row_by_row_equals_all_at_once(config: Any, seed: int) -> None:
     close(filtered(pooling, rows, raw), pooling.pool(rows, raw))
 
 
-class Raw(ProductOfGaussians):
+class Raw(PrecisionAggregation):
     """Log-weights as they come, to try any of them."""
 
     def log_weight(self, rows: Tensor, raw: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from selectrl.encoders.configs.auxiliary import ClassifierConfig, ReconstructionConfig
+from selectrl.encoders.sets.configs import ClassifierConfig, ReconstructionConfig
 from selectrl.errors import CompositionError
+from selectrl.registry import ENCODERS
 from selectrl.structs import Batch
 from selectrl.trainer.agent import belongs
 from selectrl.trainer.engine import Engine
@@ -40,7 +41,7 @@ def test_reconstruction_golden() -> None:
     # rewards of 1 against 0.5: 0.25; changes of state (1, 1, 1) against (1, 1, 4): 9 / 3 = 3; 0.4 · 3.25 = 1.3.
     # z is the same for both tasks: 1 / (0 + 0.1) = 10 over 1.001 pairs, weight 2: 19.980020. In all 21.280020.
     config = attrs.evolve(DECODER, metric_weight=2.0)
-    encoder = config.build(VARYING)
+    encoder = ENCODERS.build(config, VARYING)
     fakes.constant(encoder.net, *[0.3] * fakes.LATENT)
     fakes.constant(encoder.decoder, 0.5, 1.0, 1.0, 4.0)
     batch = encoded(encoder, spec=VARYING, tasks=(3, 8))
@@ -55,7 +56,7 @@ def test_reconstruction_golden() -> None:
 def test_classifier_golden() -> None:
     # odds 1 : 2 : 5 whatever z is: tasks 1 and 2 have the probabilities 2/8 and 5/8. (ln 4 + ln 1.6) / 2 = .928149,
     # weight 0.5: .464074; the metric is off. The likeliest class is 2, which is right for one of both.
-    encoder = ClassifierConfig(latent_dim=2, hidden=(3,), classes=3, classifier_weight=0.5).build(fakes.SPEC)
+    encoder = ENCODERS.build(ClassifierConfig(latent_dim=2, hidden=(3,), classes=3, classifier_weight=0.5), fakes.SPEC)
     with torch.no_grad():
         encoder.head.weight.zero_()
         encoder.head.bias.copy_(torch.tensor([1.0, 2.0, 5.0]).log())
@@ -70,7 +71,7 @@ def test_classifier_golden() -> None:
 
 @pytest.mark.parametrize(("spec", "bound", "width"), [(fakes.SPEC, None, 1), (VARYING, None, 4), (VARYING, False, 1)])
 def test_the_decoder_gives_changes_of_state_where_the_context_holds_them(spec: Any, bound: Any, width: int) -> None:
-    encoder = fakes.scramble(attrs.evolve(DECODER, next_obs=bound).build(spec))
+    encoder = fakes.scramble(ENCODERS.build(attrs.evolve(DECODER, next_obs=bound), spec))
     assert encoder.decoder.weights[-1].shape[-1] == width
     terms = encoder.loss(None, encoded(encoder, spec=spec)).terms
     assert ("next_obs" in terms) == (width == 4)
@@ -78,7 +79,7 @@ def test_the_decoder_gives_changes_of_state_where_the_context_holds_them(spec: A
 
 
 def test_the_decoder_is_asked_about_other_rows_than_z_was_made_of() -> None:
-    encoder = fakes.scramble(DECODER.build(fakes.SPEC))
+    encoder = fakes.scramble(ENCODERS.build(DECODER, fakes.SPEC))
     batch = encoded(encoder)
     assert not torch.equal(batch.draws["decode"].obs, batch.draws["context"].obs)
     first = encoder.loss(None, batch).terms["reward"]
@@ -89,7 +90,7 @@ def test_the_decoder_is_asked_about_other_rows_than_z_was_made_of() -> None:
 
 
 def test_a_weight_of_zero_leaves_the_auto_encoder_alone() -> None:
-    encoder = fakes.scramble(attrs.evolve(DECODER, metric_weight=0.0).build(fakes.SPEC))
+    encoder = fakes.scramble(ENCODERS.build(attrs.evolve(DECODER, metric_weight=0.0), fakes.SPEC))
     losses = encoder.loss(None, encoded(encoder))
     torch.testing.assert_close(losses.total, 0.4 * losses.terms["reward"])
 
@@ -119,7 +120,7 @@ def test_the_objective_moves_the_row_network_and_the_added_head_alone(config: An
 @BOTH
 def test_learning_rates_come_from_the_config(config: Any) -> None:
     changes = {"lr": 0.01} | ({"decoder_lr": 0.02} if config is DECODER else {})
-    (objective,) = attrs.evolve(config, **changes).build(fakes.SPEC).objectives()
+    (objective,) = ENCODERS.build(attrs.evolve(config, **changes), fakes.SPEC).objectives()
     assert [optim.lr for optim in objective.moves.values()] == ([0.01, 0.02] if config is DECODER else [0.01, 0.01])
 
 

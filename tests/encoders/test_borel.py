@@ -15,12 +15,13 @@ from fake_beliefs import TIME, TINY, build, goal_reward, make_store
 from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
-from selectrl.encoders.belief_gru import BeliefGRU
-from selectrl.encoders.configs.borel import BorelConfig
+from selectrl.encoders.borel.belief_gru import BeliefGRU
+from selectrl.encoders.borel.configs import BorelConfig
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import CompositionError
 from selectrl.functional.beliefs import decoding_error, kl_chain
 from selectrl.protocols import ROW_FIELDS, Objective, Phase
+from selectrl.registry import ENCODERS, FAMILIES
 from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import belongs
 from selectrl.trainer.engine import Engine
@@ -48,7 +49,7 @@ def test_the_decoders_start_by_the_law_that_is_bound(init: str) -> None:
     """rlkit: hidden weights U(±1/√(output units)), biases 0.1. torch: U(±1/√(input units)), biases too."""
     config = attrs.evolve(BorelConfig(), decoder_hidden=(500, 100), decoder_init=init)
     torch.manual_seed(0)
-    decoders = config.build(VARYING).decoder
+    decoders = ENCODERS.build(config, VARYING).decoder
     assert set(decoders) == {"reward", "state"}
     for decoder in decoders.values():
         first, second, last = decoder.net.weights
@@ -77,7 +78,7 @@ def test_the_filter_equals_torchs_gru_with_the_same_weights() -> None:
 
 
 def test_a_fresh_filter_has_orthogonal_weights_and_no_biases() -> None:
-    gru = TINY.build(fakes.SPEC).filter
+    gru = ENCODERS.build(TINY, fakes.SPEC).filter
     for layer in (gru.of_input, gru.of_hidden):
         few = min(layer.weight.shape)
         gram = layer.weight.T @ layer.weight
@@ -114,7 +115,9 @@ def test_the_belief_is_mean_and_log_variance_and_its_spread_the_deviation() -> N
 
 def constant_elbo() -> tuple[Any, Batch]:
     """A filter that says N(0, 4) and N(0, 4) whatever it reads, and a decoder that says 1 whatever it reads."""
-    encoder = fakes.tiny("encoders.borel", latent_dim=1, kl_weight=0.5, episodes=1, sequences=1).build(fakes.SPEC)
+    encoder = ENCODERS.build(
+        fakes.tiny("encoders.borel", latent_dim=1, kl_weight=0.5, episodes=1, sequences=1), fakes.SPEC
+    )
     with torch.no_grad():
         for parameter in encoder.parameters():
             parameter.zero_()
@@ -221,7 +224,7 @@ def test_relabelling_replaces_the_first_episode_alone_by_one_with_this_tasks_rew
 
 
 def test_a_tasks_own_rewards_are_reproduced_exactly_on_point_robot() -> None:
-    family = PointRobotConfig(tasks=4).build()
+    family = FAMILIES.build(PointRobotConfig(tasks=4))
     worlds = family.worlds([2] * 3)
     obs, _ = worlds.reset(seed=0)
     path, acts, rewards = [obs], [], []

@@ -21,12 +21,13 @@ from torch import Tensor
 from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
-from selectrl.encoders.configs.aggregations import InverseVarianceConfig, MeanConfig, ProductOfGaussiansConfig
-from selectrl.encoders.configs.corro import CorroConfig, CvaeConfig, RewardNoiseConfig, TrueTaskConfig
-from selectrl.encoders.negatives import stored_rows
+from selectrl.encoders.aggregations.configs import InverseVarianceConfig, MeanConfig, ProductOfGaussiansConfig
+from selectrl.encoders.corro.configs import CorroConfig, CvaeConfig, RewardNoiseConfig, TrueTaskConfig
+from selectrl.encoders.corro.negatives import stored_rows
 from selectrl.errors import CompositionError, RunError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.protocols import Phase
+from selectrl.registry import ENCODERS, NEGATIVES
 from selectrl.streams import stream
 from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import Agent
@@ -158,8 +159,8 @@ def test_rewards_alone_are_refused_where_dynamics_vary(negatives: Any) -> None:
     with pytest.raises(
         CompositionError, match=r"^encoders\.corro cannot learn from negatives\.(reward_n|true_t)[^\n]*cvae"
     ):
-        attrs.evolve(TINY, negatives=negatives).build(VARYING)
-    TINY.build(VARYING)
+        ENCODERS.build(attrs.evolve(TINY, negatives=negatives), VARYING)
+    ENCODERS.build(TINY, VARYING)
 
 
 def test_the_true_tasks_are_refused_where_the_reward_is_not_told() -> None:
@@ -198,7 +199,7 @@ def test_negatives_share_state_and_action_with_their_query_bit_for_bit(negatives
 
 @pytest.mark.parametrize(("varying", "chosen", "kept"), [(False, None, True), (True, None, False), (True, False, True)])
 def test_a_generated_state_stands_in_only_where_it_may_differ(varying: bool, chosen: bool | None, kept: bool) -> None:
-    source = attrs.evolve(CVAE, replace_next_obs=chosen).build(fakes.SPEC._replace(dynamics_vary=varying))
+    source = NEGATIVES.build(attrs.evolve(CVAE, replace_next_obs=chosen), fakes.SPEC._replace(dynamics_vary=varying))
     query = fakes.rows(np.random.default_rng(0), 2, 3)
     batch: Any = SimpleNamespace(noise={"negatives": torch.randn(2, 3, 4, CVAE.latent_dim)})
     reward, state = source.replace(query, batch)
@@ -208,7 +209,7 @@ def test_a_generated_state_stands_in_only_where_it_may_differ(varying: bool, cho
 
 def test_reward_noise_golden() -> None:
     # r = 2, deviation .8, noise 1 and -.5: 2.8 and 1.6
-    source = NOISE.build(fakes.SPEC)
+    source = NEGATIVES.build(NOISE, fakes.SPEC)
     query = fakes.rows(np.random.default_rng(0), 1, 1)._replace(reward=torch.tensor([[2.0]]))
     batch: Any = SimpleNamespace(noise={"negatives": torch.tensor([[[1.0, -0.5]]])})
     made, _ = source.replace(query, batch)
@@ -233,7 +234,7 @@ def test_cvae_golden() -> None:
     # Networks that answer constants: mean .6, log-variance ln .25, and predictions r = .5, s' - s = 0.
     # KL = ½ (.25 + .36 - 1 - ln .25) = .498147. Standardised by centre 1 and scale 2 in r, 0 and 1 in s':
     # r = 4 -> 1.5, missed by 1; s' - s = (.3, 0, .6), mean square .15. L = .3 · .498147 + 1 + .15 = 1.299444.
-    source = attrs.evolve(CVAE, latent_dim=1).build(fakes.SPEC)
+    source = NEGATIVES.build(attrs.evolve(CVAE, latent_dim=1), fakes.SPEC)
     fakes.constant(source.posterior_net, 0.6, math.log(0.25))
     fakes.constant(source.decoder_net, 0.5, 0.0, 0.0, 0.0)
     source.centre, source.scale = torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.tensor([2.0, 1.0, 1.0, 1.0])
@@ -248,7 +249,7 @@ def test_cvae_golden() -> None:
 
 def test_generated_outcomes_are_in_the_datas_units() -> None:
     # the decoder answers .5 and (1, 0, -1): r = 1 + 2 · .5 = 2, s' = s + (0, 10, 20) + 3 · (1, 0, -1)
-    source = attrs.evolve(CVAE, latent_dim=1).build(fakes.SPEC)
+    source = NEGATIVES.build(attrs.evolve(CVAE, latent_dim=1), fakes.SPEC)
     fakes.constant(source.decoder_net, 0.5, 1.0, 0.0, -1.0)
     source.centre, source.scale = torch.tensor([1.0, 0.0, 10.0, 20.0]), torch.tensor([2.0, 3.0, 3.0, 3.0])
     query = fakes.rows(np.random.default_rng(0), 2, 3)
@@ -389,7 +390,7 @@ def test_what_follows_the_end_of_an_episode_does_not_count() -> None:
 
 @given(seed=st.integers(0, 10_000))
 def test_pooling_ignores_the_order_of_rows_and_equals_the_filter(seed: int) -> None:
-    encoder: Any = fakes.double(fakes.scramble(TINY.build(fakes.SPEC)))
+    encoder: Any = fakes.double(fakes.scramble(ENCODERS.build(TINY, fakes.SPEC)))
     batch = fakes.double(fakes.batch([encoder.context], [], seed=seed))
     rows, latent = batch.draws["context"], encoder.encode(batch)
     order = np.random.default_rng(seed).permutation(rows.row.shape[1])

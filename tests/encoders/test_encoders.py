@@ -12,8 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectrl.encoders.configs.sets import CsroConfig, FocalConfig
+from selectrl.encoders.sets.configs import CsroConfig, FocalConfig
 from selectrl.protocols import Objective, Phase
+from selectrl.registry import ENCODERS
 from selectrl.structs import Batch, Rows
 
 VARYING = fakes.SPEC._replace(dynamics_vary=True)
@@ -21,7 +22,7 @@ BOTH = pytest.mark.parametrize("config", [fakes.TINY["encoders.focal"], fakes.TI
 
 
 def build(config: Any, spec: Any = fakes.SPEC) -> Any:
-    return fakes.scramble(config.build(spec)).double()
+    return fakes.scramble(ENCODERS.build(config, spec)).double()
 
 
 def context(encoder: Any, **options: Any) -> Batch:
@@ -94,7 +95,7 @@ def test_losses_ignore_the_order_of_tasks_and_what_they_are_called(config: Any, 
 
 def reading_rewards(config: Any) -> Any:
     """An encoder of latent width 1 whose embedding is tanh(r) for r >= 0: one hidden unit that copies the reward."""
-    encoder = config.build(fakes.SPEC)
+    encoder = ENCODERS.build(config, fakes.SPEC)
     fakes.constant(encoder.net, 0.0)
     with torch.no_grad():
         encoder.net.weights[0][5, 0] = 1.0  # s has 3 columns, a has 2, then r
@@ -177,7 +178,7 @@ def test_the_encoders_objectives_stand_in_front_of_rl(config: Any) -> None:
 
 
 def test_learning_rates_come_from_the_config() -> None:
-    encoder = CsroConfig(latent_dim=2, hidden=(3,), club_hidden=(3,), lr=0.01, club_lr=0.02).build(fakes.SPEC)
+    encoder = ENCODERS.build(CsroConfig(latent_dim=2, hidden=(3,), club_hidden=(3,), lr=0.01, club_lr=0.02), fakes.SPEC)
     club, own = encoder.objectives()
     assert {k: (v.name, v.lr) for k, v in club.moves.items()} == {"encoder.club": ("adam", 0.02)}
     assert {k: (v.name, v.lr) for k, v in own.moves.items()} == {"encoder.net": ("adam", 0.01)}

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from selectrl.encoders.configs.aggregations import (
+from selectrl.encoders.aggregations.configs import (
     AttentionConfig,
     InverseVarianceConfig,
     MeanConfig,
     ProductOfGaussiansConfig,
 )
-from selectrl.encoders.configs.pearl import OffpearlConfig
+from selectrl.encoders.sets.configs import OffpearlConfig
 from selectrl.errors import CompositionError
 from selectrl.functional.gaussians import standard_normal_kl
-from selectrl.registry import tag
+from selectrl.registry import ENCODERS, tag
 from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import belongs
 from selectrl.trainer.engine import Engine
@@ -71,7 +71,7 @@ def test_the_filter_ends_at_the_mean_and_deviation_of_the_posterior() -> None:
 @pytest.mark.parametrize("aggregation", [MeanConfig(), InverseVarianceConfig(), AttentionConfig()])
 def test_an_aggregation_without_a_posterior_is_refused_in_one_sentence(aggregation: Any) -> None:
     with pytest.raises(CompositionError) as error:
-        OffpearlConfig(aggregation=aggregation).build(fakes.SPEC)
+        ENCODERS.build(OffpearlConfig(aggregation=aggregation), fakes.SPEC)
     message = str(error.value)
     assert "\n" not in message
     for word in ("encoders.offpearl", str(tag(aggregation)), "@aggregations.product_of_gaussians()"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from selectrl.encoders.anchors import Anchors
+from selectrl.encoders.sets.anchors import Anchors
 from selectrl.errors import CompositionError
 from selectrl.protocols import Optim
 from selectrl.structs import Rows

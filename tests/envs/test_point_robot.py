@@ -16,7 +16,7 @@ from selectrl.errors import FieldError, InputError
 from selectrl.registry import FAMILIES
 from selectrl.structs import Spec
 
-FAMILY = PointRobotConfig().build()
+FAMILY = FAMILIES.build(PointRobotConfig())
 
 
 def returns(act, tasks):

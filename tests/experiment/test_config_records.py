@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from selectrl.collectors.configs import OnlineConfig
 from selectrl.critics.configs import TwinQVConfig
-from selectrl.encoders.configs.sets import FocalConfig
+from selectrl.encoders.sets.configs import FocalConfig
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import (

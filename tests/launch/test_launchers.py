@@ -112,10 +112,11 @@ class TestTheWorkingFolder:
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: noisy\nVersion: 1.0\n")
         (about / "entry_points.txt").write_text("[selectrl.components]\nnoisy = noisy\n")
         (folder / "noisy.py").write_text(
-            "import os\nimport attrs\nfrom selectrl.encoders.configs.sets import FocalConfig\n"
+            "import os\nimport attrs\nfrom selectrl.encoders.sets.configs import FocalConfig\n"
+            "from selectrl.encoders.sets.focal import FocalEncoder\n"
             "from selectrl.registry import ENCODERS\nprint('noise')\nos.system('echo more noise')\n"
             "@attrs.frozen(kw_only=True)\nclass NoisyConfig(FocalConfig):\n    pass\n"
-            "ENCODERS.add('noisy', NoisyConfig, paper='none', summary='prints')\n"
+            "ENCODERS.add('noisy', NoisyConfig, FocalEncoder, paper='none', summary='prints')\n"
         )
         path = os.pathsep.join([".", *filter(None, [os.environ.get("PYTHONPATH")])])
         words = seeds("--json", "--out", tmp_path / "runs", "--set", "experiment.encoder=@encoders.noisy()")

@@ -8,6 +8,7 @@ import pytest
 from selectrl.api import compose, train
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.store import Episodes, write_manifest, write_task
+from selectrl.registry import FAMILIES
 
 SETTINGS = [
     "encoders.csro.hidden=(64,64)",
@@ -68,7 +69,9 @@ def scripted_data(folder, family, rng):
 @pytest.mark.slow
 def test_select_adapts_to_unseen_goals(tmp_path):
     experiment = compose("select", "point_robot", settings=SETTINGS)
-    scripted_data(tmp_path / "data" / "point_robot" / "scripted", experiment.env.build(), np.random.default_rng(0))
+    scripted_data(
+        tmp_path / "data" / "point_robot" / "scripted", FAMILIES.build(experiment.env), np.random.default_rng(0)
+    )
     run = train(experiment, data=tmp_path / "data", out=tmp_path / "runs")
     assert run.dataset.opened == set(run.family.train_tasks)  # no test task was read for training
     offline = run.evaluate("offline", OfflineConfig())

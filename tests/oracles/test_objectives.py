@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from oracles import ORACLES, Parameters, mlp, scenes, slopes
-from selectrl.encoders.configs.aggregations import (
+from selectrl.encoders.aggregations.configs import (
     AttentionConfig,
     InverseVarianceConfig,
     MeanConfig,
     ProductOfGaussiansConfig,
 )
-from selectrl.encoders.configs.corro import RewardNoiseConfig
+from selectrl.encoders.corro.configs import RewardNoiseConfig
 from selectrl.protocols import Objective, Optim, Phase
 from selectrl.registry import ACTORS, CRITICS, ENCODERS, tag
 from selectrl.trainer.agent import Agent, belongs
@@ -156,7 +156,7 @@ def declared() -> list[tuple[str, str]]:
         for entry in registry:
             name = f"{registry.kind}.{entry.name}"
             config = fakes.TINY.get(name) or entry.config()
-            part = config.build(fakes.SPEC, *(() if registry is ENCODERS else (fakes.LATENT,)))
+            part = registry.build(config, fakes.SPEC, *(() if registry is ENCODERS else (fakes.LATENT,)))
             found += [(name, one.name) for one in objectives(part)]
     return found
 

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from selectrl.cli.report import report
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import InputError, UnreadableError
+from selectrl.registry import FAMILIES
 from selectrl.report import build_report
 from selectrl.report.archive import FILES
 from selectrl.report.build import build
@@ -43,7 +44,7 @@ class Foreign:
     """A folder of a user whom permissions bind, as root they do not."""
 
     def __init__(self) -> None:
-        PointRobotConfig().build()  # imports modules, which that user may be unable to read
+        FAMILIES.build(PointRobotConfig())  # imports modules, which that user may be unable to read
         self.root = Path(tempfile.mkdtemp())
 
     def deny(self, path: Path) -> None:

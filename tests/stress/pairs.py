@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 from stress.kill_storm import COLLECT, LOADED, PATIENCE, command, ended, kill, print_of, sets, start, training
 
+from selectrl.registry import FAMILIES
+
 MORE = ("selectrl.film.shoot", "selectrl.film.edit", "selectrl.data.minari_files", "optuna", "selectrl.compare.tune")
 SIZES = {**training("select"), "STEPS": 60, "train.test_every": 60}
 TUNING = ["--trials", "2", *sets({**SIZES, "STEPS": 10, "train.test_every": 10})]
@@ -95,7 +97,7 @@ class Pairs:
 
         from selectrl.envs.configs import PointRobotConfig
 
-        write_tree(self.base / "tree", PointRobotConfig(tasks=8).build(), labels=(2200,), episodes=1)
+        write_tree(self.base / "tree", FAMILIES.build(PointRobotConfig(tasks=8)), labels=(2200,), episodes=1)
         data = ["collect", "--env", "point_robot", "--name", "toy", "--threads", 1, *sets(COLLECT)]
         both = ["compare", "--methods", "select,focal", *WORDS["compare"][3:]]
         for words in ([*data, "--data", self.before / "data"], [str(one).format(world=self.before) for one in both]):

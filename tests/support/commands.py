@@ -19,6 +19,7 @@ import pytest
 from selectrl.cli.app import run as run_command
 from selectrl.data.store import Episodes, write_manifest, write_task
 from selectrl.envs.configs import PointRobotConfig
+from selectrl.registry import FAMILIES
 
 TASKS, EPISODES = 8, 6
 SETTINGS = {
@@ -64,7 +65,7 @@ def write_dataset(
 ) -> Path:
     """Write a dataset of uniformly random episodes; ``change`` may alter a task's episodes before they are written."""
     config = PointRobotConfig(tasks=tasks)
-    family = config.build()
+    family = FAMILIES.build(config)
     rng = np.random.default_rng(0)
     entries = []
     for task in range(tasks):

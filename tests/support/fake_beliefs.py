@@ -14,6 +14,7 @@ from torch import Tensor
 from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
 from selectrl.protocols import Phase
+from selectrl.registry import ENCODERS
 
 TINY = fakes.TINY["encoders.borel"]
 TIME = fakes.SPEC.horizon
@@ -22,7 +23,7 @@ COUNTS = {7: 5, 1: 4, 4: 3}  # episodes; no multiple of the 2 of a sequence, but
 
 
 def build(spec: Any = fakes.SPEC, **changes: Any) -> Any:
-    return fakes.scramble(attrs.evolve(TINY, **changes).build(spec))
+    return fakes.scramble(ENCODERS.build(attrs.evolve(TINY, **changes), spec))
 
 
 def goal_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:

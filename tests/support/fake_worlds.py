@@ -17,6 +17,7 @@ from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.worlds import Worlds
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import MetaTest, TestResult
+from selectrl.registry import COLLECTORS, FAMILIES
 from selectrl.structs import Belief, Moment, Rows, Spec
 
 HORIZON = 5
@@ -156,7 +157,7 @@ def meta_test(
     agent: Any = SimpleNamespace(encoder=encoder, policy=policy or Pointing())
     budget = blocks * family.spec.horizon
     config = TestConfig(budget=budget, repeats=repeats, seed=options.pop("seed", 0))
-    built = collector.build() if hasattr(collector, "build") else collector
+    built = COLLECTORS.build(collector) if COLLECTORS.find(type(collector)) else collector
     prior = options.pop("prior", None)
     return MetaTest(agent, family, built, config, tasks=tasks, **options).run(prior), encoder
 
@@ -166,4 +167,4 @@ def point_robot(collector: Any, **options: Any) -> TestResult:
     agent, _, _ = fakes.method("csro")
     fakes.scramble(agent)
     parts = {"encoder": agent.encoder, "policy": agent.policy}
-    return meta_test(collector, family=PointRobotConfig().build(), **parts, **options)[0]
+    return meta_test(collector, family=FAMILIES.build(PointRobotConfig()), **parts, **options)[0]

@@ -12,36 +12,45 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from selectrl.actors.configs import BracConfig, SacConfig, WeightedBcConfig
-from selectrl.actors.weights import (
+from selectrl.actors.configs import (
     BinaryConfig,
+    BracConfig,
     ConstantConfig,
     ExpConfig,
     LeakyConfig,
+    SacConfig,
     SigmoidConfig,
     TopPConfig,
+    WeightedBcConfig,
 )
 from selectrl.cli.comparing import settings_of
-from selectrl.critics.configs import DualTargetConfig, TwinQVConfig
-from selectrl.critics.values import (
+from selectrl.critics.configs import (
+    DualTargetConfig,
     EnsembleConfig,
     ExpectileConfig,
     MinTargetQConfig,
     MinTargetQPolicyConfig,
     TdTargetConfig,
+    TwinQVConfig,
 )
 from selectrl.data.sampler import merge_draws, merge_noise
-from selectrl.encoders.configs.auxiliary import ClassifierConfig, ReconstructionConfig
-from selectrl.encoders.configs.blind import BlindConfig
-from selectrl.encoders.configs.borel import BorelConfig
-from selectrl.encoders.configs.corro import CorroConfig, CvaeConfig
-from selectrl.encoders.configs.pearl import OffpearlConfig
-from selectrl.encoders.configs.sets import CsroConfig, FocalConfig, TaskPosteriorConfig
+from selectrl.encoders.blind.configs import BlindConfig
+from selectrl.encoders.borel.configs import BorelConfig
+from selectrl.encoders.corro.configs import CorroConfig, CvaeConfig
+from selectrl.encoders.sets.configs import (
+    ClassifierConfig,
+    CsroConfig,
+    FocalConfig,
+    OffpearlConfig,
+    ReconstructionConfig,
+    TaskPosteriorConfig,
+)
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import build_experiment, experiment_layers
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
 from selectrl.protocols import Draw, Noise, Phase
+from selectrl.registry import ACTORS, CRITICS, ENCODERS, FAMILIES, POLICIES
 from selectrl.structs import Batch, Latent, Rows, Spec
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
@@ -238,9 +247,9 @@ def agent(
 
     Target and source differ, and no layer is near 0, so that a term left out of a loss shows.
     """
-    built = encoder.build(spec)
-    parts = built, critic.build(spec, built.latent_dim), actor.build(spec, built.latent_dim)
-    together = Agent(*parts, actor.policy.build(spec, built.latent_dim), tracks=parts[1].tracks())
+    built = ENCODERS.build(encoder, spec)
+    parts = built, CRITICS.build(critic, spec, built.latent_dim), ACTORS.build(actor, spec, built.latent_dim)
+    together = Agent(*parts, POLICIES.build(actor.policy, spec, built.latent_dim), tracks=parts[1].tracks())
     return scramble(together, seed=seed, scale=scale)
 
 
@@ -311,7 +320,7 @@ def experiment(method: str, *settings: str) -> Experiment:
 def method(name: str, *settings: str, seed: int = 0) -> tuple[Agent, tuple[Phase, ...], Spec]:
     """Agent, phases and shapes of a shipped method at toy size."""
     built = experiment(name, *settings)
-    spec = built.env.build().spec
+    spec = FAMILIES.build(built.env).spec
     together = build_agent(built, spec, seed)
     return together, build_phases(built, together), spec
 

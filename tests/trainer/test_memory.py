@@ -10,10 +10,11 @@ from selectrl.errors import InputError
 from selectrl.experiment import memory
 from selectrl.experiment.build import build_agent
 from selectrl.experiment.memory import available, least_bytes, require_memory
+from selectrl.registry import FAMILIES
 
 GIB = 2**30
 BASE = selectrl.compose("select", "point_robot")
-SPEC = BASE.env.build().spec
+SPEC = FAMILIES.build(BASE.env).spec
 AGENT = build_agent(BASE, SPEC, 0)
 TRAIN = attrs.evolve(BASE.train, meta_batch=4, batch=100, context=50)
 

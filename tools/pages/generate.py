@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import attrs
@@ -18,9 +19,9 @@ import selectrl
 from selectrl.citations import citation, used
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
-from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shipped
+from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shared_numbers, shipped
 from selectrl.protocols import Phase
-from selectrl.registry import REGISTRIES, Entry
+from selectrl.registry import COLLECTORS, FAMILIES, REGISTRIES, Entry
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "methods"
@@ -85,7 +86,7 @@ def default(field: Any) -> str:
     return f"`@{inner[0][0]}()`" if inner else f"`{value!r}`"
 
 
-def part_section(kind: str, entry: Entry[Any]) -> str:
+def part_section(kind: str, entry: Entry[..., Any]) -> str:
     """Return what is said of one part."""
     path = f"{entry.config.__module__}.{entry.config.__qualname__}"
     link = f"[`{entry.config.__name__}`][{path}]" if path.startswith("selectrl.") else f"`{path}`"
@@ -112,10 +113,18 @@ def parts() -> None:
 
 # Methods: the hand-written page, then what the code says.
 
-SHARED = """??? note "What every method shares: `shared/sizes.gin`"
+SHARED = """??? note "What every method shares"
+    Fields of parts take these numbers, whose values the environment and the profile set:
+
     ```python
-    --8<-- "gin/shared/sizes.gin"
-    ```"""
+{numbers}
+    ```
+
+    `shared/loop.gin`:
+
+    ```python
+    --8<-- "gin/shared/loop.gin"
+    ```""".format(numbers=indent(shared_numbers().text.rstrip(), "    "))
 
 
 def ours(kind: str) -> list[str]:
@@ -168,7 +177,7 @@ def method_sections(name: str) -> list[str]:
     """Return what the code says of a method."""
     sections, classes = [], {}
     for where, experiment in compositions(name).items():
-        spec = experiment.env.build().spec
+        spec = FAMILIES.build(experiment.env).spec
         agent = build_agent(experiment, spec, 0)
         phases = build_phases(experiment, agent)
         sections += [f"## Composition{where}", composition(experiment), f"## What is trained{where}"]
@@ -176,7 +185,7 @@ def method_sections(name: str) -> list[str]:
         sections += [table(["phase", "objective", "moves", "draws", "due"], objectives(phases))]
         tracks = [f"`{one.source}` (τ = {one.tau:g}, every {one.every})" for one in phases[-1].tracks]
         sections += [f"Polyak targets: {', '.join(tracks)}."] if tracks else []
-        for part in (agent.encoder, agent.critic, agent.actor, experiment.collector.build()):
+        for part in (agent.encoder, agent.critic, agent.actor, COLLECTORS.build(experiment.collector)):
             classes[f"{type(part).__module__}.{type(part).__qualname__}"] = part
     sections += [f"## Hyper-parameters: `{name}.gin`"]
     sections += ["Sizes, scales and budgets are those of every method; names after `%` are macros of the environment."]

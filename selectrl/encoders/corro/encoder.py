@@ -8,22 +8,22 @@ import attrs
 import torch
 from torch import Tensor
 
-from selectrl.encoders.negatives import Negatives, standard_units, stored_rows
-from selectrl.encoders.set_encoder import SetEncoder
+from selectrl.encoders.corro.configs import CorroConfig
+from selectrl.encoders.corro.negatives import standard_units, stored_rows
+from selectrl.encoders.sets.set_encoder import SetEncoder
 from selectrl.errors import CompositionError, RunError
 from selectrl.functional.contrastive import info_nce
-from selectrl.protocols import Agent, Draw, Objective, Optim, Phase
-from selectrl.registry import tag
+from selectrl.protocols import Agent, Draw, Negatives, Objective, Optim, Phase
+from selectrl.registry import NEGATIVES, tag
 from selectrl.structs import Batch, Latent, Losses, Rows, Spec
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
     from selectrl.data.rows import RowStore
-    from selectrl.encoders.configs.corro import CorroConfig
 
 
-class CorroEncoder(SetEncoder):
+class CorroEncoder(SetEncoder[CorroConfig]):
     """A row network trained by InfoNCE in a phase of its own, then frozen, under a pooling that the TD loss trains.
 
     Phases: whatever the source of negatives trains itself, ``contrastive``, and rl, in which the row network's
@@ -68,8 +68,7 @@ class CorroEncoder(SetEncoder):
                 f"{tag(config.aggregation)} reads beside them; bind "
                 "encoders.corro.aggregation = @aggregations.attention()"
             )
-        self.corro = config
-        self.negatives: Negatives = config.negatives.build(spec)
+        self.negatives: Negatives = NEGATIVES.build(config.negatives, spec)
         self.query, self.key = (Draw(name, "context", self.fields, config.queries) for name in ("query", "key"))
         if config.context_draw == "episodes":
             self.context = Draw("context", "episodes", self.fields, 1)
@@ -110,22 +109,26 @@ class CorroEncoder(SetEncoder):
         """The contrastive loss, with one forward for queries, keys and negatives."""
         z, _ = self.embed(self.candidates(batch))  # (task, query, 2 + K, latent)
         query, key, negatives = z[:, :, 0], z[:, :, 1], z[:, :, 2:]
-        loss = info_nce(query, key, negatives, temperature=self.corro.temperature)
+        loss = info_nce(query, key, negatives, temperature=self.config.temperature)
         alike, different = (query * key).sum(-1).mean(), (query[:, :, None] * negatives).sum(-1).mean()
         return Losses(loss, {"loss": loss, "key_similarity": alike, "negative_similarity": different})
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return nothing: in the rl phase the row network is frozen."""
+        return ()
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
         """Return the negatives' own phases, the contrastive one, and rl with a table of embeddings."""
         contrast = Objective(
             name="contrastive",
             loss=self.loss,
-            moves={"encoder.net": Optim(lr=self.lr)},
+            moves={"encoder.net": Optim(lr=self.config.lr)},
             draws=(self.query, self.key),
-            noise=(self.negatives.noise(self.corro.negative_count),),
+            noise=(self.negatives.noise(self.config.negative_count),),
         )
         contrastive = Phase(
             name="contrastive",
-            steps=self.corro.contrastive_steps,
+            steps=self.config.contrastive_steps,
             objectives=(contrast,),
             encodes=False,
             prepare=self.standard,
@@ -136,7 +139,7 @@ class CorroEncoder(SetEncoder):
     def standard(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
         """Return what the negatives need, and the units in which the row network reads."""
         made: dict[str, Tensor] = agent.encoder.negatives.prepare(agent, store, generator)
-        if not self.corro.standardise:
+        if not self.config.standardise:
             return made
         centre, scale = standard_units(store, super().columns, self.fields)
         return {**made, "encoder.centre": centre, "encoder.scale": scale}
@@ -153,12 +156,12 @@ class CorroEncoder(SetEncoder):
             rows = stored_rows(store, task, self.fields)
             tables.append(agent.encoder.embed(rows)[0])
             real.append(tables[-1][rows.row >= 0])
-        if (spread := float(torch.cat(real).var(0, correction=0).sum())) < self.corro.min_spread:
-            scaled = "" if self.corro.standardise else ", or bind encoders.corro.standardise = True"
+        if (spread := float(torch.cat(real).var(0, correction=0).sum())) < self.config.min_spread:
+            scaled = "" if self.config.standardise else ", or bind encoders.corro.standardise = True"
             raise RunError(
                 f"encoders.corro has collapsed: its embeddings of all training rows vary by {spread:.2g} where "
-                f"min_spread asks for {self.corro.min_spread:g}, so that every task would have one z; raise "
-                f"encoders.corro.contrastive_steps ({self.corro.contrastive_steps}) or encoders.corro.lr{scaled}"
+                f"min_spread asks for {self.config.min_spread:g}, so that every task would have one z; raise "
+                f"encoders.corro.contrastive_steps ({self.config.contrastive_steps}) or encoders.corro.lr{scaled}"
             )
         return {"encoder.cache": torch.cat(tables), "encoder.place": store.place}
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
-from selectrl.encoders.set_encoder import SetEncoder
+from selectrl.encoders.sets.configs import OffpearlConfig
+from selectrl.encoders.sets.set_encoder import SetEncoder
 from selectrl.errors import CompositionError
 from selectrl.functional.gaussians import standard_normal_kl
-from selectrl.protocols import Agent, Phase
+from selectrl.protocols import Agent, Objective, Phase
 from selectrl.registry import tag
 from selectrl.structs import Batch, Losses, Spec
 
-if TYPE_CHECKING:
-    from selectrl.encoders.configs.pearl import OffpearlConfig
 
-
-class OffpearlEncoder(SetEncoder):
+class OffpearlEncoder(SetEncoder[OffpearlConfig]):
     r"""A posterior over z, shaped by the TD loss of Q and held near N(0, I).
 
     .. math:: L_{TD}\big(Q(s, a, z)\big) + \lambda \sum_t \mathrm{KL}\big(q(z | c_t) \,\Vert\, \mathcal N(0, I)\big),
@@ -53,8 +49,11 @@ class OffpearlEncoder(SetEncoder):
                 f"{tag(config)} samples z from a posterior, of which {tag(config.aggregation)} knows no variance; "
                 "bind an aggregation that is sampled, for example @aggregations.product_of_gaussians()"
             )
-        self.kl_weight = config.kl_weight
         self.critic_params = self.optims
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return nothing: the critic's first objective trains it."""
+        return ()
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
         """Return the rl phase with the divergence added to the loss of its first objective."""
@@ -64,6 +63,6 @@ class OffpearlEncoder(SetEncoder):
         def loss(agent: Agent, batch: Batch) -> Losses:
             critic, posterior = td.loss(agent, batch), batch.latent.features
             kl = standard_normal_kl(posterior["mean"], posterior["spread"])
-            return Losses(critic.total + self.kl_weight * kl, {**critic.terms, "kl": kl})
+            return Losses(critic.total + self.config.kl_weight * kl, {**critic.terms, "kl": kl})
 
         return (attrs.evolve(phase, objectives=(attrs.evolve(td, loss=loss), *others)),)

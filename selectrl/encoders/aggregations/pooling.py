@@ -5,12 +5,19 @@ Every aggregation here is a mean of row embeddings under softmax weights, so tha
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from selectrl.encoders.aggregations.configs import (
+    AttentionConfig,
+    InverseVarianceConfig,
+    MeanConfig,
+    ProductOfGaussiansConfig,
+)
 from selectrl.nets.mlp import Linear
 from selectrl.structs import Belief
 
@@ -24,7 +31,7 @@ class Pooled(NamedTuple):
     squares: Tensor  # (world, latent), weighted sum of their squares
 
 
-class Aggregation(nn.Module):
+class SoftmaxAggregation(nn.Module, ABC):
     r"""A mean under softmax weights, :math:`z = \sum_i w_i e_i`, :math:`w = \operatorname{softmax}_i(\ell_i)`.
 
     Before any row z is 0 and its spread 1. After rows the spread is the weighted standard deviation of the embeddings,
@@ -41,6 +48,7 @@ class Aggregation(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
 
+    @abstractmethod
     def log_weight(self, rows: Tensor, raw: Tensor) -> Tensor:
         """Return ℓ, (…, 1 or latent).
 
@@ -48,7 +56,6 @@ class Aggregation(nn.Module):
             rows: embeddings, (…, latent).
             raw: the row network's extra outputs, (…, extra).
         """
-        raise NotImplementedError
 
     def spread(self, log_total: Tensor, variance: Tensor) -> Tensor:
         """Return the spread, (…, latent), from the log of the weights' sum and the weighted variance of rows."""
@@ -95,15 +102,19 @@ class Aggregation(nn.Module):
         return Belief(mean, torch.where(seen, spread, 1))
 
 
-class MeanAggregation(Aggregation):
+class MeanAggregation(SoftmaxAggregation):
     """The arithmetic mean; FOCAL's, CSRO's and SELECT's."""
+
+    def __init__(self, config: MeanConfig, latent_dim: int) -> None:
+        super().__init__(latent_dim)
+        self.config = config
 
     def log_weight(self, rows: Tensor, raw: Tensor) -> Tensor:
         """Return zeros, (…, 1)."""
         return torch.zeros_like(rows[..., :1])
 
 
-class InverseVarianceAggregation(Aggregation):
+class PrecisionAggregation(SoftmaxAggregation):
     """Weights are precisions: the network gives each row and dimension a variance, softplus of an extra output."""
 
     def __init__(self, latent_dim: int) -> None:
@@ -115,7 +126,15 @@ class InverseVarianceAggregation(Aggregation):
         return -softplus(raw).clamp(min=1e-7).log()
 
 
-class ProductOfGaussians(InverseVarianceAggregation):
+class InverseVarianceAggregation(PrecisionAggregation):
+    """The mean under learned precisions, without sampling."""
+
+    def __init__(self, config: InverseVarianceConfig, latent_dim: int) -> None:
+        super().__init__(latent_dim)
+        self.config = config
+
+
+class ProductOfGaussians(PrecisionAggregation):
     r"""PEARL's posterior of independent factors, :math:`\sigma^{-2} = \sum_i \sigma_i^{-2}`, sampled in training.
 
     References:
@@ -124,20 +143,25 @@ class ProductOfGaussians(InverseVarianceAggregation):
 
     sampled = True
 
+    def __init__(self, config: ProductOfGaussiansConfig, latent_dim: int) -> None:
+        super().__init__(latent_dim)
+        self.config = config
+
     def spread(self, log_total: Tensor, variance: Tensor) -> Tensor:
         """Return the posterior's deviation, (…, latent)."""
         return (-0.5 * log_total).exp()
 
 
-class AttentionAggregation(Aggregation):
+class AttentionAggregation(SoftmaxAggregation):
     """CORRO's single-query attention: the weights' logits are one learned linear score of the embedding.
 
     References:
         Yuan & Lu, "CORRO", ICML 2022.
     """
 
-    def __init__(self, latent_dim: int) -> None:
+    def __init__(self, config: AttentionConfig, latent_dim: int) -> None:
         super().__init__(latent_dim)
+        self.config = config
         self.score = Linear(latent_dim, 1)
 
     def log_weight(self, rows: Tensor, raw: Tensor) -> Tensor:

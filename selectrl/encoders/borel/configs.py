@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
-from selectrl.fields import ADDED_LATER, MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, sizes
-from selectrl.registry import ENCODERS
-
-if TYPE_CHECKING:
-    from selectrl.encoders.borel import BorelEncoder
-    from selectrl.structs import Spec
+from selectrl.fields import ADDED_LATER, MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, shared, sizes
 
 
 @attrs.frozen(kw_only=True)
@@ -47,30 +40,18 @@ class BorelConfig:
     action_embedding: int = attrs.field(default=16, validator=integer(1, WIDEST))
     obs_embedding: int = attrs.field(default=32, validator=integer(1, WIDEST))
     reward_embedding: int = attrs.field(default=16, validator=integer(1, WIDEST))
-    decoder_hidden: tuple[int, ...] = attrs.field(default=(32, 32), converter=as_tuple, validator=sizes())
+    decoder_hidden: tuple[int, ...] = attrs.field(
+        default=(32, 32), converter=as_tuple, validator=sizes(), metadata=shared("BELIEF_DECODER")
+    )
     decoder_init: str = attrs.field(default="rlkit", validator=choice("rlkit", "torch"), metadata=ADDED_LATER)
     decode_transition: bool = attrs.field(default=True, validator=flag())
     decode_state: bool | None = attrs.field(default=None, validator=optional(flag()))
     state_weight: float = attrs.field(default=1.0, validator=number(0))
     kl_weight: float = attrs.field(default=0.05, validator=number(0))
-    episodes: int = attrs.field(default=21, validator=integer(1, MOST))
+    episodes: int = attrs.field(default=21, validator=integer(1, MOST), metadata=shared("BELIEF_EPISODES"))
     sequences: int = attrs.field(default=1, validator=integer(1, MOST))
     beliefs: int = attrs.field(default=50, validator=integer(1, MOST))
     decodings: int = attrs.field(default=50, validator=integer(1, MOST))
     relabel: float = attrs.field(default=0.0, validator=number(0, 1))
-    steps: int = attrs.field(default=100_000, validator=integer(0))
-    lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
-
-    def build(self, spec: Spec) -> BorelEncoder:
-        """Build the encoder."""
-        from selectrl.encoders.borel import BorelEncoder
-
-        return BorelEncoder(self, spec)
-
-
-ENCODERS.add(
-    "borel",
-    BorelConfig,
-    paper="Dorfman, Shenfeld & Tamar, NeurIPS 2021",
-    summary="variational belief filter (GRU), a belief at every step",
-)
+    steps: int = attrs.field(default=100_000, validator=integer(0), metadata=shared("PRETRAIN_STEPS"))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))

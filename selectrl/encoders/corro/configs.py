@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
-from selectrl.encoders.configs.aggregations import AttentionConfig
-from selectrl.encoders.configs.sets import SetConfig
-from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, sizes
+from selectrl.encoders.aggregations.configs import AttentionConfig
+from selectrl.encoders.sets.configs import SetConfig
+from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, shared, sizes
 from selectrl.protocols import AggregationConfig, NegativesConfig
-from selectrl.registry import AGGREGATIONS, ENCODERS, NEGATIVES
-
-if TYPE_CHECKING:
-    from selectrl.encoders.corro import CorroEncoder
-    from selectrl.encoders.cvae import CvaeNegatives
-    from selectrl.encoders.negatives import RewardNoiseNegatives, TrueTaskNegatives
-    from selectrl.structs import Spec
+from selectrl.registry import AGGREGATIONS, NEGATIVES
 
 
 @attrs.frozen(kw_only=True)
@@ -42,22 +34,18 @@ class CvaeConfig:
             would then repeat their queries; 0 goes on in any case.
     """
 
-    hidden: tuple[int, ...] = attrs.field(default=(64,), converter=as_tuple, validator=sizes())
-    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST))
+    hidden: tuple[int, ...] = attrs.field(
+        default=(64,), converter=as_tuple, validator=sizes(), metadata=shared("CVAE_HIDDEN")
+    )
+    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST), metadata=shared("CVAE_LATENT_DIM"))
     beta: float = attrs.field(default=0.002, validator=number(0))
     standardise: bool = attrs.field(default=True, validator=flag())
     delta: bool = attrs.field(default=True, validator=flag())
     replace_next_obs: bool | None = attrs.field(default=None, validator=optional(flag()))
-    steps: int = attrs.field(default=100_000, validator=integer(0))
+    steps: int = attrs.field(default=100_000, validator=integer(0), metadata=shared("PRETRAIN_STEPS"))
     rows: int = attrs.field(default=8, validator=integer(1, MOST))
-    lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
     min_kl: float = attrs.field(default=0.01, validator=number(0))
-
-    def build(self, spec: Spec) -> CvaeNegatives:
-        """Build the source of negatives."""
-        from selectrl.encoders.cvae import CvaeNegatives
-
-        return CvaeNegatives(self, spec)
 
 
 @attrs.frozen(kw_only=True)
@@ -70,22 +58,10 @@ class RewardNoiseConfig:
 
     deviation: float = attrs.field(default=0.5, validator=number(0, above=True))
 
-    def build(self, spec: Spec) -> RewardNoiseNegatives:
-        """Build the source of negatives."""
-        from selectrl.encoders.negatives import RewardNoiseNegatives
-
-        return RewardNoiseNegatives(self, spec)
-
 
 @attrs.frozen(kw_only=True)
 class TrueTaskConfig:
     """Negatives whose reward is that of another training task: what the other sources imitate, as an upper bound."""
-
-    def build(self, spec: Spec) -> TrueTaskNegatives:
-        """Build the source of negatives."""
-        from selectrl.encoders.negatives import TrueTaskNegatives
-
-        return TrueTaskNegatives(self, spec)
 
 
 @attrs.frozen(kw_only=True)
@@ -111,8 +87,10 @@ class CorroConfig(SetConfig):
             trajectory (``episodes``), as the authors read it.
     """
 
-    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST))
-    hidden: tuple[int, ...] = attrs.field(default=(64, 64), converter=as_tuple, validator=sizes())
+    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST), metadata=shared("CORRO_LATENT_DIM"))
+    hidden: tuple[int, ...] = attrs.field(
+        default=(64, 64), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+    )
     next_obs: bool | None = attrs.field(default=True, validator=optional(flag()))
     aggregation: AggregationConfig = attrs.field(factory=AttentionConfig, validator=part(AGGREGATIONS))
     squash: str = attrs.field(default="sphere", validator=choice("tanh", "sphere", "none"))
@@ -120,33 +98,7 @@ class CorroConfig(SetConfig):
     negative_count: int = attrs.field(default=16, validator=integer(1, MOST))
     queries: int = attrs.field(default=4, validator=integer(1, MOST))
     temperature: float = attrs.field(default=0.1, validator=number(0, above=True))
-    contrastive_steps: int = attrs.field(default=200_000, validator=integer(0))
+    contrastive_steps: int = attrs.field(default=200_000, validator=integer(0), metadata=shared("PRETRAIN_STEPS"))
     standardise: bool = attrs.field(default=True, validator=flag())
     min_spread: float = attrs.field(default=1e-3, validator=number(0))
     context_draw: str = attrs.field(default="rows", validator=choice("rows", "episodes"))
-
-    def build(self, spec: Spec) -> CorroEncoder:
-        """Build the encoder."""
-        from selectrl.encoders.corro import CorroEncoder
-
-        return CorroEncoder(self, spec)
-
-
-NEGATIVES.add(
-    "cvae",
-    CvaeConfig,
-    paper="Yuan & Lu, ICML 2022",
-    summary="reward and next state from a conditional VAE of all tasks",
-)
-NEGATIVES.add(
-    "reward_noise", RewardNoiseConfig, paper="Yuan & Lu, ICML 2022", summary="the query's reward with Gaussian noise"
-)
-NEGATIVES.add(
-    "true_task", TrueTaskConfig, paper="Yuan & Lu, ICML 2022", summary="the reward of another task, an upper bound"
-)
-ENCODERS.add(
-    "corro",
-    CorroConfig,
-    paper="Yuan & Lu, ICML 2022",
-    summary="contrastive row embeddings, pooled by attention that the critic trains",
-)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 import torch
 from torch import Tensor
 
-from selectrl.encoders.aggregations import Pooled
-from selectrl.encoders.anchors import Anchors
-from selectrl.encoders.classes import room_for_tasks
-from selectrl.encoders.csro import CsroEncoder
-from selectrl.encoders.decoder import Decoder
+from selectrl.encoders.sets.anchors import Anchors
+from selectrl.encoders.sets.classes import room_for_tasks
+from selectrl.encoders.sets.configs import TaskPosteriorConfig
+from selectrl.encoders.sets.decoder import Decoder
+from selectrl.encoders.sets.set_encoder import RowEncoder
+from selectrl.encoders.sets.terms import Club
 from selectrl.functional.evidence import prediction_errors, task_posterior
 from selectrl.protocols import Agent, Draw, Objective, Optim, Phase
 from selectrl.structs import Batch, Belief, Losses, Rows, Spec
-
-if TYPE_CHECKING:
-    from selectrl.encoders.configs.sets import TaskPosteriorConfig
 
 
 class Evidence(NamedTuple):
@@ -26,10 +24,10 @@ class Evidence(NamedTuple):
 
     missed: Tensor  # (world, class), squared errors of the predictions under each training task's z
     apart: Tensor  # (world,), how far those predictions lay apart
-    pooled: Pooled  # the set encoder's own
+    pooled: Any  # the aggregation's own
 
 
-class TaskPosteriorEncoder(CsroEncoder):
+class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
     r"""CSRO's encoder, whose belief at meta-test is a mean of the training tasks' z by how well they explain rewards.
 
     A pooled context is wrong where an agent collects it under a wrong belief: its states and actions are such as no
@@ -54,7 +52,7 @@ class TaskPosteriorEncoder(CsroEncoder):
 
     def __init__(self, config: TaskPosteriorConfig, spec: Spec) -> None:
         super().__init__(config, spec)
-        self.posterior = config
+        self.club = Club(config, spec)
         self.anchors = Anchors(config.classes, config.latent_dim)
         self.decoder = Decoder(spec, config.latent_dim, config.decoder_hidden, "next_obs" in self.fields)
         self.decoded = Draw("decode", "context", self.fields)
@@ -70,10 +68,10 @@ class TaskPosteriorEncoder(CsroEncoder):
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return CSRO's objectives, the anchors' and the decoder's."""
-        follow = Optim(name="sgd", lr=self.posterior.anchor_rate)
-        predict = Optim(lr=self.posterior.decoder_lr)
+        follow = Optim(name="sgd", lr=self.config.anchor_rate)
+        predict = Optim(lr=self.config.decoder_lr)
         return (
-            *super().objectives(),
+            *self.club.objectives(self.optims),
             Objective(name="anchors", loss=self.anchor_loss, moves={"encoder.anchors": follow}),
             Objective(
                 name="decoder", loss=self.decoder_loss, moves={"encoder.decoder": predict}, draws=(self.decoded,)
@@ -83,14 +81,14 @@ class TaskPosteriorEncoder(CsroEncoder):
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
         """Return the rl phase with the encoder's objectives in front; it refuses data of more tasks than classes."""
         (phase,) = super().phases(rl)
-        return (attrs.evolve(phase, prepare=room_for_tasks(self.posterior)),)
+        return (attrs.evolve(phase, prepare=room_for_tasks(self.config)),)
 
-    def init(self, worlds: int) -> Evidence:  # type: ignore[override]
+    def init(self, worlds: int) -> Evidence:
         """Return the state of so many worlds that have seen nothing."""
-        zeros = self.anchors.total.new_zeros(worlds, self.posterior.classes)
-        return Evidence(zeros, zeros[:, 0], super().init(worlds))
+        zeros = self.anchors.total.new_zeros(worlds, self.config.classes)
+        return Evidence(zeros, zeros[:, 0], self.pooling.init(self.net.weights[0], worlds))
 
-    def step(self, state: Evidence, rows: Rows, live: Tensor) -> Evidence:  # type: ignore[override]
+    def step(self, state: Evidence, rows: Rows, live: Tensor) -> Evidence:
         """Add one transition (world, …) to each world where live (world,) is true."""
         each = Rows(*(field[:, None] for field in rows))
         predicted = self.decoder.predict(each, self.anchors.means()[None])  # (world, class, column)
@@ -98,12 +96,12 @@ class TaskPosteriorEncoder(CsroEncoder):
         return Evidence(
             state.missed + torch.where(live[:, None], missed, 0),
             state.apart + torch.where(live, apart, 0),
-            super().step(state.pooled, rows, live),
+            self.pooling.step(state.pooled, *self.embed(rows), live),
         )
 
-    def read(self, state: Evidence) -> Belief:  # type: ignore[override]
+    def read(self, state: Evidence) -> Belief:
         """Return the belief after what was seen; the set encoder's own if the width is None or before any training."""
-        pooled, width = super().read(state.pooled), self.posterior.width
+        pooled, width = self.pooling.read(state.pooled), self.config.width
         if width is None:
             return pooled
         known, means = self.anchors.known(), self.anchors.means()

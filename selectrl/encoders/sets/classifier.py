@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 from torch.nn.functional import cross_entropy
 
-from selectrl.encoders.classes import room_for_tasks
-from selectrl.encoders.focal import FocalEncoder
+from selectrl.encoders.sets.classes import room_for_tasks
+from selectrl.encoders.sets.configs import ClassifierConfig
+from selectrl.encoders.sets.set_encoder import SetEncoder
+from selectrl.encoders.sets.terms import metric_term
 from selectrl.nets.mlp import Linear
 from selectrl.protocols import Agent, Objective, Optim, Phase
 from selectrl.structs import Batch, Losses, Spec
 
-if TYPE_CHECKING:
-    from selectrl.encoders.configs.auxiliary import ClassifierConfig
 
-
-class ClassifierEncoder(FocalEncoder):
+class ClassifierEncoder(SetEncoder[ClassifierConfig]):
     r"""A set encoder from whose z a linear head must name the task.
 
     .. math:: w_{cls}\operatorname{mean}_t\big[-\log\operatorname{softmax}(W z_t + b)_{y_t}\big] + w_{DML} L_{DML}(z)
@@ -35,23 +32,22 @@ class ClassifierEncoder(FocalEncoder):
 
     def __init__(self, config: ClassifierConfig, spec: Spec) -> None:
         super().__init__(config, spec)
-        self.classifier = config
         self.head = Linear(config.latent_dim, config.classes)
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The encoder's loss: cross-entropy of the task ids and the distance metric."""
-        metric, logits = self.metric_term(batch), self.head(batch.latent.z[:, 0])
+        metric, logits = metric_term(batch, self.config.metric_weight), self.head(batch.latent.z[:, 0])
         entropy = cross_entropy(logits, batch.tasks)
         right = (logits.argmax(-1) == batch.tasks).to(logits.dtype).mean()
-        total = metric.total + self.classifier.classifier_weight * entropy
+        total = metric.total + self.config.classifier_weight * entropy
         return Losses(total, {**metric.terms, "cross_entropy": entropy, "accuracy": right})
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return the encoder's objective, which moves the head too."""
-        (own,) = super().objectives()
-        return (attrs.evolve(own, moves={**own.moves, "encoder.head": Optim(lr=self.classifier.lr)}),)
+        moves = {**self.optims, "encoder.head": Optim(lr=self.config.lr)}
+        return (Objective(name="encoder", loss=self.loss, moves=moves),)
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
         """Return the rl phase with the encoder's objective in front; it refuses data of more tasks than classes."""
         (phase,) = super().phases(rl)
-        return (attrs.evolve(phase, prepare=room_for_tasks(self.classifier)),)
+        return (attrs.evolve(phase, prepare=room_for_tasks(self.config)),)

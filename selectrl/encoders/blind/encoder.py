@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from selectrl.encoders.blind.configs import BlindConfig
 from selectrl.protocols import Optim, Phase
 from selectrl.structs import Batch, Belief, Latent, Rows, Spec
-
-if TYPE_CHECKING:
-    from selectrl.encoders.configs.blind import BlindConfig
 
 
 class BlindEncoder(nn.Module):
@@ -35,6 +32,7 @@ class BlindEncoder(nn.Module):
 
     def __init__(self, config: BlindConfig, spec: Spec) -> None:
         super().__init__()
+        self.config = config
         self.latent_dim = config.latent_dim
         self.register_buffer("zero", torch.zeros(1, config.latent_dim), persistent=False)
 

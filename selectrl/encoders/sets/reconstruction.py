@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import attrs
-
-from selectrl.encoders.decoder import Decoder
-from selectrl.encoders.focal import FocalEncoder
+from selectrl.encoders.sets.configs import ReconstructionConfig
+from selectrl.encoders.sets.decoder import Decoder
+from selectrl.encoders.sets.set_encoder import SetEncoder
+from selectrl.encoders.sets.terms import metric_term
 from selectrl.protocols import Agent, Draw, Objective, Optim
 from selectrl.structs import Batch, Losses, Spec
 
-if TYPE_CHECKING:
-    from selectrl.encoders.configs.auxiliary import ReconstructionConfig
 
-
-class ReconstructionEncoder(FocalEncoder):
+class ReconstructionEncoder(SetEncoder[ReconstructionConfig]):
     r"""FOCAL's encoder whose z must also let a decoder predict what the task makes of a state and an action.
 
     .. math:: w_{DML} L_{DML}(z) + w_{rec}\Big[\operatorname{mean}(\hat r - r)^2
@@ -42,18 +37,17 @@ class ReconstructionEncoder(FocalEncoder):
 
     def __init__(self, config: ReconstructionConfig, spec: Spec) -> None:
         super().__init__(config, spec)
-        self.reconstruction = config
         self.decoder = Decoder(spec, config.latent_dim, config.decoder_hidden, "next_obs" in self.fields)
         self.decoded = Draw("decode", "context", self.fields)
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The encoder's loss: the distance metric and what the decoder misses."""
-        metric, missed = self.metric_term(batch), self.decoder.missed(batch.draws["decode"], batch.latent.z)
-        total = metric.total + self.reconstruction.reconstruction_weight * sum(missed.values())
+        metric = metric_term(batch, self.config.metric_weight)
+        missed = self.decoder.missed(batch.draws["decode"], batch.latent.z)
+        total = metric.total + self.config.reconstruction_weight * sum(missed.values())
         return Losses(total, {**metric.terms, **missed})
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return the encoder's objective, which moves the decoder too."""
-        (own,) = super().objectives()
-        moves = {**own.moves, "encoder.decoder": Optim(lr=self.reconstruction.decoder_lr)}
-        return (attrs.evolve(own, moves=moves, draws=(self.decoded,)),)
+        moves = {**self.optims, "encoder.decoder": Optim(lr=self.config.decoder_lr)}
+        return (Objective(name="encoder", loss=self.loss, moves=moves, draws=(self.decoded,)),)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any, Generic, TypeVar
 
 import attrs
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from selectrl.encoders.aggregations import Aggregation, Pooled
+from selectrl.encoders.sets.configs import SetConfig
 from selectrl.nets.mlp import MLP
-from selectrl.protocols import Draw, Noise, Objective, Optim, Phase
+from selectrl.protocols import Aggregation, Draw, Noise, Objective, Optim, Phase
+from selectrl.registry import AGGREGATIONS
 from selectrl.structs import Batch, Belief, Latent, Rows, Spec
 
-if TYPE_CHECKING:
-    from selectrl.encoders.configs.sets import SetConfig
+C = TypeVar("C", bound=SetConfig)
 
 
-class SetEncoder(nn.Module):
+class RowEncoder(nn.Module, ABC, Generic[C]):
     """Embeds each transition by a network and aggregates the embeddings, in any order, to the task variable.
 
     Aggregations that are sampled (the product of Gaussians) draw z in training and give its mean at meta-test.
@@ -31,13 +32,14 @@ class SetEncoder(nn.Module):
 
     critic_params: Mapping[str, Optim] = {}
 
-    def __init__(self, config: SetConfig, spec: Spec) -> None:
+    def __init__(self, config: C, spec: Spec) -> None:
         super().__init__()
         next_obs = spec.dynamics_vary if config.next_obs is None else config.next_obs
-        self.latent_dim, self.squash, self.lr = config.latent_dim, config.squash, config.lr
+        self.config = config
+        self.latent_dim = config.latent_dim
         self.fields = ("obs", "action", "reward", "next_obs") if next_obs else ("obs", "action", "reward")
         self.context = Draw("context", "context", self.fields)
-        self.pooling: Aggregation = config.aggregation.build(config.latent_dim)
+        self.pooling: Aggregation = AGGREGATIONS.build(config.aggregation, config.latent_dim)
         width = spec.obs + spec.action + 1 + spec.obs * next_obs
         self.net = MLP(width, 0, config.hidden, config.latent_dim + self.pooling.extra)
         self.noise = (Noise("latent", "normal", ("task", 1, config.latent_dim)),) if self.pooling.sampled else ()
@@ -46,7 +48,7 @@ class SetEncoder(nn.Module):
     def optims(self) -> dict[str, Optim]:
         """Prefixes of all that makes z, with their optimiser."""
         parts = ["net", "pooling"] if list(self.pooling.parameters()) else ["net"]
-        return {f"encoder.{part}": Optim(lr=self.lr) for part in parts}
+        return {f"encoder.{part}": Optim(lr=self.config.lr) for part in parts}
 
     def columns(self, rows: Rows) -> Tensor:
         """Return what the row network reads of each transition: rows (…) -> (…, width)."""
@@ -57,9 +59,9 @@ class SetEncoder(nn.Module):
         """Embed each transition: rows (…) -> embeddings (…, latent) and what the aggregation reads (…, extra)."""
         out = self.net(self.columns(rows))
         embedding, raw = out[..., : self.latent_dim], out[..., self.latent_dim :]
-        if self.squash == "tanh":
+        if self.config.squash == "tanh":
             embedding = embedding.tanh()
-        elif self.squash == "sphere":
+        elif self.config.squash == "sphere":
             embedding = normalize(embedding, dim=-1)
         return embedding, raw
 
@@ -76,21 +78,9 @@ class SetEncoder(nn.Module):
             z = z + belief.spread[:, None] * batch.noise["latent"]
         return Latent(z, z, {"rows": rows, "mean": belief.z, "spread": belief.spread})
 
-    def init(self, worlds: int) -> Pooled:
-        """Return the state of so many worlds that have seen nothing."""
-        return self.pooling.init(self.net.weights[0], worlds)
-
-    def step(self, state: Pooled, rows: Rows, live: Tensor) -> Pooled:
-        """Add one transition (world, …) to each world where live (world,) is true."""
-        return self.pooling.step(state, *self.embed(rows), live)
-
-    def read(self, state: Pooled) -> Belief:
-        """Return the belief after what was seen."""
-        return self.pooling.read(state)
-
+    @abstractmethod
     def objectives(self) -> tuple[Objective, ...]:
         """Return what the encoder trains in the rl phase, in front of critic and actor."""
-        return ()
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
         """Return the rl phase with the encoder's objectives in front."""
@@ -102,3 +92,19 @@ class SetEncoder(nn.Module):
                 noise=(*rl.noise, *self.noise),
             ),
         )
+
+
+class SetEncoder(RowEncoder[C]):
+    """A row encoder whose belief at meta-test is its aggregation of all rows so far."""
+
+    def init(self, worlds: int) -> Any:
+        """Return the state of so many worlds that have seen nothing."""
+        return self.pooling.init(self.net.weights[0], worlds)
+
+    def step(self, state: Any, rows: Rows, live: Tensor) -> Any:
+        """Add one transition (world, …) to each world where live (world,) is true."""
+        return self.pooling.step(state, *self.embed(rows), live)
+
+    def read(self, state: Any) -> Belief:
+        """Return the belief after what was seen."""
+        return self.pooling.read(state)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from selectrl.encoders.negatives import Negatives, own_next_obs, standard_units
+from selectrl.encoders.corro.configs import CvaeConfig
+from selectrl.encoders.corro.negatives import own_next_obs, standard_units
 from selectrl.errors import RunError
 from selectrl.functional.gaussians import reconstruction_loss, standard_normal_kl
 from selectrl.nets.mlp import MLP
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from selectrl.data.rows import RowStore
-    from selectrl.encoders.configs.corro import CvaeConfig
 
 FIELDS = ("obs", "action", "reward", "next_obs")
 PROBED = 128  # rows per task on which a collapse is looked for
 PRIORS = 16  # draws of u for each of them
 
 
-class CvaeNegatives(Negatives):
+class CvaeNegatives(nn.Module):
     r"""Decodes (r, s') from (s, a) and u ~ N(0, I).
 
     .. math:: L = \beta\,\mathrm{KL}\big(q(u|s,a,r,s')\,\Vert\,\mathcal N(0,I)\big)

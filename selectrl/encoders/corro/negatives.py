@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from selectrl.encoders.corro.configs import RewardNoiseConfig, TrueTaskConfig
 from selectrl.errors import CompositionError
 from selectrl.protocols import Agent, Noise, Phase
 from selectrl.registry import tag
@@ -19,38 +21,45 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from selectrl.data.rows import RowStore
-    from selectrl.encoders.configs.corro import RewardNoiseConfig, TrueTaskConfig
+
+C = TypeVar("C")
 
 
-class Negatives(nn.Module):
-    """A source of negatives; its module is ``encoder.negatives`` in the agent.
+class RewardNegatives(nn.Module, ABC, Generic[C]):
+    """Negatives that keep the query's own next observation and take another reward.
 
-    CORRO's contrastive phase asks for :meth:`noise`, calls :meth:`prepare` on entering and :meth:`replace` in its loss.
+    Args:
+        config: the source's settings.
+        spec: shapes of the family.
+
+    Raises:
+        CompositionError: the dynamics vary.
     """
 
+    def __init__(self, config: C, spec: Spec) -> None:
+        super().__init__()
+        if spec.dynamics_vary:
+            raise CompositionError(
+                f"encoders.corro cannot learn from {tag(config)} where the dynamics vary: such negatives keep the "
+                "query's own next observation; bind encoders.corro.negatives = @negatives.cvae()"
+            )
+        self.config = config
+
     def phases(self) -> tuple[Phase, ...]:
-        """Return what the source itself trains, before the contrastive phase."""
+        """Return nothing: there is nothing to train."""
         return ()
 
+    @abstractmethod
     def noise(self, count: int) -> Noise:
-        """Return the noise that makes so many negatives of each query, named ``negatives``."""
-        raise NotImplementedError
+        """Return the noise from which so many negatives of each query are drawn, named ``negatives``."""
 
     def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
-        """Return the source's buffers in the contrastive phase."""
+        """Return the buffers of the contrastive phase: none."""
         return {}
 
+    @abstractmethod
     def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return what stands in place of the query's own outcome.
-
-        Args:
-            query: rows (task, query, …).
-            batch: the step's, with the tasks and the noise that :meth:`noise` declares.
-
-        Returns:
-            Reward (task, query, negative) and next observation (task, query, negative, obs).
-        """
-        raise NotImplementedError
+        """Return the other rewards and the query's own s'."""
 
 
 def stored_rows(store: RowStore, place: int, fields: Collection[str]) -> Rows:
@@ -85,20 +94,7 @@ def own_next_obs(query: Rows, like: Tensor) -> Tensor:
     return query.next_obs[:, :, None].expand(*like.shape, -1)
 
 
-def refuse_varying_dynamics(config: object, spec: Spec) -> None:
-    """Refuse a source that changes the reward alone where tasks differ in more.
-
-    Raises:
-        CompositionError: the dynamics vary.
-    """
-    if spec.dynamics_vary:
-        raise CompositionError(
-            f"encoders.corro cannot learn from {tag(config)} where the dynamics vary: such negatives keep the query's "
-            "own next observation; bind encoders.corro.negatives = @negatives.cvae()"
-        )
-
-
-class RewardNoiseNegatives(Negatives):
+class RewardNoiseNegatives(RewardNegatives[RewardNoiseConfig]):
     """The query's own outcome with Gaussian noise on its reward.
 
     Args:
@@ -109,22 +105,17 @@ class RewardNoiseNegatives(Negatives):
         CompositionError: the dynamics vary.
     """
 
-    def __init__(self, config: RewardNoiseConfig, spec: Spec) -> None:
-        super().__init__()
-        refuse_varying_dynamics(config, spec)
-        self.deviation = config.deviation
-
     def noise(self, count: int) -> Noise:
         """Return one number per negative."""
         return Noise("negatives", "normal", ("task", "query", count))
 
     def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the noisy rewards and the query's own s'."""
-        reward = query.reward[..., None] + self.deviation * batch.noise["negatives"]
+        reward = query.reward[..., None] + self.config.deviation * batch.noise["negatives"]
         return reward, own_next_obs(query, reward)
 
 
-class TrueTaskNegatives(Negatives):
+class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
     """The reward that another training task, drawn for each negative, gives the query's transition.
 
     Args:
@@ -139,8 +130,7 @@ class TrueTaskNegatives(Negatives):
     place: Tensor  # (task id,), a task's place in that table
 
     def __init__(self, config: TrueTaskConfig, spec: Spec) -> None:
-        super().__init__()
-        refuse_varying_dynamics(config, spec)
+        super().__init__(config, spec)
         self.register_buffer("rewards", torch.zeros(0), persistent=False)
         self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
 

@@ -9,7 +9,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from selectrl.encoders.belief_gru import BeliefGRU, Decoder
+from selectrl.encoders.borel.belief_gru import BeliefGRU, Decoder
+from selectrl.encoders.borel.configs import BorelConfig
 from selectrl.errors import CompositionError
 from selectrl.functional.beliefs import decoding_error, kl_chain, live_places, with_prior
 from selectrl.protocols import Draw, Noise, Objective, Optim, Phase
@@ -17,8 +18,6 @@ from selectrl.structs import Batch, Belief, Latent, Losses, Rows, Spec
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from selectrl.encoders.configs.borel import BorelConfig
 
 
 class Hidden(NamedTuple):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from selectrl.encoders.set_encoder import SetEncoder
-from selectrl.functional.representation import metric_loss
+from selectrl.encoders.sets.configs import FocalConfig
+from selectrl.encoders.sets.set_encoder import SetEncoder
+from selectrl.encoders.sets.terms import metric_term
 from selectrl.protocols import Agent, Objective
-from selectrl.structs import Batch, Losses, Spec
-
-if TYPE_CHECKING:
-    from selectrl.encoders.configs.sets import FocalConfig
+from selectrl.structs import Batch, Losses
 
 
-class FocalEncoder(SetEncoder):
+class FocalEncoder(SetEncoder[FocalConfig]):
     """A set encoder trained by the distance-metric loss alone; no critic gradient reaches it.
 
     Differs from FOCAL-ICLR's code: trained in the loop of CSRO (fixed offline data, independent context and RL draws)
@@ -24,19 +20,9 @@ class FocalEncoder(SetEncoder):
         Li, Yang & Luo, ICLR 2021.
     """
 
-    def __init__(self, config: FocalConfig, spec: Spec) -> None:
-        super().__init__(config, spec)
-        self.metric_weight = config.metric_weight
-
-    def metric_term(self, batch: Batch) -> Losses:
-        """Return the weighted distance-metric loss of this step's task variables."""
-        metric = metric_loss(batch.latent.z[:, 0], batch.tasks)
-        spread = batch.latent.z.std(dim=0).mean()
-        return Losses(self.metric_weight * metric, {"metric": metric, "z_spread_over_tasks": spread})
-
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The encoder's loss: the distance metric."""
-        return self.metric_term(batch)
+        return metric_term(batch, self.config.metric_weight)
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return what the encoder trains in the rl phase."""
