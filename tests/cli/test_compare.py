@@ -265,15 +265,13 @@ class TestMissingData:
     def test_is_collected_if_asked_and_refused_if_not(
         self, call: Call, make_dataset: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from selectrl.cli import comparing
-
         asked = []
 
-        def fill(collection: Any, folder: Path) -> None:
-            asked.append((collection.env.tasks, collection.behaviour))
+        def collect(env: Any, behaviour: Any, folder: Path, **_: Any) -> None:
+            asked.append((env.tasks, behaviour))
             make_dataset(folder)
 
-        monkeypatch.setattr(comparing, "fill", fill)
+        monkeypatch.setattr("selectrl.behaviour.collect.collect", collect)
         words = ["compare", "--methods", "select,focal", "--launcher", "inline", "--json"]
         words += toy(tmp_path / "data", tmp_path / "runs", train__steps=2)
         assert "--preset laptop collects it first" in call(*words).sentence(2)

@@ -21,7 +21,7 @@ from selectrl.actors.weights import (
     SigmoidConfig,
     TopPConfig,
 )
-from selectrl.cli.comparing import settings_of
+from selectrl.api.rows import settings_of
 from selectrl.critics.configs import DualTargetConfig, TwinQVConfig
 from selectrl.critics.values import (
     EnsembleConfig,
