@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from selectrl.fields import check_name
 from selectrl.gin_edge import Collection, as_layer, build_collection, shipped_layer, user_layers
 from selectrl.launch.local import require_cores
 from selectrl.launch.verdict import explained
@@ -36,7 +37,12 @@ def collection_of(
 
 
 def folder_of(collection: Collection, name: str, data: Path | str) -> Path:
-    """Return the folder of a dataset."""
+    """Return the folder of a dataset.
+
+    Raises:
+        InputError: the name is not fit for a folder.
+    """
+    check_name(name, "name of the dataset")
     return Path(data) / registered_name(collection.env) / name
 
 

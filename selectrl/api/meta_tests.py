@@ -13,6 +13,7 @@ from selectrl.evaluate.config import PAPER_REPEATS, TestConfig
 from selectrl.experiment.config import walk_parts
 from selectrl.experiment.folders import run_folders
 from selectrl.experiment.labels import label_of
+from selectrl.fields import check_name
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
 from selectrl.launch.local import require_cores
 from selectrl.launch.verdict import explained
@@ -106,14 +107,16 @@ def plan_tests(runs: Sequence[Path], asked: Asked, *, threads: int | None, data:
     """Return the meta-test that is asked for of every run at or below the folders.
 
     Raises:
-        InputError: there are more threads than cores can use, there is no run, a record is damaged, a setting is wrong or about something else, the ablation
-            changes the training, or the label is that of another meta-test.
+        InputError: there are more threads than cores can use, there is no run, a record is damaged, a setting is wrong
+            or about something else, the ablation changes the training, or the label is that of another meta-test.
     """
     require_cores(threads)
     if asked.collector is not None:
         COLLECTORS[asked.collector]  # names the choices if there is none
         if asked.ablation is not None:
             raise InputError("--collector and --ablation both name a collector; give one of them")
+    if asked.label is not None:
+        check_name(asked.label, "label")
     return [_plan(folder, asked, threads, data) for folder in find_runs(runs)]
 
 

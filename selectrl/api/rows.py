@@ -46,21 +46,23 @@ def method_rows(
     Raises:
         InputError: a name, a binding or a value is wrong, or there is nothing to compare.
     """
-    rows: list[Row] = []
-    for experiment in methods:
-        if isinstance(experiment, Experiment):
-            rows += _tested(experiment, "no tuning", collectors, settings)
-    names = [method for method in methods if not isinstance(method, Experiment)]
-    if names and not envs:
-        raise InputError(f"{names[0]} needs an environment; give env, for example env='point_robot'")
-    if ablations and (not names or names[0] is not methods[0]):
+    named = [method for method in methods if not isinstance(method, Experiment)]
+    if named and not envs:
+        raise InputError(f"{named[0]} needs an environment; give env, for example env='point_robot'")
+    if ablations and (not named or named[0] is not methods[0]):
         raise InputError("an ablation is laid over the first method; name that method instead of an Experiment")
-    for env in envs if names else ():
-        for method in names:
+    above = settings_of(settings)
+    rows: list[Row] = []
+    for env in dict.fromkeys([*envs, *(given.env_name for given in methods if isinstance(given, Experiment))]):
+        for method in methods:
+            if isinstance(method, Experiment):
+                rows += _tested(method, "no tuning", collectors, settings) if method.env_name == env else []
+                continue
+            if env not in envs:
+                continue
             tuning, spent = _tuning_of(tuned, env, method)
-            for ablation in (None, *(ablations if method == names[0] else ())):
-                above = [*tuning, *settings_of(settings)]
-                experiment = _composed(method, env, profile, ablation, file, above)
+            for ablation in (None, *(ablations if method is methods[0] else ())):
+                experiment = _composed(method, env, profile, ablation, file, [*tuning, *above])
                 rows += _tested(experiment, spent, collectors, settings)
     if len(rows) < 2 * len({row.experiment.env_name for row in rows}):
         given = ", ".join(row.experiment.name for row in rows)

@@ -14,6 +14,7 @@ from selectrl.experiment.config import Experiment
 from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.folders import set_aside
+from selectrl.fields import check_name
 from selectrl.gin_edge import as_layer
 from selectrl.launch.choice import choose
 from selectrl.launch.job import Event, Job, Launcher, threads_of
@@ -87,12 +88,14 @@ def plan_runs(
         threads: threads of each run; default: those that it began with, or its share of the cores.
 
     Raises:
-        InputError: there are more threads than cores can use, there is no seed.
+        InputError: there are more threads than cores can use, there is no seed, or the name is not fit for a folder.
     """
     require_cores(threads)
     if not seeds:
         raise InputError("no seed given; for example seeds=3 for the seeds 0, 1 and 2")
-    folder = Path(out) / experiment.env_name / (name or experiment.folder_name)
+    name = name or experiment.folder_name
+    check_name(name, "name of the method's folder")
+    folder = Path(out) / experiment.env_name / name
     choice = choose("local", (), len(seeds), jobs or execution.processes)
     gin = as_layer(experiment).text
     planned = []

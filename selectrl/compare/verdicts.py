@@ -23,9 +23,10 @@ class Verdict:
         env: name of the environment.
         a: name of the first row.
         b: name of the other.
-        difference: mean return of ``a`` minus that of ``b`` over shared seeds and tasks; ``None`` without any.
+        difference: mean return of ``a`` minus that of ``b``, over the seeds that both have if there are any; ``None``
+            where their meta-tests differ.
         interval: 95 % interval of the difference; ``None`` where there are too few seeds for it.
-        seeds: how many seeds the two share.
+        seeds: how many seeds both have.
         sentence: the same as a sentence.
     """
 
