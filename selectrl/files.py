@@ -298,3 +298,15 @@ def names_in(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise unreadable(folder, error) from error
+
+
+def at_home(word: str) -> str:
+    """Put the home folder in place of a leading ``~``, which a shell leaves as it is in ``--out=~/runs``.
+
+    Raises:
+        InputError: it is of a user whom this machine does not have.
+    """
+    try:
+        return str(Path(word).expanduser()) if word.startswith("~") else word
+    except RuntimeError as error:
+        raise InputError(f"{word}: there is no such user's home; write ./{word} for a folder of that name") from error

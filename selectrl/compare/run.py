@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from selectrl.experiment.config import to_record
 from selectrl.experiment.identity import read_written
 from selectrl.experiment.provenance import read_execution, warn_of_versions
 from selectrl.files import read_json_or_none, write_json
-from selectrl.launch.job import Event, Job, Launcher, Tell
+from selectrl.launch.job import Event, Failure, Job, Launcher, Tell
+from selectrl.launch.runner import carry_out
 
 
 @attrs.frozen(kw_only=True)
@@ -58,8 +59,8 @@ class Failures:
             write_json(self.path, self.known)
 
 
-def carry_out(plan: Plan, jobs: tuple[Job, ...], launcher: Launcher, tell: Tell, *, retry: bool = False) -> Outcome:
-    """Run what is missing.
+def run_missing(plan: Plan, jobs: Sequence[Job], launcher: Launcher, tell: Tell, *, retry: bool = False) -> Outcome:
+    """Carry out the jobs that are not finished.
 
     Args:
         plan: the comparison.
@@ -75,27 +76,26 @@ def carry_out(plan: Plan, jobs: tuple[Job, ...], launcher: Launcher, tell: Tell,
     failed: dict[str, str] = {}
     todo = []
     for job in jobs:
+        folder = str(job.folder)
         if is_done(job):
             failures.forget(job.folder)
             warn_of_versions(job.folder, read_execution(job.folder))
             tell(Event(job, "done"))
-        elif str(job.folder) in failures.known and not retry:
-            failed[str(job.folder)] = failures.known[str(job.folder)]
-            tell(Event(job, "failed", (failures.known[str(job.folder)], 1)))
+        elif folder in failures.known and not retry:
+            failed[folder] = failures.known[folder]
+            tell(Event(job, "failed", Failure(failed[folder])))
         else:
             todo.append(job)
 
-    def heard(event: Event) -> None:
-        if event.kind in ("failed", "lost"):
-            sentence, code = event.value
-            failed[str(event.job.folder)] = sentence
-            if event.kind == "failed" and code == RunError.exit_code:  # the same call would fail again
-                failures.add(event.job.folder, sentence)
+    def remember(event: Event) -> None:
+        if event.kind == "failed" and event.value.code == RunError.exit_code:  # the same call would fail again
+            failures.add(event.job.folder, event.value.sentence)
         elif event.kind == "done":
             failures.forget(event.job.folder)
         tell(event)
 
-    launcher.run(todo, heard)
+    results = carry_out(todo, launcher, remember)
+    failed |= {str(folder): failure.sentence for folder, failure in results.failures.items()}
     done = tuple(job for job in jobs if str(job.folder) not in failed)
     return Outcome(done=done, failed=failed, retryable=failures.known.keys().isdisjoint(failed))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selectrl.api import compose, train
+from selectrl import compose, train
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.store import Episodes, write_manifest, write_task
 from selectrl.registry import FAMILIES

@@ -23,7 +23,7 @@ from selectrl.actors.configs import (
     TopPConfig,
     WeightedBcConfig,
 )
-from selectrl.cli.comparing import settings_of
+from selectrl.api.rows import settings_of
 from selectrl.critics.configs import (
     DualTargetConfig,
     EnsembleConfig,
