@@ -3,7 +3,7 @@
 >>> import selectrl
 >>> experiment = selectrl.compose("select", "point_robot", profile="laptop")
 >>> run = selectrl.train(experiment, seed=0)  # doctest: +SKIP
->>> run.evaluate()["return"]  # doctest: +SKIP
+>>> run.evaluate().final_return  # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -24,12 +24,12 @@ from selectrl.data.manifest import NAME
 from selectrl.errors import InputError, RunError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
-from selectrl.files import write_json
 from selectrl.gin_edge import as_layer, build_collection, shipped, shipped_layer, user_layers
 from selectrl.gin_text import Layer
 from selectrl.launch.choice import LAUNCHERS, choose
 from selectrl.launch.local import require_cores
 from selectrl.locks import locked
+from selectrl.runs.layout import EXPERIMENT
 
 if TYPE_CHECKING:
     from selectrl.report import Report
@@ -130,7 +130,7 @@ def conduct(rows: Sequence[Row], options: Options) -> None:
     missing = [one for one in _datasets(plan) if not (one[0] / NAME).exists()]
     fairness = {env: fairness_of(plan, env) for env in plan.envs if not any(env == m[1].env_name for m in missing)}
     if options.dry_run and options.json:
-        emit({**_planned(plan, takes), "fairness": {env: one.record() for env, one in fairness.items()}})
+        emit({**_planned(plan, takes), "fairness": {env: one.record().to_json() for env, one in fairness.items()}})
         return
     if options.dry_run or not options.json:
         _show(plan, takes, fairness)
@@ -148,7 +148,7 @@ def conduct(rows: Sequence[Row], options: Options) -> None:
     with locked(options.out / ".comparison"), board(jobs) as shown:
         outcome = carry_out(plan, jobs, launcher, shown.show, retry=options.retry_failed)
     for env in plan.envs:
-        write_json(options.out / env / "fairness.json", fairness_of(plan, env).record())
+        fairness_of(plan, env).record().write(options.out / env)
     said = verdicts(plan, outcome.done)
     report = _report(plan, options.out) if outcome.done else None
     if report:
@@ -198,7 +198,7 @@ def _timed(plan: Plan, data: Path) -> dict[Path, float]:
 def _report(plan: Plan, out: Path) -> Report:
     from selectrl.report import build_report
 
-    folders = [policy.folder for policy in plan.policies if any(policy.folder.glob("seed*/experiment.json"))]
+    folders = [policy.folder for policy in plan.policies if any(policy.folder.glob(f"seed*/{EXPERIMENT}"))]
     return build_report(folders, out / "report")
 
 

@@ -13,11 +13,12 @@ from selectrl.cli.screen import bars, emit, line, table
 from selectrl.errors import InputError
 from selectrl.evaluate.config import PAPER_REPEATS
 from selectrl.experiment.config import walk_parts
-from selectrl.experiment.folders import run_folders
 from selectrl.experiment.labels import label_of
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
 from selectrl.launch.local import require_cores
 from selectrl.registry import COLLECTORS, tag
+from selectrl.runs.folders import run_folders
+from selectrl.runs.layout import EXPERIMENT
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
@@ -32,7 +33,7 @@ def find_runs(folders: tuple[Path, ...]) -> list[Path]:
     found = list(dict.fromkeys(run for folder in folders for run in run_folders(folder)))
     if not found:
         names = ", ".join(map(str, folders))
-        raise InputError(f"no run at or below {names} (no experiment.json); give a folder like runs/point_robot")
+        raise InputError(f"no run at or below {names} (no {EXPERIMENT}); give a folder like runs/point_robot")
     return found
 
 
@@ -82,7 +83,7 @@ def evaluate(
     with bars() as shown:
         for run, *what in plans:
             shown.update("evaluate", len(results), len(plans), str(run.folder))
-            results.append({"run": str(run.folder), **run.evaluate(*what)})
+            results.append({"run": str(run.folder), **run.evaluate(*what).to_json()})
             if diagnose:
                 run.diagnose()
             shown.update("evaluate", len(results), len(plans), str(run.folder), tell=True)

@@ -31,10 +31,10 @@ from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.folders import set_aside
 from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
 from selectrl.launch.job import Event, Job, Launcher, threads_of
 from selectrl.launch.local import launcher_for, require_cores
+from selectrl.runs.folders import set_aside
 
 
 def train(

@@ -15,8 +15,8 @@ from selectrl.errors import FieldError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.fields import as_tuple
 from selectrl.files import write_json
-from selectrl.launch.job import Record
 from selectrl.locks import locked
+from selectrl.runs.reading import Json
 
 if TYPE_CHECKING:
     import optuna
@@ -84,7 +84,7 @@ def trial_of(experiment: Experiment) -> Experiment:
     return attrs.evolve(experiment, data=attrs.evolve(experiment.data, split="tuning"))
 
 
-def score(experiment: Experiment, folder: Path, data: Path, threads: int, tell: Callable[[Record], None]) -> float:
+def score(experiment: Experiment, folder: Path, data: Path, threads: int, tell: Callable[[Json], None]) -> float:
     """Train seed 0 of a trial on the training tasks that are left, and return its mean return on those held out."""
     from selectrl.experiment.execution import Execution
     from selectrl.experiment.run import Run
@@ -92,7 +92,7 @@ def score(experiment: Experiment, folder: Path, data: Path, threads: int, tell: 
 
     run = Run(folder, experiment, 0, Execution(data=data, threads=threads))
     train([run], lambda _, record: tell(record))
-    return float(run.evaluate()["return"])
+    return run.evaluate().final_return
 
 
 def tune(
@@ -102,8 +102,8 @@ def tune(
     folder: Path,
     data: Path,
     threads: int = 1,
-    tell: Callable[[int, Record], None] = lambda trial, record: None,
-) -> Record:
+    tell: Callable[[int, Json], None] = lambda trial, record: None,
+) -> Json:
     """Search, or go on where an earlier call stopped; the first trial has the bindings of the method's own files.
 
     Args:
