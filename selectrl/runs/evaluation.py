@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import attrs
 
+from selectrl.errors import RecordError
 from selectrl.runs.layout import evaluation_file
-from selectrl.runs.reading import LEFT_OUT, SCHEMA, Bindings, FileRecord, damaged, written_as
+from selectrl.runs.reading import LEFT_OUT, SCHEMA, Bindings, FileRecord, in_file, written_as
 
 
 @attrs.frozen(kw_only=True)
@@ -143,19 +144,19 @@ class EvaluationRecord(FileRecord):
     def check(self) -> None:
         """Hold returns, tasks, repeats, points and budget against each other."""
         if not self.protocol.isidentifier():  # it names files
-            raise ValueError(f"protocol: {self.protocol!r:.80} is not the name of a protocol")
+            raise RecordError(f"protocol: {self.protocol!r:.80} is not the name of a protocol")
         if len(set(self.tasks)) < len(self.tasks):
-            raise ValueError("tasks: a task is tested twice")
+            raise RecordError("tasks: a task is tested twice")
         if any(later <= earlier for earlier, later in pairwise(self.context_steps)):
-            raise ValueError("context_steps: they do not increase")
+            raise RecordError("context_steps: they do not increase")
         if self.context_steps and self.context_steps[-1] > self.budget:
             last = self.context_steps[-1]
-            raise ValueError(f"context_steps: they end at {last:,}, beyond the budget of {self.budget:,}")
+            raise RecordError(f"context_steps: they end at {last:,}, beyond the budget of {self.budget:,}")
         shape = (len(self.tasks), self.repeats, len(self.context_steps))
         rows = [len(row) for row in self.returns] + [shape[1]] * (0 in shape)
         points = {len(episodes) for row in self.returns for episodes in row}
         if 0 in shape or len(self.returns) != shape[0] or set(rows) != {shape[1]} or points != {shape[2]}:
-            raise ValueError(f"returns: they are not of {shape[0]} tasks, {shape[1]} repeats and {shape[2]} points")
+            raise RecordError(f"returns: they are not of {shape[0]} tasks, {shape[1]} repeats and {shape[2]} points")
 
     def check_run(self, file: Path, run: RunFacts) -> None:
         """Hold the evaluation against its run.
@@ -165,25 +166,25 @@ class EvaluationRecord(FileRecord):
             run: facts of the run.
 
         Raises:
-            InputError: it is not one of this run's trained policy; the sentence names file and field.
+            RecordError: it is not one of this run's trained policy; the sentence names file and field.
         """
         try:
             self._check_run(run)
-        except ValueError as error:
-            raise damaged(file, error) from error
+        except RecordError as error:
+            raise RecordError(in_file(file, error)) from error
 
     def _check_run(self, run: RunFacts) -> None:
         if self.env != run.env:
-            raise ValueError(f"env: evaluated on {self.env}, but the run is one of {run.env}")
+            raise RecordError(f"env: evaluated on {self.env}, but the run is one of {run.env}")
         if self.seed != run.seed:
-            raise ValueError(f"seed: it is {self.seed}, but that of the run is {run.seed}")
+            raise RecordError(f"seed: it is {self.seed}, but that of the run is {run.seed}")
         if self.train_step < run.steps:
-            raise ValueError(f"train_step: half-finished, evaluated at step {self.train_step:,} of {run.steps:,}")
+            raise RecordError(f"train_step: half-finished, evaluated at step {self.train_step:,} of {run.steps:,}")
         if self.train_step > run.steps:
-            raise ValueError(f"train_step: {self.train_step:,} is beyond the run's {run.steps:,} steps")
+            raise RecordError(f"train_step: {self.train_step:,} is beyond the run's {run.steps:,} steps")
         if run.tasks is not None and not run.tasks >= set(self.tasks):
             other = min(set(self.tasks) - run.tasks)
-            raise ValueError(f"tasks: task {other} is not a test task of the run, which are {_listed(run.tasks)}")
+            raise RecordError(f"tasks: task {other} is not a test task of the run, which are {_listed(run.tasks)}")
 
 
 def _listed(tasks: Iterable[int]) -> str:

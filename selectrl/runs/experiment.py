@@ -7,7 +7,7 @@ from typing import Self
 
 import attrs
 
-from selectrl.errors import InputError
+from selectrl.errors import InputError, RecordError
 from selectrl.files import is_there
 from selectrl.runs.layout import EXPERIMENT
 from selectrl.runs.reading import SCHEMA, Bindings, FileRecord
@@ -50,17 +50,18 @@ class ExperimentRecord(FileRecord):
         """Hold the bindings that every reader needs against what they must be."""
         for name in ("env", "collector"):
             if not self._part(name).replace("_", "").isalnum():  # it names files
-                raise ValueError(
+                raise RecordError(
                     f"experiment: {name}: expected the name of a part, got {self.experiment.get(name)!r:.80}"
                 )
         train = self.experiment.get("train")
         steps = train.get("steps") if isinstance(train, dict) else None
         if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
-            raise ValueError(f"experiment: train: expected steps as a whole number from 0, got {steps!r:.80}")
+            raise RecordError(f"experiment: train: expected steps as a whole number from 0, got {steps!r:.80}")
 
     def _part(self, name: str) -> str:
         config = self.experiment.get(name)
-        return str(config.get("part", "")).rpartition(".")[2] if isinstance(config, dict) else ""
+        part = config.get("part") if isinstance(config, dict) else None
+        return part.rpartition(".")[2] if isinstance(part, str) else ""
 
     @classmethod
     def read(cls, folder: Path) -> Self:

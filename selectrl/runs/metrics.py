@@ -10,6 +10,7 @@ from typing import NamedTuple, Self, TypeAlias
 
 import attrs
 
+from selectrl.errors import RecordError
 from selectrl.files import flush_names, is_there, read_bytes, unreadable, unwritable
 from selectrl.holding import require_held
 from selectrl.json_text import parse
@@ -85,12 +86,15 @@ def parse_line(text: str) -> Line:
     """Return the line that a JSON text is.
 
     Raises:
-        ValueError: it is no such line; the sentence begins with the field.
+        RecordError: it is no such line; the sentence begins with the field.
     """
-    value = parse(text)
+    try:
+        value = parse(text)
+    except ValueError as error:
+        raise RecordError(f"it is not valid JSON ({error})") from error
     kind = value.get("kind") if isinstance(value, dict) else None
     if kind not in KINDS:
-        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r:.80}")
+        raise RecordError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r:.80}")
     return KINDS[kind].from_json(value)
 
 
@@ -126,7 +130,7 @@ class Metrics:
         for number, text in enumerate(content.decode(errors="replace").splitlines(), 1):
             try:
                 lines.append((number, parse_line(text)))
-            except ValueError:
+            except RecordError:
                 damaged.append(number)
         return Log(tuple(lines), tuple(damaged), start + content.rfind(b"\n") + 1)
 

@@ -3,7 +3,7 @@
 A record is a frozen attrs class. Its annotations say what its JSON file holds: ``int`` is a whole number from 0,
 ``float`` a finite number, ``str`` a text, in which control characters are replaced, ``tuple`` a list, ``Mapping`` and
 another record an object; ``X | None`` may be null. A field without a default must be there. Names that the class does
-not have are passed over; another schema is refused.
+not have are passed over. A file of another schema cannot be read, and is not damaged.
 
 A file is in one of three states, and no reader takes one for another: it is absent (``None``), it can be read, or it
 cannot (``InputError``, which names file and field).
@@ -21,7 +21,7 @@ from typing import Any, Self, TypeAlias, TypeGuard, cast, get_args, get_origin, 
 
 import attrs
 
-from selectrl.errors import DamageWarning, InputError, UnreadableError, printable
+from selectrl.errors import DamageWarning, InputError, RecordError, UnreadableError, printable
 from selectrl.files import is_there, read_json, write_json
 from selectrl.json_text import sealed
 
@@ -52,7 +52,7 @@ class FileRecord:
         """Return the record that a JSON value is.
 
         Raises:
-            ValueError: it is not; the sentence begins with the field.
+            RecordError: it is not; the sentence begins with the field.
         """
         return cast(Self, _reader(cast(Any, cls))(value))
 
@@ -69,7 +69,7 @@ class FileRecord:
         """Hold the fields against each other.
 
         Raises:
-            ValueError: they do not fit; the sentence begins with the field.
+            RecordError: they do not fit; the sentence begins with the field.
         """
 
     @classmethod
@@ -92,7 +92,8 @@ class FileRecord:
         """Read a record that can be made again: None where it is absent, or damaged, of which a warning tells.
 
         Raises:
-            UnreadableError: the file is there, but cannot be read; it may be sound and must not be replaced.
+            UnreadableError: the file is there, but cannot be read, or is of another version of selectrl; it may be
+                sound and must not be replaced.
 
         Warns:
             DamageWarning: the record is damaged.
@@ -128,19 +129,21 @@ def read_value(kind: Any, file: Path) -> Any:
         file: the file.
 
     Raises:
-        UnreadableError: the file is there, but cannot be read.
+        UnreadableError: the file is there, but cannot be read, or is of another version of selectrl.
         InputError: it is missing or damaged; the sentence names file and field.
     """
     value = read_json(file)
     try:
         return _reader(kind)(value)
-    except ValueError as error:
-        raise damaged(file, error) from error
+    except UnreadableError as error:
+        raise UnreadableError(in_file(file, error)) from error
+    except RecordError as error:
+        raise RecordError(in_file(file, error)) from error
 
 
-def damaged(file: Path, error: ValueError) -> InputError:
-    """Return the error for a file that holds no such record."""
-    return InputError(f"{file}: {error}; restore it or make it again")
+def in_file(file: Path, error: InputError) -> str:
+    """Return the sentence of an error, with the file that it is in."""
+    return f"{file}: {error}; restore it or make it again"
 
 
 def _key(field: attrs.Attribute[Any]) -> str:
@@ -180,15 +183,15 @@ def _record_reader(kind: type[FileRecord]) -> Reader:
     def read(value: Any) -> FileRecord:
         given, found = _object(value), {}
         if "schema" in readers and given.get("schema", SCHEMA) != SCHEMA:
-            raise ValueError(f"schema: expected {SCHEMA}, got {_shown(given['schema'])} of another version of selectrl")
+            raise UnreadableError(f"schema: expected {SCHEMA}, got {_shown(given['schema'])} of another selectrl")
         for key, (field, reader) in readers.items():
             if key in given:
                 try:
                     found[field.name] = reader(given[key])
-                except ValueError as error:
-                    raise ValueError(f"{key}: {error}") from error
+                except RecordError as error:
+                    raise RecordError(f"{key}: {error}") from error
             elif field.default is attrs.NOTHING:
-                raise ValueError(f"{key}: it is missing")
+                raise RecordError(f"{key}: it is missing")
         record = kind(**found)
         record.check()
         return record
@@ -199,7 +202,7 @@ def _record_reader(kind: type[FileRecord]) -> Reader:
 def _list_reader(reader: Reader, length: int | None) -> Reader:
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list) or (length is not None and len(value) != length):
-            raise ValueError(f"expected a list{'' if length is None else f' of {length}'}, got {_shown(value)}")
+            raise RecordError(f"expected a list{'' if length is None else f' of {length}'}, got {_shown(value)}")
         return tuple(map(reader, value))
 
     return read
@@ -207,31 +210,31 @@ def _list_reader(reader: Reader, length: int | None) -> Reader:
 
 def _object(value: Any) -> Json:
     if not isinstance(value, dict):
-        raise ValueError(f"expected a JSON object, got {_shown(value)}")
+        raise RecordError(f"expected a JSON object, got {_shown(value)}")
     return value
 
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"expected a whole number from 0, got {_shown(value)}")
+        raise RecordError(f"expected a whole number from 0, got {_shown(value)}")
     return value
 
 
 def _number(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"expected a finite number, got {_shown(value)}")
+        raise RecordError(f"expected a finite number, got {_shown(value)}")
     return float(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"expected text, got {_shown(value)}")
+        raise RecordError(f"expected text, got {_shown(value)}")
     return printable(value)
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"expected true or false, got {_shown(value)}")
+        raise RecordError(f"expected true or false, got {_shown(value)}")
     return value
 
 

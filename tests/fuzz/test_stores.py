@@ -1,6 +1,6 @@
 """Stores with a byte changed anywhere: what was written is what is read, or an error; never something else.
 
-Tensors have theirs in ``tests/data`` and ``tests/trainer``.
+Tensors have theirs in ``tests/data`` and ``tests/runs``.
 """
 
 from __future__ import annotations
