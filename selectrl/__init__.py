@@ -4,7 +4,7 @@
 >>> dataset = selectrl.collect("point_robot", preset="laptop")  # doctest: +SKIP
 >>> experiment = selectrl.compose("select", "point_robot", profile="laptop")
 >>> run = selectrl.train(experiment, seed=0)  # doctest: +SKIP
->>> run.evaluate()["return"]  # doctest: +SKIP
+>>> run.evaluate().final_return  # doctest: +SKIP
 """
 
 from __future__ import annotations

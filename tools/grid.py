@@ -131,7 +131,7 @@ def main(data: Path) -> int:
             if run is None or names[1:] != ("dual_target", "weighted_bc"):
                 continue
             for entry in COLLECTORS:  # all on this one trained policy
-                result = run.evaluate(label=entry.name, collector=entry.config())["return"]
+                result = run.evaluate(label=entry.name, collector=entry.config()).final_return
                 collectors.append(
                     {"encoder": names[0], "collector": entry.name, "outcome": "tested", "return": round(result, 3)}
                 )

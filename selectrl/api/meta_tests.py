@@ -11,7 +11,6 @@ import attrs
 from selectrl.errors import InputError
 from selectrl.evaluate.config import PAPER_REPEATS, TestConfig
 from selectrl.experiment.config import walk_parts
-from selectrl.experiment.folders import run_folders
 from selectrl.experiment.labels import label_of
 from selectrl.fields import check_name
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
@@ -19,6 +18,8 @@ from selectrl.launch.local import require_cores
 from selectrl.launch.verdict import explained
 from selectrl.protocols import CollectorConfig
 from selectrl.registry import COLLECTORS, tag
+from selectrl.runs.folders import run_folders
+from selectrl.runs.layout import EXPERIMENT
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
@@ -99,7 +100,7 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
     runs = list(dict.fromkeys(run for folder in folders for run in run_folders(folder)))
     if not runs:
         names = ", ".join(map(str, folders))
-        raise InputError(f"no run at or below {names} (no experiment.json); give a folder like runs/point_robot")
+        raise InputError(f"no run at or below {names} (no {EXPERIMENT}); give a folder like runs/point_robot")
     return runs
 
 
@@ -159,7 +160,7 @@ def evaluate_all(
     with explained():
         for run, label, collector, test in plans:
             progress(Tested(run.folder, len(records), len(plans), None))
-            record = {"run": str(run.folder), **run.evaluate(label, collector, test)}
+            record = {"run": str(run.folder), **run.evaluate(label, collector, test).to_json()}
             if diagnose:
                 run.diagnose()
             records.append(record)

@@ -13,7 +13,6 @@ from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.folders import set_aside
 from selectrl.fields import check_name
 from selectrl.gin_edge import as_layer
 from selectrl.launch.choice import choose
@@ -21,6 +20,7 @@ from selectrl.launch.job import Event, Job, Launcher, threads_of
 from selectrl.launch.local import Inline, require_cores
 from selectrl.launch.runner import carry_out
 from selectrl.launch.verdict import explained
+from selectrl.runs.folders import set_aside
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run

@@ -13,7 +13,8 @@ from selectrl.citations import citation, citations
 from selectrl.cli.options import Ablation, Env, Json, Method, Profile, Sets
 from selectrl.cli.screen import emit, line
 from selectrl.errors import InputError
-from selectrl.experiment.config import Experiment, experiment_from_record
+from selectrl.experiment.config import Experiment
+from selectrl.experiment.stored import read_experiment
 
 
 def cite(
@@ -49,6 +50,4 @@ def experiment_of(folder: Path) -> Experiment:
     Raises:
         InputError: the folder holds no run, or its record is damaged.
     """
-    from selectrl.experiment.records import read_record
-
-    return experiment_from_record(read_record(folder)["experiment"])
+    return read_experiment(folder)[0]

@@ -94,7 +94,7 @@ def finish(comparison: Comparison, *, dry_run: bool, json: bool) -> None:
     """
     if dry_run:
         if json:
-            fairness = {env: examined.record() for env, examined in comparison.fairness.items()}
+            fairness = {env: examined.record().to_json() for env, examined in comparison.fairness.items()}
             emit({**plan_record(comparison), "fairness": fairness})
         return
     report = comparison.report

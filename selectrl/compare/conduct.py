@@ -15,10 +15,10 @@ from selectrl.compare.state import estimate
 from selectrl.data.manifest import NAME
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
-from selectrl.files import write_json
 from selectrl.launch.choice import choose
 from selectrl.launch.local import require_cores
 from selectrl.locks import locked
+from selectrl.runs.layout import EXPERIMENT
 
 if TYPE_CHECKING:
     from selectrl.report import Report
@@ -78,7 +78,7 @@ def conduct(
         outcome = run_missing(plan, jobs, launcher, progress, retry=settings.retry_failed)
     fairness = {env: fairness_of(plan, env) for env in plan.envs}
     for env, examined in fairness.items():
-        write_json(settings.out / env / "fairness.json", examined.record())
+        examined.record().write(settings.out / env)
     from selectrl.compare.verdicts import verdicts
 
     return attrs.evolve(
@@ -96,5 +96,5 @@ def report_on(plan: Plan, out: Path) -> Report:
     """Write the report of a comparison below the folder of its runs."""
     from selectrl.report.build import build
 
-    folders = [policy.folder for policy in plan.policies if any(policy.folder.glob("seed*/experiment.json"))]
+    folders = [policy.folder for policy in plan.policies if any(policy.folder.glob(f"seed*/{EXPERIMENT}"))]
     return build(folders, out / "report", None)

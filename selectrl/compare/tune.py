@@ -17,11 +17,12 @@ from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.execution import Execution
 from selectrl.fields import as_tuple
 from selectrl.files import write_json
-from selectrl.launch.job import Event, Job, Record, Tell
+from selectrl.launch.job import Event, Job, Tell
 from selectrl.launch.local import Inline
 from selectrl.launch.runner import carry_out
 from selectrl.locks import locked
 from selectrl.registry import FAMILIES
+from selectrl.runs.reading import Json
 
 if TYPE_CHECKING:
     import optuna
@@ -121,7 +122,7 @@ class Tuning:
     steps: int
     held_out: tuple[int, ...]
 
-    def record(self) -> Record:
+    def record(self) -> Json:
         """Return it as ``tuned.json`` holds it."""
         return {
             "bindings": dict(self.bindings),

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from selectrl.collectors.configs import OfflineConfig
-from selectrl.errors import InputError, RunError, UnreadableError
+from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.identity import difference, read_written
 from selectrl.experiment.labels import label_of
-from selectrl.files import read_json_or_none
 from selectrl.launch.verdict import explain, verdict
 from selectrl.protocols import CollectorConfig
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.identity import is_wanted
+from selectrl.runs.reading import Json
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
-
-Record: TypeAlias = dict[str, Any]
 
 
 @attrs.frozen(kw_only=True)
@@ -122,11 +122,10 @@ def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
     if asked is not None:
         return asked
     try:
-        found = read_json_or_none(folder / "execution.json")
-    except UnreadableError:  # with which the run itself will end, and no other run
+        begun = ExecutionRecord.read_if_there(folder)
+    except InputError:  # with which the run itself will end, and no other run
         return otherwise
-    threads = found.get("threads") if isinstance(found, dict) else None
-    return threads if isinstance(threads, int) and threads > 0 else otherwise
+    return begun.threads if begun else otherwise
 
 
 def grouped(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
@@ -166,7 +165,7 @@ def run_group(group: Sequence[Job], tell: Tell) -> None:
             tell(Event(job, "done", figures))
 
 
-def finished(job: Job, run: Run, trained: bool) -> Record:
+def finished(job: Job, run: Run, trained: bool) -> Json:
     """Make a trained run's meta-tests and diagnostics, where they are missing, and return its figures."""
     first = run.open(job.folder, run.execution).experiment  # collector and test may have been others then
     found = {wanted: tested(run, *wanted, first) for wanted in job.wanted}
@@ -179,22 +178,17 @@ def finished(job: Job, run: Run, trained: bool) -> Record:
         "run": str(job.folder),
         "trained": trained,
         "collector": run.collector_name,
-        "return": own["return"],
-        "context_free": own["context_free"],
-        "offline": offline["return"] if offline else None,
+        "return": own.final_return,
+        "context_free": own.context_free,
+        "offline": offline.final_return if offline else None,
         "wall_seconds": run.wall_seconds,
     }
 
 
-def matches(record: Record | None, steps: int, wanted: Record) -> bool:
-    """Say whether a written evaluation is the wanted meta-test of the whole training."""
-    return record is not None and record["train_step"] == steps and difference(record, wanted) is None
-
-
-def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> Record:
+def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> EvaluationRecord:
     """Return the meta-test of a trained run, done now unless this very one lies there already."""
     label = label_of(collector, test, first)
-    record = read_written(run.folder / "evaluations" / f"{label}.json")
-    if record is not None and matches(record, run.experiment.train.steps, run.identity(collector, test)):
+    record = EvaluationRecord.read_if_sound(run.folder, label)
+    if record is not None and is_wanted(record, run.experiment.train.steps, run.identity(collector, test)):
         return record
     return run.evaluate(label, collector, test)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import attrs
 
-from selectrl.launch.job import Event, Failure, Job, Launcher, Record, Tell
+from selectrl.launch.job import Event, Failure, Job, Launcher, Tell
+from selectrl.runs.reading import Json
 
 
 @attrs.frozen
@@ -20,7 +21,7 @@ class Results:
         failures: why the others are not, by run directory, in the order in which they failed.
     """
 
-    figures: Mapping[Path, Record]
+    figures: Mapping[Path, Json]
     failures: Mapping[Path, Failure]
 
     def raise_first(self) -> None:
@@ -47,7 +48,7 @@ def carry_out(jobs: Sequence[Job], launcher: Launcher, tell: Tell = lambda event
         InputError: the launcher itself cannot work, for example because Slurm refuses the tasks.
         Interrupted: a signal asked to stop; each run can go on from its last checkpoint.
     """
-    figures: dict[Path, Record] = {}
+    figures: dict[Path, Json] = {}
     failures: dict[Path, Failure] = {}
 
     def gather(event: Event) -> None:

@@ -24,8 +24,10 @@ import attrs
 
 from selectrl.errors import InputError
 from selectrl.fields import integer, number
-from selectrl.files import read_bytes, write_json
-from selectrl.launch.job import Event, Failure, Job, Record, Tell, grouped, run_group
+from selectrl.files import write_json
+from selectrl.launch.job import Event, Failure, Job, Tell, grouped, run_group
+from selectrl.runs.metrics import Metrics
+from selectrl.runs.reading import Json
 
 POLL = 1.0  # seconds between looks at the run directories
 ASK = 15.0  # seconds between questions to the scheduler
@@ -157,13 +159,12 @@ class Task:
     read: int = 0  # bytes of the run's metrics that were told
     missing: int = 0  # questions in a row at which Slurm did not know of it
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[Json]:
         """Return the records that the run has added to its metrics."""
-        with suppress(InputError, ValueError):  # a damaged line is for the run itself to refuse
-            text = read_bytes(self.job.folder / "metrics.jsonl")
-            whole = text[: text.rfind(b"\n") + 1]
-            new, self.read = whole[min(self.read, len(whole)) :], len(whole)
-            return [json.loads(line) for line in new.splitlines()]
+        with suppress(InputError):  # a file that cannot be read is for the run itself to refuse
+            log = Metrics.of(self.job.folder).read(self.read)
+            self.read = log.size
+            return [line.to_json() for _, line in log.lines]
         return []
 
 

@@ -40,7 +40,7 @@ from selectrl.report.export import write_numbers, write_table
 from selectrl.report.group import group
 from selectrl.report.load import load
 from selectrl.report.tables import tables
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 
 CONFIG = PointRobotConfig(tasks=4)
 SMALL = [f"{path}={value}" for path, value in SETTINGS.items()]
