@@ -203,7 +203,7 @@ class TestCompare:
         assert [run.experiment.name for run in comparison.runs] == ["select", "focal"]
         (verdict,) = comparison.verdicts
         assert (verdict.a, verdict.b, verdict.seeds) == ("select", "focal", 1)
-        returns = [run.evaluate()["return"] for run in comparison.runs]
+        returns = [run.evaluate().final_return for run in comparison.runs]
         assert verdict.difference == pytest.approx(returns[0] - returns[1])
         assert comparison.report is not None
         assert comparison.report.page == out / "report" / "index.html"

@@ -8,14 +8,14 @@ from typing import Any
 import attrs
 import fakes
 import pytest
+import run_records
 
 from selectrl.api.rows import row_of
 from selectrl.compare.plan import Row
 from selectrl.experiment.config import Experiment, to_record
-from selectrl.experiment.identity import settings_of
-from selectrl.files import write_json
-from selectrl.json_text import sealed
 from selectrl.launch.job import Event, Failure, Job, Tell
+from selectrl.runs.experiment import ExperimentRecord
+from selectrl.runs.identity import settings_of
 
 FINGERPRINT = "f" * 64
 
@@ -23,7 +23,8 @@ FINGERPRINT = "f" * 64
 def toy(method: str, *settings: str, name: str | None = None) -> Experiment:
     """A shipped method at toy size on the tiny dataset."""
     sizes = ("DATASET='tiny'", "envs.point_robot.tasks=8", "test.budget=40", "test.repeats=2")
-    return attrs.evolve(fakes.experiment(method, *sizes, *settings), name=name or method)
+    bound = {setting.partition("=")[0]: setting for setting in (*sizes, *settings)}  # a path may be set once
+    return attrs.evolve(fakes.experiment(method, *bound.values()), name=name or method)
 
 
 @pytest.fixture(scope="session")
@@ -37,23 +38,26 @@ def rows() -> list[Row]:
 
 
 def write_finished(job: Job, value: float = -1.0, *, fingerprint: str = FINGERPRINT, step: int | None = None) -> None:
-    """Write the records of a finished run, as far as a comparison reads them."""
-    record = {"schema": 1, "name": job.experiment.name, "seed": job.seed, "key": job.experiment.key}
-    write_json(job.folder / "experiment.json", sealed({**record, "experiment": to_record(job.experiment)}))
-    execution = {"threads": 1, "versions": {}, "plugins": {}, "sources": {}, "dataset": {"fingerprint": fingerprint}}
-    write_json(job.folder / "execution.json", execution)
+    """Write the records of a finished run that a comparison reads."""
+    experiment = job.experiment
+    ExperimentRecord(name=experiment.name, seed=job.seed, key=experiment.key, experiment=to_record(experiment)).write(
+        job.folder
+    )
+    dataset = attrs.evolve(run_records.EXECUTION.dataset, fingerprint=fingerprint)
+    code: dict[str, Any] = {"versions": {}, "plugins": {}, "sources": {}}
+    attrs.evolve(run_records.EXECUTION, **code, threads=1, dataset=dataset).write(job.folder)
     for collector, test in job.wanted:
-        label = "offline" if "offline" in str(to_record(collector)["part"]) else "own"
-        name = label if label == "offline" else str(to_record(collector)["part"]).partition(".")[2]
-        written = {
-            "train_step": job.experiment.train.steps if step is None else step,
-            "collector": to_record(collector),
+        name = str(to_record(collector)["part"]).partition(".")[2]
+        attrs.evolve(
+            run_records.EVALUATION,
+            **code,
             **settings_of(to_record(test)),
-            "dataset": fingerprint if label == "offline" else None,
-            "sources": {},
-            "return": value,
-        }
-        write_json(job.folder / "evaluations" / f"{name}.json", sealed(written))
+            label=name,
+            train_step=experiment.train.steps if step is None else step,
+            collector=to_record(collector),
+            dataset=fingerprint if name == "offline" else None,
+            final_return=value,
+        ).write(job.folder)
 
 
 @pytest.fixture(scope="session")

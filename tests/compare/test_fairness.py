@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import attrs
 import pytest
+from run_records import EVALUATION, EXECUTION
 
 from selectrl.compare.fairness import Fairness, examine
 from selectrl.data.manifest import NAME, Manifest, read_manifest
@@ -67,14 +67,15 @@ def test_a_test_task_among_the_training_data_is_found(make: Make, manifest: Mani
 
 
 def test_runs_on_other_data_are_named_by_their_fingerprints(make: Make, manifest: Manifest) -> None:
-    ran = {"focal": [{"dataset": {"fingerprint": "0" * 64}}]}
+    ran = {"focal": [attrs.evolve(EXECUTION, dataset=attrs.evolve(EXECUTION.dataset, fingerprint="0" * 64))]}
     ((what, detail),) = wrong(examine([make("select"), make("focal")], {"tiny": manifest}, executions=ran))
     assert what == "the same data"
     assert detail == f"fingerprints {'0' * 12}, {manifest.fingerprint[:12]}"
 
 
 def test_an_early_checkpoint_is_refused(make: Make, manifest: Manifest) -> None:
-    evaluations: dict[str, Any] = {"select": [{"train_step": 40}], "focal": [{"train_step": 40}, {"train_step": 20}]}
+    last, early = (attrs.evolve(EVALUATION, train_step=step) for step in (40, 20))
+    evaluations = {"select": [last], "focal": [last, early]}
     found = wrong(examine([make("select"), make("focal")], {"tiny": manifest}, evaluations))
     assert found == [("the same checkpoint is tested", "not so for focal")]
 
@@ -87,9 +88,10 @@ def test_a_row_that_alone_was_tuned_is_refused(make: Make, manifest: Manifest) -
 
 def test_versions_and_sources_of_the_runs_are_bindings(make: Make, manifest: Manifest) -> None:
     """All that differ within a row stand after each other, and a fingerprint is cut."""
-    executions: dict[str, Any] = {
-        "select": [{"versions": {"torch": "2.1"}, "sources": {"encoders.mine": "a" * 64}}],
-        "focal": [{"versions": {"torch": "2.1"}}, {"versions": {"torch": "2.2"}}, {"versions": None}],
+    old, new = (attrs.evolve(EXECUTION, versions={"torch": torch}, sources=None) for torch in ("2.1", "2.2"))
+    executions = {
+        "select": [attrs.evolve(old, sources={"encoders.mine": "a" * 64})],
+        "focal": [old, new, attrs.evolve(old, versions={})],
     }
     fairness = examine([make("select"), make("focal")], {"tiny": manifest}, executions=executions)
     assert fairness.differs["versions.torch"] == {"select": "2.1", "focal": "2.1, 2.2"}
@@ -109,6 +111,7 @@ def test_a_default_that_records_leave_out_differs_from_another_value(make: Make,
 
 def test_the_record_is_json(make: Make, manifest: Manifest) -> None:
     record = examine([make("select"), make("focal")], {"tiny": manifest}).record()
-    assert set(record) == {"same", "differs", "checks", "rows"}
-    assert {"what": "encoder", "values": {"select": "encoders.csro", "focal": "encoders.focal"}} in record["differs"]
-    assert record["checks"][0]["ok"] is True
+    written = record.to_json()
+    assert set(written) == {"same", "differs", "checks", "rows"}
+    assert {"what": "encoder", "values": {"select": "encoders.csro", "focal": "encoders.focal"}} in written["differs"]
+    assert written["checks"][0]["ok"] is True

@@ -93,7 +93,7 @@ class TestFairnessOf:
         before = fairness_of(plan, "point_robot")
         assert all(check.ok for check in before.checks)
         assert set(before.rows) == {"select", "focal"}
-        assert before.rows["select"]["policy"] == plan.policies[0].folder.name
+        assert before.rows["select"].policy == plan.policies[0].folder.name
         for job in plan.jobs(Execution()):
             finish(job, fingerprint="0" * 64)
         (wrong,) = [check for check in fairness_of(plan, "point_robot").checks if not check.ok]

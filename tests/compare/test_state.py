@@ -28,14 +28,22 @@ def job(make: Make, tmp_path: Path) -> Job:
     return Job(folder=tmp_path / "seed0", experiment=make("select"), seed=0, execution=Execution(data=tmp_path))
 
 
+TEST = {
+    **{"kind": "test", "step": 5, "collector": "proximal", "return": -1.0, "context_free": -2.0},
+    **{"context_steps": [0, 20], "curve": [-2.0, -1.0]},
+}
+
+
 def log(folder: Path, *records: tuple[str, int, float], torn: bool = False) -> None:
     """Write metrics: phase, step and steps per second."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
-        json.dumps({"kind": "train", "phase": phase, "step": step, "steps_per_second": speed, "values": {}})
+        json.dumps(
+            {"kind": "train", "phase": phase, "step": step, "phase_steps": 40, "steps_per_second": speed, "values": {}}
+        )
         for phase, step, speed in records
     ]
-    lines.insert(1, json.dumps({"kind": "test", "step": 5, "return": -1.0}))
+    lines.insert(1, json.dumps(TEST))
     (folder / "metrics.jsonl").write_text("\n".join(lines) + ('\n{"kind": "tra' if torn else "\n"))
 
 
@@ -68,6 +76,7 @@ class TestDone:
         write_json(path, {**read_json(path), "dataset": "0" * 64})
         assert not is_done(job)
 
+    @pytest.mark.filterwarnings("ignore:.*it counts as missing:selectrl.errors.DamageWarning")
     @pytest.mark.parametrize("name", ["experiment.json", "evaluations/offline.json"])
     def test_is_not_a_run_with_a_damaged_record(self, name: str, job: Job, finish: Finish) -> None:
         finish(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import attrs
 import fakes
 import pytest
+import run_records
 
 import selectrl.experiment.run
 import selectrl.experiment.training
@@ -16,8 +18,9 @@ from selectrl.collectors.configs import NonPriorConfig, OfflineConfig
 from selectrl.errors import CompositionError, InputError, RunError
 from selectrl.experiment.execution import Execution
 from selectrl.files import write_json
-from selectrl.launch import job as job_module
-from selectrl.launch.job import Failure, Job, finished, grouped, matches, run_group, threads_of
+from selectrl.launch.job import Failure, Job, finished, grouped, run_group, threads_of
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.layout import EXECUTION
 
 EXPERIMENT = fakes.experiment("select")
 
@@ -59,13 +62,15 @@ class TestGroups:
 class TestThreads:
     @pytest.mark.parametrize(
         ("recorded", "asked", "threads"),
-        [(None, None, 3), (5, None, 5), (5, 2, 2), (0, None, 3), ("5", None, 3), ([], None, 3)],
+        [(None, None, 3), (5, None, 5), (5, 2, 2), ("5", None, 3), ([], None, 3)],
     )
     def test_are_those_asked_for_or_begun_with_or_others(
         self, recorded: Any, asked: int | None, threads: int, tmp_path: Path
     ) -> None:
         if recorded is not None:
-            write_json(tmp_path / "execution.json", {"threads": recorded})
+            run_records.EXECUTION.write(tmp_path)
+            record = json.loads((tmp_path / EXECUTION).read_text())
+            write_json(tmp_path / EXECUTION, {**record, "threads": recorded})
         assert threads_of(tmp_path, asked, 3) == threads
 
 
@@ -97,13 +102,13 @@ class FakeRun:
         return self
 
     def identity(self, collector: Any, test: Any) -> dict[str, Any]:
-        return {"collector": type(collector).__name__}
+        return {"collector": {"part": type(collector).__name__}}
 
-    def evaluate(self, label: str, collector: Any, test: Any) -> dict[str, Any]:
+    def evaluate(self, label: str, collector: Any, test: Any) -> EvaluationRecord:
         if self.seed == 13:
             raise RunError("a meta-test failed")
         self.labels.append(label)
-        return {"return": float(len(self.labels)), "context_free": -1.0}
+        return attrs.evolve(run_records.EVALUATION, final_return=float(len(self.labels)), context_free=-1.0)
 
     def diagnose(self) -> None:
         self.diagnoses += 1
@@ -123,24 +128,24 @@ class TestFinished:
     def test_takes_up_the_very_meta_test_that_was_written(self, tmp_path: Path) -> None:
         run: Any = FakeRun(tmp_path, EXPERIMENT, 0, Execution())
         steps = EXPERIMENT.train.steps
-        record = {"train_step": steps, "collector": "OfflineConfig", "return": -3.0, "context_free": 0.0}
-        write_json(tmp_path / "evaluations" / "offline.json", record)
-        write_json(tmp_path / "evaluations" / "proximal.json", {**record, "collector": "another"})
+        record = attrs.evolve(
+            run_records.EVALUATION,
+            label="offline",
+            train_step=steps,
+            collector={"part": "OfflineConfig"},
+            final_return=-3.0,
+        )
+        record.write(tmp_path)
+        attrs.evolve(record, label="proximal", collector={"part": "another"}).write(tmp_path)
         assert finished(job(folder=tmp_path), run, False)["offline"] == -3.0
         assert run.labels == ["proximal"]
-        write_json(tmp_path / "evaluations" / "offline.json", {**record, "train_step": steps - 1})
+        attrs.evolve(record, train_step=steps - 1).write(tmp_path)
         assert finished(job(folder=tmp_path), run, False)["offline"] != -3.0
 
     def test_of_a_trial_has_no_offline_test_and_no_diagnostics(self, tmp_path: Path) -> None:
         run: Any = FakeRun(tmp_path, EXPERIMENT, 0, Execution())
         assert finished(job(folder=tmp_path, diagnostics=False), run, True)["offline"] is None
         assert (run.labels, run.diagnoses) == (["proximal"], 0)
-
-    def test_a_record_matches_at_its_step_alone(self) -> None:
-        assert not matches(None, 5, {})
-        assert matches({"train_step": 5, "budget": 40}, 5, {"budget": 40})
-        assert not matches({"train_step": 4, "budget": 40}, 5, {"budget": 40})
-        assert not matches({"train_step": 5, "budget": 80}, 5, {"budget": 40})
 
 
 @pytest.fixture
@@ -151,7 +156,6 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[int, str
         heard: list[tuple[int, str]] = []
         monkeypatch.setattr(selectrl.experiment.run, "Run", FakeRun)
         monkeypatch.setattr(selectrl.experiment.training, "train", train)
-        monkeypatch.setattr(job_module, "read_written", lambda path: None)
         run_group([job(seed) for seed in seeds], lambda event: heard.append((event.job.seed, event.kind)))
         return heard
 
