@@ -1,7 +1,7 @@
 """Conformance checks for parts, yours and ours, in the manner of Gymnasium's ``check_env``.
 
-Each check takes a part's config, needs no data on disk, and returns quietly or raises :class:`ConformanceError`, whose
-sentence names the fault, what was expected and the remedy::
+Each check takes the config of a registered part, needs no data on disk, and returns quietly or raises
+:class:`ConformanceError`, whose sentence names the fault, what was expected and the remedy::
 
     from selectrl.testing import check_encoder
 

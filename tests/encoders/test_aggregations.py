@@ -104,7 +104,7 @@ FORMULAS: dict[type, Callable[[Any, Array, Array], tuple[Array, Array]]] = {
 }
 
 
-@ALL
+@pytest.mark.parametrize("config", [config() for config in FORMULAS], ids=lambda config: type(config).__name__)
 @pytest.mark.parametrize("seed", range(3))
 def test_each_follows_its_formula(config: Any, seed: int) -> None:
     pooling = build(config)

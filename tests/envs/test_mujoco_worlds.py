@@ -150,8 +150,8 @@ def test_settings_pass_through_gymnasium():
     assert worlds.metadata["render_fps"] == 20
 
 
-def test_every_family_has_its_id():
-    assert {FAMILIES.build(entry.config()).env_id for entry in FAMILIES} == set(IDS)
+def test_every_id_has_its_family():
+    assert set(IDS) <= {FAMILIES.build(entry.config()).env_id for entry in FAMILIES}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -129,6 +129,16 @@ for at, (weight, lambda_on) in enumerate(product(fakes.weights(), ("dataset", "p
     )
 
 
+for registry, slot in ((ENCODERS, "encoder"), (CRITICS, "critic"), (ACTORS, "actor")):  # those that none of these has
+    for entry in registry:
+        name = f"{registry.kind}.{entry.name}"
+        composed = {tag(getattr(composition, slot)) for composition in COMPOSITIONS.values()}
+        if name in {part for part, _ in ORACLES} - composed:
+            chosen = {"hidden": fakes.HIDDEN, "policy": fakes.GAUSSIAN, "latent_dim": fakes.LATENT}
+            small = {field: chosen[field] for field in chosen if field in attrs.fields_dict(entry.config)}
+            COMPOSITIONS[name] = Composition(**{slot: fakes.TINY.get(name) or entry.config(**small)})
+
+
 def no_loss(agent: Any, batch: Any) -> Any:
     raise AssertionError("stands for the TD objective where a part is looked at alone")
 
