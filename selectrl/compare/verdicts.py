@@ -8,7 +8,9 @@ from typing import Any
 from selectrl.compare.plan import Plan, Policy
 from selectrl.errors import InputError
 from selectrl.launch.job import Job
-from selectrl.report import analyse, words
+from selectrl.report.analysis.comparison import compare
+from selectrl.report.analysis.formats import digits_for
+from selectrl.report.analysis.sentences import verdict
 from selectrl.report.load import load
 from selectrl.report.records import Row
 
@@ -53,9 +55,9 @@ def _rows(policy: Policy, folders: list[Any], finished: set[Any]) -> Mapping[str
 
 
 def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> dict[str, Any]:
-    comparison = analyse.compare(rows[a], rows[b])
+    comparison = compare(rows[a], rows[b])
     one = comparison.effect
-    digits = words.digits_for((one.value,) if one else ())
+    digits = digits_for((one.value,) if one else ())
     return {
         "env": env,
         "a": a,
@@ -63,5 +65,5 @@ def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> dict[str, Any
         "difference": one.value if one else None,
         "interval": list(one.interval) if one and one.interval else None,
         "seeds": one.seeds if one else 0,
-        "sentence": f"{env}: {words.verdict(comparison, digits)}",
+        "sentence": f"{env}: {verdict(comparison, digits)}",
     }

@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selectrl.errors import InputError
-from selectrl.report import archive, curves, export, returns
-from selectrl.report.analyse import Analysis, analyse
-from selectrl.report.drawing import Drawing
-from selectrl.report.group import group
-from selectrl.report.ink import drawing
-from selectrl.report.latents import latent_map
+from selectrl.report import archive
+from selectrl.report.analysis.analyse import Analysis, analyse
+from selectrl.report.analysis.group import group
+from selectrl.report.figures import curves, returns
+from selectrl.report.figures.drawing import Drawing
+from selectrl.report.figures.ink import drawing
+from selectrl.report.figures.latents import latent_map
+from selectrl.report.figures.paths import picture
+from selectrl.report.figures.style import Mark, marks
 from selectrl.report.load import load
-from selectrl.report.page import Section, page
-from selectrl.report.picture import picture
+from selectrl.report.pages import export
+from selectrl.report.pages.page import Section, page
+from selectrl.report.pages.tables import tables
 from selectrl.report.records import EQUAL_BUDGET, Omission, Report
-from selectrl.report.style import Mark, marks
-from selectrl.report.tables import tables
 
 
 def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Report:

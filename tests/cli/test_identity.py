@@ -19,10 +19,10 @@ from selectrl.experiment.identity import difference, identity_of, is_own
 from selectrl.experiment.run import Run
 from selectrl.files import read_json, write_json
 from selectrl.launch.job import matches
-from selectrl.report.analyse import analyse
-from selectrl.report.export import numbers
-from selectrl.report.group import group
+from selectrl.report.analysis.analyse import analyse
+from selectrl.report.analysis.group import group
 from selectrl.report.load import load
+from selectrl.report.pages.export import numbers
 
 Call = Callable[..., Any]
 

@@ -21,8 +21,8 @@ from selectrl.errors import InputError, UnreadableError
 from selectrl.report import build_report
 from selectrl.report.archive import FILES
 from selectrl.report.build import build
-from selectrl.report.export import write_csv
 from selectrl.report.load import Place, load
+from selectrl.report.pages.export import write_csv
 from selectrl.report.records import LARGEST
 
 Make = Callable[..., Path]

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from selectrl.errors import InputError
-from selectrl.report.analyse import Analysis, analyse
-from selectrl.report.group import difference, group
+from selectrl.report.analysis.analyse import Analysis, analyse
+from selectrl.report.analysis.formats import clock, digits_for, interval, join, number
+from selectrl.report.analysis.group import difference, group
+from selectrl.report.analysis.metrics import AREA, CONTEXT_FREE, GAIN, GAP, IQM, MEAN, STD
+from selectrl.report.analysis.notes import notes
+from selectrl.report.analysis.sentences import gained, order, sentence, verdict
+from selectrl.report.figures.style import DARK, LIGHT, hue, marks
 from selectrl.report.load import load
-from selectrl.report.style import DARK, LIGHT, hue, marks
-from selectrl.report.tables import cost
-from selectrl.report.words import clock, digits_for, gained, interval, join, notes, number, order, sentence, verdict
+from selectrl.report.pages.run_tables import cost
 
 Make = Callable[..., Path]
 
@@ -71,14 +74,13 @@ def test_rows_hold_the_numbers_of_the_files(two_methods: Path) -> None:
     analysis = analyse(family)
     select = next(one for one in analysis.methods if one.row.method == "select")
     assert select.mean == pytest.approx(returns[..., -1].mean())
-    assert select.std == pytest.approx(np.std(returns[..., -1].mean(axis=(1, 2)), ddof=1))
-    assert select.context_free == pytest.approx(returns[..., 0].mean())
-    assert select.gain.value == pytest.approx((returns[..., -1] - returns[..., 0]).mean())
+    assert select[STD].value == pytest.approx(np.std(returns[..., -1].mean(axis=(1, 2)), ddof=1))
+    assert select[CONTEXT_FREE].value == pytest.approx(returns[..., 0].mean())
+    assert select[GAIN].value == pytest.approx((returns[..., -1] - returns[..., 0]).mean())
     steps = np.array(family.rows[1].evaluation.context_steps)
-    assert select.area == pytest.approx(np.trapezoid(returns.mean(axis=(0, 1, 2)), steps) / 400)
+    assert select[AREA].value == pytest.approx(np.trapezoid(returns.mean(axis=(0, 1, 2)), steps) / 400)
     offline = next(one for one in analysis.summaries if one.row.label == "offline")
-    assert select.gap is not None
-    assert select.gap.value == pytest.approx(offline.mean - select.mean)
+    assert select[GAP].value == pytest.approx(offline.mean - select.mean)
     assert analysis.methods[0] is select
     assert analysis.unbeaten == ("select",)
 
@@ -146,7 +148,7 @@ def test_one_shared_seed_tells_no_methods_apart(tmp_path: Path, make_run: Make) 
 def test_context_that_does_nothing_or_harm_is_said_so(tmp_path: Path, make_run: Make) -> None:
     finals = {"harm": [-18 + noise(s) for s in range(2)], "idle": [-15 + noise(1), -15 - noise(1)]}
     analysis = planted(make_run, tmp_path, finals)
-    said = {one.row.method: gained(one.gain, 2) for one in analysis.methods}
+    said = {one.row.method: gained(one[GAIN], 2) for one in analysis.methods}
     assert said["harm"].startswith("Context lowers it by ")
     assert said["idle"].startswith("No effect of context could be shown (")
 
@@ -154,7 +156,7 @@ def test_context_that_does_nothing_or_harm_is_said_so(tmp_path: Path, make_run: 
 def test_one_seed_has_no_interval_over_seeds_and_the_sentence_says_so(tmp_path: Path, make_run: Make) -> None:
     analysis = planted(make_run, tmp_path, {"alone": [-5 + noise(0)]})
     (one,) = analysis.methods
-    assert one.mean_interval is one.iqm_interval is one.std is None
+    assert one[MEAN].interval is one[IQM].interval is one.get(STD) is None
     assert "(one seed, so no interval)" in sentence(analysis, one, 2)
     assert order(analysis) == ""
 

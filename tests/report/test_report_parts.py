@@ -11,20 +11,22 @@ from safetensors.numpy import load_file, save_file
 
 from selectrl.errors import InputError
 from selectrl.report import archive, build_report
-from selectrl.report.analyse import Analysis, analyse
-from selectrl.report.curves import ANCHORS
-from selectrl.report.drawing import ONE, reference
-from selectrl.report.group import group
-from selectrl.report.ink import blank, drawing, settle
-from selectrl.report.latents import maps
+from selectrl.report.analysis.analyse import Analysis, analyse
+from selectrl.report.analysis.group import group
+from selectrl.report.analysis.metrics import END_SLOPE
+from selectrl.report.analysis.notes import notes
+from selectrl.report.analysis.projection import axis_of, principal, task_axis
+from selectrl.report.analysis.sentences import by_task_words
+from selectrl.report.figures.curves import ANCHORS
+from selectrl.report.figures.drawing import ONE, reference
+from selectrl.report.figures.ink import blank, drawing, settle
+from selectrl.report.figures.latents import maps
 from selectrl.report.load import load
-from selectrl.report.page import WANTED
-from selectrl.report.projection import principal, task_axis
+from selectrl.report.pages.page import WANTED
+from selectrl.report.pages.run_tables import cost, donors
+from selectrl.report.pages.table import Cell, Table, html, latex, markdown
+from selectrl.report.pages.tables import tables
 from selectrl.report.provenance import fairness
-from selectrl.report.returns import axis_of
-from selectrl.report.table import Cell, Table, html, latex, markdown
-from selectrl.report.tables import cost, donors, tables
-from selectrl.report.words import by_task_words, notes
 
 Make = Callable[..., Path]
 
@@ -157,14 +159,13 @@ def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> No
         (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (analysis,) = analysed(tmp_path)
     (one,) = analysis.methods
-    assert one.tail is not None
-    assert one.tail.value == pytest.approx(1.0)  # per 1,000 steps
+    assert one[END_SLOPE].value == pytest.approx(1.0)  # per 1,000 steps
     assert any("Still rising at the end of training: m (+1.00, +1.00 to +1.00 per 1,000" in n for n in notes(analysis))
     assert cost(analysis).rows[0][1].text == "+1.00"
     for seed in (0, 1):  # three tests in all say nothing of the end: the curve is flat since half-time
         lines = [{"kind": "test", "step": s, "collector": "proximal", "return": y} for s, y in THREE]
         (tmp_path / "point_robot" / "m" / f"seed{seed}" / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert analysed(tmp_path)[0].methods[0].tail is None
+    assert analysed(tmp_path)[0].methods[0].get(END_SLOPE) is None
 
 
 @pytest.mark.parametrize("spoil", ["torn", "shape", "swap", "fairness"])
@@ -195,7 +196,7 @@ def test_tables_are_escaped_in_every_format() -> None:
     assert r"\caption{T. 50\% | more.}" in tex
     assert tex.count("{") == tex.count("}")
     assert r"| a\_b & $x$ \<i\> | **−1.50** (−2 to 1) |" in markdown(table)
-    from selectrl.report.style import marks
+    from selectrl.report.figures.style import marks
 
     page = html(table, marks(["a_b & $x$ <i>"]))
     assert "a_b &amp; $x$ &lt;i&gt;" in page

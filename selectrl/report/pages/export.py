@@ -11,13 +11,16 @@ from typing import Any
 import attrs
 
 from selectrl.files import write_atomically, write_json
-from selectrl.report.analyse import Analysis, Comparison, Summary
-from selectrl.report.drawing import Drawing, compose
-from selectrl.report.ink import FORMATS, render, settle
+from selectrl.report.analysis import metrics
+from selectrl.report.analysis.analyse import Analysis, Summary
+from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.notes import notes
+from selectrl.report.analysis.sentences import beside, order, verdict
+from selectrl.report.figures.drawing import Drawing, compose
+from selectrl.report.figures.ink import FORMATS, render, settle
+from selectrl.report.figures.style import Mark
+from selectrl.report.pages.table import Table, latex, markdown
 from selectrl.report.records import Omission
-from selectrl.report.style import Mark
-from selectrl.report.table import Table, latex, markdown
-from selectrl.report.words import beside, digits_for, notes, order, verdict
 from selectrl.version import __version__
 
 SCHEMA = 1
@@ -87,7 +90,7 @@ def write_numbers(analyses: Sequence[Analysis], omissions: Sequence[Omission], o
 
 
 def _environment(analysis: Analysis) -> Mapping[str, Any]:
-    digits = digits_for(one.mean for one in analysis.methods)
+    digits = analysis.digits
     return {
         "env": analysis.family.env,
         "protocol": analysis.family.protocol,
@@ -133,23 +136,7 @@ def numbers(one: Summary) -> Mapping[str, Any]:
         "tasks": len(evaluation.tasks),
         "repeats": evaluation.repeats,
         **evaluation.settings,
-        "mean": one.mean,
-        "mean_interval": one.mean_interval,
-        "std": one.std,
-        "iqm": one.iqm,
-        "iqm_interval": one.iqm_interval,
-        "context_free": one.context_free,
-        "gain": one.gain.value,
-        "gain_interval": one.gain.interval,
-        "area": one.area,
-        "area_interval": one.area_interval,
-        "end_slope": one.tail.value if one.tail else None,
-        "end_slope_interval": one.tail.interval if one.tail else None,
-        "offline": one.offline,
-        "gap": one.gap.value if one.gap else None,
-        "gap_interval": one.gap.interval if one.gap else None,
-        "against_own": one.against_own.value if one.against_own else None,
-        "against_own_interval": one.against_own.interval if one.against_own else None,
+        **dict(field for metric in metrics.METRICS for field in metric.fields(one.get(metric))),
     }
 
 

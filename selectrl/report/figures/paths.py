@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from selectrl.errors import InputError
 from selectrl.functional.estimates import Floats
-from selectrl.report.analyse import Analysis, Summary
-from selectrl.report.drawing import Drawing, Panel
-from selectrl.report.group import arguments
+from selectrl.report.analysis.analyse import Analysis, Summary
+from selectrl.report.analysis.formats import digits_for, number
+from selectrl.report.analysis.group import arguments
+from selectrl.report.analysis.metrics import CONTEXT_FREE
+from selectrl.report.figures.drawing import Drawing, Panel
+from selectrl.report.figures.style import LIGHT, hue
 from selectrl.report.read import tensors
 from selectrl.report.records import Omission, Traces, usable
-from selectrl.report.style import LIGHT, hue
-from selectrl.report.words import digits_for, number
 
 KINDS = ("before", "explored", "after")
 WIDTH = 2.75
@@ -140,7 +141,7 @@ def heading(story: Story, kind: str, digits: int) -> str:
     """Return what one panel shows, with the return of scored episodes."""
     steps = story.summary.row.evaluation.context_steps[-1]
     if kind == "before":
-        return f"Before any context: {number(story.summary.context_free, digits)}"
+        return f"Before any context: {number(story.summary[CONTEXT_FREE].value, digits)}"
     if kind == "after":
         return f"After {steps:,} steps of context: {number(story.summary.mean, digits)}"
     return "Collecting context" if story.paths["explored"] else "Context is read from data"

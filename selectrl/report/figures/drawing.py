@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from selectrl.functional.estimates import Floats
-from selectrl.report.ink import blank
-from selectrl.report.style import LIGHT, Mark
+from selectrl.report.figures.ink import blank
+from selectrl.report.figures.style import LIGHT, Mark
 
 ONE = (4.3, 2.95)
 """Inches of a panel that stands alone."""

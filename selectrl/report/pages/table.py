@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import attrs
 
-from selectrl.report.style import Mark
+from selectrl.report.figures.style import Mark
 
 NONE = "–"
 

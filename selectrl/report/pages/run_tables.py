@@ -1,0 +1,136 @@
+"""Tables of runs: what they cost, what they read, and the bindings in which they differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from selectrl.report.analysis.analyse import Analysis
+from selectrl.report.analysis.formats import clock, count, distinct, number
+from selectrl.report.analysis.group import flatten, plain
+from selectrl.report.pages.cells import estimate_cell, shown_metrics
+from selectrl.report.pages.table import NONE, Cell, Table
+from selectrl.report.records import Row, Run, is_usable
+
+
+def donors(analysis: Analysis) -> Table | None:
+    """How far z follows a donor's states and actions; nothing where it was not measured."""
+    rows = []
+    for one in analysis.methods:
+        values = [run.diagnostics.follow for run in one.row.runs if run.diagnostics]
+        found = np.array([value for value in values if value is not None])
+        if len(found):
+            std = f"± {found.std(ddof=1):.2f}" if len(found) > 1 else ""
+            cells = [Cell(one.row.method, method=one.row.method), Cell(f"{number(float(found.mean()), 2)}", std)]
+            rows.append([*cells, Cell(str(len(found)))])
+    if not rows:
+        return None
+    return Table(
+        name=f"{analysis.family.name}_donors",
+        title="What the task variable reads: rewards, or who collected",
+        note="Contexts with another task’s states and actions and the true task’s rewards. 0: z stays where the "
+        "rewards say; 1: z goes where the donor’s states and actions say, which is the shift that exploration runs "
+        "into. Small print: one standard deviation over seeds.",
+        head=["Method", "z follows the donor by", "Seeds"],
+        rows=rows,
+    )
+
+
+def cost(analysis: Analysis) -> Table:
+    """What each method took, and whether it was done."""
+    digits, shown = analysis.digits, shown_metrics("cost", analysis.methods)
+    rows = []
+    for one in analysis.methods:
+        runs = one.row.runs
+        speeds = [run.speed for run in runs if run.speed is not None]
+        memory = _mean(runs, "peak_rss_mib")
+        spent = one.row.evaluation.env_steps
+        cells = [
+            f"{runs[0].steps:,}" if runs[0].steps else NONE,
+            f"{runs[0].pretraining:,}",
+            f"{sum(speeds) / len(speeds):,.1f}" if speeds else NONE,
+            clock(_mean(runs, "wall_seconds")),
+            f"{memory:,.0f}" if memory is not None else NONE,
+            f"{spent['collection']:,}" if "collection" in spent else NONE,
+            f"{spent['scored']:,}" if "scored" in spent else NONE,
+            distinct(_machine(run) for run in runs),
+        ]
+        estimates = [estimate_cell(one, metric, digits) for metric in shown]
+        rows.append([Cell(one.row.method, method=one.row.method), *estimates, *map(Cell, cells)])
+    head = [
+        "Method",
+        *(metric.title for metric in shown),
+        "Training steps",
+        "Steps before",
+        "Steps per second",
+        "Time per seed",
+    ]
+    return Table(
+        name=f"{analysis.family.name}_cost",
+        title="Cost",
+        note="Means over seeds. The end slope is what the return gained per 1,000 steps in the last fifth of training, "
+        "over three tests at least; where its 95% interval excludes zero, the return was still changing. Environment "
+        "steps at test are those of one task and one repeat.",
+        head=[*head, "Peak memory, MiB", "Collected at test", "Scored at test", "Machine"],
+        rows=rows,
+    )
+
+
+def differs(analysis: Analysis) -> Table | None:
+    """What a comparison says its methods do not share; nothing where it says nothing."""
+    fair = next((run.fairness for one in analysis.methods for run in one.row.runs if run.fairness), None)
+    if fair is None or not fair.differs:
+        return None
+    names = list(dict.fromkeys(str(name) for _, values in fair.differs for name in values))
+    lines = [
+        [Cell(what, code=True), *(Cell(plain(values[n]) if n in values else NONE, code=True) for n in names)]
+        for what, values in fair.differs
+    ]
+    return Table(
+        name=f"{analysis.family.name}_differs",
+        title="What differs between the methods",
+        note="Bindings and settings that the methods of this comparison do not share.",
+        head=["What", *names],
+        rows=lines,
+        words=len(names) + 1,
+    )
+
+
+def bindings(rows: Sequence[Row]) -> Table:
+    """Every binding of every method, those first in which methods differ."""
+    columns = [dict(flatten(row.runs[0].experiment)) for row in rows]
+    paths = sorted({path for column in columns for path in column})
+
+    def differ(path: str) -> bool:
+        return len({json.dumps(column.get(path, NONE), default=str) for column in columns}) > 1
+
+    ordered = sorted(paths, key=lambda path: (not differ(path), path))
+    return Table(
+        name="bindings",
+        title="Bindings of every method",
+        note="",
+        head=["Binding", *(row.method for row in rows)],
+        rows=[
+            [Cell(path, code=True), *(Cell(plain(c[path]) if path in c else NONE, code=True) for c in columns)]
+            for path in ordered
+        ],
+        words=len(rows) + 1,
+        lit=frozenset(i for i, path in enumerate(ordered) if differ(path)),
+    )
+
+
+def _machine(run: Run) -> str:
+    record = run.execution
+    threads, precision = record.get("threads"), record.get("precision")
+    said = [str(record.get("device") or NONE)]
+    said += [count(threads, "thread")] if isinstance(threads, int) else []
+    return ", ".join([*said, *([str(precision)] if precision else [])])
+
+
+def _mean(runs: Sequence[Run], name: str) -> float | None:
+    values: list[Any] = [run.execution.get(name) for run in runs]
+    numbers = [float(value) for value in values if is_usable(value)]
+    return sum(numbers) / len(numbers) if len(numbers) == len(values) else None
