@@ -17,7 +17,6 @@ from selectrl.report.analysis.metrics import END_SLOPE
 from selectrl.report.analysis.notes import notes
 from selectrl.report.analysis.projection import axis_of, principal, task_axis
 from selectrl.report.analysis.sentences import by_task_words
-from selectrl.report.figures.curves import ANCHORS
 from selectrl.report.figures.drawing import ONE, reference
 from selectrl.report.figures.ink import blank, drawing, settle
 from selectrl.report.figures.latents import maps
@@ -242,7 +241,7 @@ def test_names_of_reference_lines_meet_neither_each_other_nor_a_curve(upright: b
         ax = figure.add_subplot()
         y = np.linspace(far, -3.9, 5)
         ax.plot(*((y, y) if upright else (np.arange(5.0), y)))
-        reference(ax, ANCHORS, upright=upright)
+        reference(ax, {"optimum": -3.855, "random actions": -20.4}, upright=upright)
         settle(figure)
         boxes = [text.get_window_extent() for text in ax.texts]
         assert [text.get_text().split()[0] for text in ax.texts] == ["optimum", "random"]

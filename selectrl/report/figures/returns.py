@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 
 from selectrl.functional.estimates import profile
 from selectrl.report.analysis.analyse import Analysis, Summary
+from selectrl.report.analysis.families import reference_lines
 from selectrl.report.analysis.formats import digits_for, interval, number
 from selectrl.report.analysis.metrics import CONTEXT_FREE, MEAN, OFFLINE
 from selectrl.report.analysis.projection import axis_of
 from selectrl.report.analysis.sentences import by_task_words
-from selectrl.report.figures.curves import anchors
 from selectrl.report.figures.drawing import ONE, SHADE, Drawing, Panel, clip, curve, dress, numbers, reference
 from selectrl.report.figures.style import LIGHT, Mark
 
@@ -43,7 +43,7 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
         ax.set_yticks(range(len(methods)), [clip(one.row.method, 20) for one in methods])
         ax.tick_params(axis="y", labelcolor=LIGHT["ink"], labelsize=9)
         ax.set_ylim(len(methods) - 0.4, -0.6)
-        reference(ax, anchors(methods[0].row.evaluation, analysis.family.env), upright=True)
+        reference(ax, reference_lines(methods[0].row), upright=True)
         ink: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": "none"}
         keys = [
             Line2D([], [], marker="o", markerfacecolor="none", markersize=6.5, label="no context", **ink),
