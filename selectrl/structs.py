@@ -36,10 +36,12 @@ class ReferenceReturns(NamedTuple):
     Attributes:
         optimum: of the best policy that knows the task.
         random: of uniformly random actions.
+        margin: a difference between two methods that is too small to matter.
     """
 
     optimum: float
     random: float
+    margin: float
 
 
 class Arena(NamedTuple):

@@ -21,6 +21,9 @@ def report(
     export: Annotated[
         Path | None, Parameter(help="Also copy what a report reads, without weights and data, to this new folder.")
     ] = None,
+    last: Annotated[
+        int, Parameter(help="Tests at the end of training whose mean return is reported beside the last one's.")
+    ] = 3,
     json: Json = False,
 ) -> None:
     """Write one HTML page from the runs on disk, with every figure and table as files.
@@ -34,7 +37,7 @@ def report(
         raise InputError("no run given; for example `selectrl report runs/point_robot`")
     from selectrl.report import build_report
 
-    written = build_report(runs, out, export=export)
+    written = build_report(runs, out, export=export, last=last)
     tell_left_out(written)
     if json:
         copy = None if export is None else str(export)

@@ -23,7 +23,8 @@ def verdicts(plan: Plan, done: tuple[Job, ...]) -> list[dict[str, Any]]:
         done: the runs that are finished.
 
     Returns:
-        One record a pair: ``env``, ``a``, ``b``, ``difference``, ``interval``, ``seeds`` and the ``sentence``.
+        One record a pair: ``env``, ``a``, ``b``, ``difference``, ``interval``, ``interval_other_tasks``, ``margin``,
+        ``seeds`` and the ``sentence``.
     """
     finished = {job.folder for job in done}
     found = []
@@ -64,6 +65,8 @@ def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> dict[str, Any
         "b": b,
         "difference": one.value if one else None,
         "interval": list(one.interval) if one and one.interval else None,
+        "interval_other_tasks": list(one.interval_other_tasks) if one and one.interval_other_tasks else None,
+        "margin": comparison.margin,
         "seeds": one.seeds if one else 0,
         "sentence": f"{env}: {verdict(comparison, digits)}",
     }

@@ -30,7 +30,8 @@ def check_env(config: FamilyConfig) -> None:
       repeat themselves for equal seeds and actions;
     - worlds stepped together are those stepped alone, and a reset by mask touches the masked worlds alone;
     - ``reward``, if there is one, gives the rewards that were stepped;
-    - ``reference_returns`` of the test tasks, if there are any, put the optimum above random actions, and ``arena``, if
+    - ``reference_returns`` of the test tasks, if there are any, put the optimum above random actions and have a
+      margin above 0, and ``arena``, if
       there is one, has a goal and a place for each task;
     - Gymnasium's own ``check_env`` passes on ``env_id``, if it is registered;
     - a registered config comes back equal from its JSON record.
@@ -79,8 +80,14 @@ def check_offers(part: str, family: TaskFamily) -> None:
     with guarded(part, "asking for reference_returns and arena", "return None where there is nothing to offer"):
         returns, arena = family.reference_returns(family.test_tasks), family.arena
     if returns is not None:
-        good = bool(np.isfinite(returns).all()) and returns.optimum > returns.random
-        demand(good, part, f"reference_returns are {returns}", "finite ones, the optimum above random", "mend them")
+        good = bool(np.isfinite(returns).all()) and returns.optimum > returns.random and returns.margin > 0
+        demand(
+            good,
+            part,
+            f"reference_returns are {returns}",
+            "finite ones, the optimum above random, a margin above 0",
+            "correct them",
+        )
     if arena is not None:
         tasks = len(family.parameters)
         shapes = [np.shape(values) for values in (arena.goals, arena.places, arena.start, arena.inner, arena.outer)]
@@ -88,7 +95,7 @@ def check_offers(part: str, family: TaskFamily) -> None:
         names = "arena's goals, places, start, inner and outer"
         demand(shapes == expected, part, f"{names} have shapes {shapes}", f"{expected}", "one goal and place per task")
         inside = max(arena.coordinates) < family.spec.obs
-        demand(inside, part, f"arena.coordinates are {arena.coordinates}", "places in an observation", "mend them")
+        demand(inside, part, f"arena.coordinates are {arena.coordinates}", "places in an observation", "correct them")
 
 
 class Path:

@@ -22,7 +22,7 @@ from selectrl.report.figures.ink import blank, drawing, settle
 from selectrl.report.figures.latents import maps
 from selectrl.report.load import load
 from selectrl.report.pages.page import WANTED
-from selectrl.report.pages.run_tables import cost, donors
+from selectrl.report.pages.run_tables import donors
 from selectrl.report.pages.table import Cell, Table, html, latex, markdown
 from selectrl.report.pages.tables import tables
 from selectrl.report.provenance import fairness
@@ -114,7 +114,7 @@ def test_donors_fairness_and_missing_figures(two_methods: Path, tmp_path: Path, 
     (analysis,) = analysed(two_methods)
     table = donors(analysis)
     assert table is not None
-    assert [[cell.text for cell in row] for row in table.rows] == [["select", "0.20", "2"]]
+    assert [[cell.text for cell in row] for row in table.rows] == [["select", "0.30", "3"]]
     fair = analysis.methods[0].row.runs[0].fairness
     assert fair is not None
     assert "✓ one dataset" in fairness(fair)
@@ -149,7 +149,7 @@ THREE = ((0, -15.0), (4500, -5.0), (9000, -5.0))
 
 
 def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> None:
-    for seed in (0, 1):
+    for seed in (0, 1, 2):
         folder = make_run(tmp_path, "m", seed)
         lines = [
             {"kind": "test", "step": step, "collector": "proximal", "return": -20 + step / 1000 + seed}
@@ -160,8 +160,8 @@ def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> No
     (one,) = analysis.methods
     assert one[END_SLOPE].value == pytest.approx(1.0)  # per 1,000 steps
     assert any("Still rising at the end of training: m (+1.00, +1.00 to +1.00 per 1,000" in n for n in notes(analysis))
-    assert cost(analysis).rows[0][1].text == "+1.00"
-    for seed in (0, 1):  # three tests in all say nothing of the end: the curve is flat since half-time
+    assert tables(analysis)["tests"].rows[0][3].text == "+1.00"
+    for seed in (0, 1, 2):  # three tests in all say nothing of the end: the curve is flat since half-time
         lines = [{"kind": "test", "step": s, "collector": "proximal", "return": y} for s, y in THREE]
         (tmp_path / "point_robot" / "m" / f"seed{seed}" / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert analysed(tmp_path)[0].methods[0].get(END_SLOPE) is None

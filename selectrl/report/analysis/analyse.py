@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import attrs
 
-from selectrl.report.analysis import metrics
 from selectrl.report.analysis.comparison import Comparison, collect_alike, compare, compare_methods
 from selectrl.report.analysis.estimate import Estimate
 from selectrl.report.analysis.formats import digits_for
-from selectrl.report.analysis.metrics import MEAN, Metric
+from selectrl.report.analysis.metrics import MEAN, Metric, declared
 from selectrl.report.records import Family, Row
 
 
@@ -47,6 +46,7 @@ class Analysis:
 
     Attributes:
         family: its rows.
+        metrics: the metrics of its summaries, in the order of keys and columns.
         summaries: one per row, best mean first within the methods' own collectors.
         comparisons: of the methods under their own collectors, by ordered pair.
         given: of the methods with context from the data, which takes exploration out of the comparison.
@@ -54,6 +54,7 @@ class Analysis:
     """
 
     family: Family
+    metrics: tuple[Metric, ...]
     summaries: tuple[Summary, ...]
     comparisons: Mapping[tuple[str, str], Comparison]
     given: Mapping[tuple[str, str], Comparison]
@@ -82,13 +83,23 @@ class Analysis:
         return tuple(a for a in names if all(self.comparisons[a, b].sign >= 0 for b in names if b != a))
 
 
-def analyse(family: Family) -> Analysis:
-    """Summarise every row, and compare every two methods under their own collectors and with context from the data."""
-    every = [_summary(row, family) for row in family.rows]
+def analyse(family: Family, last: int = 3) -> Analysis:
+    """Summarise every row, and compare every two methods under their own collectors and with context from the data.
+
+    Args:
+        family: the rows of one environment.
+        last: number of tests at the end of training whose mean return is reported.
+
+    Raises:
+        InputError: ``last`` is below 2.
+    """
+    metrics = declared(last)
+    every = [_summary(row, family, metrics) for row in family.rows]
     summaries = sorted(every, key=lambda summary: -summary.mean if MEAN.higher_is_better else summary.mean)
     rows = [summary.row for summary in summaries]
     return Analysis(
         family=family,
+        metrics=metrics,
         summaries=tuple(summaries),
         comparisons=compare_methods([row for row in rows if row.own]),
         given=compare_methods([row for row in rows if row is family.offline(row.method)]),
@@ -96,6 +107,6 @@ def analyse(family: Family) -> Analysis:
     )
 
 
-def _summary(row: Row, family: Family) -> Summary:
-    estimates = {metric.name: metric.estimate(row, family) for metric in metrics.METRICS}
+def _summary(row: Row, family: Family, metrics: Sequence[Metric]) -> Summary:
+    estimates = {metric.name: metric.estimate(row, family) for metric in metrics}
     return Summary(row=row, estimates={name: estimate for name, estimate in estimates.items() if estimate is not None})

@@ -8,8 +8,9 @@ from itertools import permutations
 import attrs
 import numpy as np
 
-from selectrl.functional.estimates import Floats, improvement, improvement_interval, paired_interval
-from selectrl.report.analysis.estimate import Estimate, Interval
+from selectrl.functional.estimates import Floats, improvement, improvement_interval
+from selectrl.report.analysis.estimate import FEWEST_SEEDS, Estimate, Interval, other_tasks, these_tasks
+from selectrl.report.analysis.families import reference_returns
 from selectrl.report.records import Evaluation, Row
 
 
@@ -26,7 +27,8 @@ class Comparison:
         seeds: the seeds that both have; empty where none is common and means over seeds are compared.
         differences: a minus b, (seed, task).
         improvement: probability that a run of a beats a run of b on the same task.
-        improvement_interval: its bootstrap interval.
+        improvement_interval: its bootstrap interval; absent with too few seeds.
+        margin: a difference this small does not matter in the environment; absent where none is declared.
     """
 
     a: str
@@ -38,11 +40,18 @@ class Comparison:
     differences: Floats = attrs.field(factory=lambda: np.zeros((0, 0)))
     improvement: float = 0.5
     improvement_interval: Interval = None
+    margin: float | None = None
 
     @property
     def sign(self) -> int:
-        """1 or -1 where a is shown to be above or below b, else 0, as without two shared seeds: it may be luck."""
-        return self.effect.sign if self.effect and self.effect.seeds >= 2 else 0
+        """1 or -1 where a is shown to be above or below b, else 0, as without enough shared seeds."""
+        return self.effect.sign if self.effect else 0
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether a and b are shown to be equal: the interval of their difference lies inside the margin."""
+        ends = self.effect.interval if self.effect else None
+        return ends is not None and self.margin is not None and max(map(abs, ends)) <= self.margin
 
     @property
     def wins(self) -> int:
@@ -57,7 +66,14 @@ def compare(a: Row, b: Row) -> Comparison:
         return Comparison(a=a.method, b=b.method, effect=None, reason=reason)
     differences, seeds = paired_differences(a, b)
     sides = a.scores[..., -1].T, b.scores[..., -1].T  # (task, seed)
-    effect = Estimate(value=float(differences.mean()), interval=difference_interval(differences), seeds=len(seeds))
+    effect = Estimate(
+        value=float(differences.mean()),
+        interval=these_tasks(differences),
+        interval_other_tasks=other_tasks(differences),
+        seeds=len(seeds),
+    )
+    enough = min(len(a.seeds), len(b.seeds)) >= FEWEST_SEEDS
+    references = reference_returns(a)
     return Comparison(
         a=a.method,
         b=b.method,
@@ -66,7 +82,8 @@ def compare(a: Row, b: Row) -> Comparison:
         seeds=seeds,
         differences=differences,
         improvement=improvement(*sides),
-        improvement_interval=improvement_interval(*sides),
+        improvement_interval=improvement_interval(*sides) if enough else None,
+        margin=references.margin if references else None,
     )
 
 
@@ -90,11 +107,6 @@ def paired_differences(a: Row, b: Row) -> tuple[Floats, tuple[int, ...]]:
         return (a.scores.mean(axis=0, keepdims=True) - b.scores.mean(axis=0, keepdims=True))[..., -1], ()
     left, right = (row.scores[[row.seeds.index(seed) for seed in shared]] for row in (a, b))
     return left[..., -1] - right[..., -1], shared
-
-
-def difference_interval(differences: Floats) -> Interval:
-    """Return the interval of a mean of paired differences, (seed, task) or fewer axes."""
-    return paired_interval(differences, np.zeros_like(differences)) if differences.size > 1 else None
 
 
 def obstacle(a: Evaluation, b: Evaluation) -> str:

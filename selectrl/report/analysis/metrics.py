@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import attrs
-import numpy as np
 
+from selectrl.errors import InputError
 from selectrl.functional.estimates import Floats, iqm, stratified_bootstrap
 from selectrl.report.analysis import samples
-from selectrl.report.analysis.comparison import difference_interval
-from selectrl.report.analysis.estimate import Estimate, Interval
+from selectrl.report.analysis.estimate import FEWEST_SEEDS, Estimate, Interval, other_tasks, these_tasks
 from selectrl.report.records import Family, Row
 
 Sample: TypeAlias = Callable[[Row, Family], Floats | None]
@@ -30,7 +29,8 @@ class Metric:
         higher_is_better: whether more is better; None where neither direction is.
         sample: gives the values of a row, (seed,) or (seed, task); None where the row has none.
         statistic: makes the number from the values; None where they are too few.
-        interval: makes the 95% interval from the values; None for a metric without one.
+        interval: makes the 95% interval on these tasks from the values; None for a metric without one.
+        interval_other_tasks: makes the 95% interval on other tasks of the family; None for a metric without one.
         signed: whether it is a difference, which is shown with its sign.
         decimals: decimals shown; None for as many as the environment's returns have.
         tables: the tables that have a column of it.
@@ -45,6 +45,7 @@ class Metric:
     sample: Sample
     statistic: Callable[[Floats], float | None] = lambda values: float(values.mean())
     interval: MakeInterval | None = None
+    interval_other_tasks: MakeInterval | None = None
     signed: bool = False
     decimals: int | None = None
     tables: tuple[str, ...] = ()
@@ -61,23 +62,25 @@ class Metric:
         value = None if values is None else self.statistic(values)
         if values is None or value is None:
             return None
-        return Estimate(value=value, interval=self.interval(values) if self.interval else None, seeds=len(values))
+        return Estimate(
+            value=value,
+            interval=self.interval(values) if self.interval else None,
+            interval_other_tasks=self.interval_other_tasks(values) if self.interval_other_tasks else None,
+            seeds=len(values),
+        )
 
     def fields(self, estimate: Estimate | None) -> Iterator[tuple[str, Any]]:
         """Yield its keys in JSON, which are its columns in CSV, with their values."""
         yield self.name, estimate.value if estimate else None
         if self.interval:
             yield f"{self.name}_interval", estimate.interval if estimate else None
+        if self.interval_other_tasks:
+            yield f"{self.name}_interval_other_tasks", estimate.interval_other_tasks if estimate else None
 
 
-def seed_interval(statistic: Callable[[Floats], Any]) -> MakeInterval:
-    """Return the maker of a bootstrap interval over seeds, the same ones in every task."""
-
-    def interval(values: Floats) -> Interval:
-        runs = values.T if values.ndim == 2 else values[None]  # (task, seed)
-        return stratified_bootstrap(runs, statistic, together=values.ndim == 2) if len(values) > 1 else None
-
-    return interval
+def iqm_interval(values: Floats) -> Interval:
+    """Return the bootstrap interval over seeds, the same ones in every task, of the IQM of values (seed, task)."""
+    return stratified_bootstrap(values.T, iqm, together=True) if len(values) >= FEWEST_SEEDS else None
 
 
 MEAN = Metric(
@@ -85,7 +88,8 @@ MEAN = Metric(
     title="Mean",
     of="return after all of the context, over seeds and tasks",
     sample=samples.final,
-    interval=seed_interval(np.mean),
+    interval=these_tasks,
+    interval_other_tasks=other_tasks,
     tables=("results", "collectors"),
 )
 STD = Metric(
@@ -103,7 +107,7 @@ IQM = Metric(
     of="interquartile mean of the return after all of the context, over seeds and tasks",
     sample=samples.final,
     statistic=iqm,
-    interval=seed_interval(iqm),
+    interval=iqm_interval,
     tables=("results",),
 )
 CONTEXT_FREE = Metric(
@@ -118,7 +122,8 @@ GAIN = Metric(
     title="Gain",
     of="return with all of the context minus the return without any, paired by seed and task",
     sample=samples.gain,
-    interval=difference_interval,
+    interval=these_tasks,
+    interval_other_tasks=other_tasks,
     signed=True,
     tables=("results", "collectors"),
 )
@@ -127,8 +132,31 @@ AREA = Metric(
     title="Area",
     of="mean height of the few-shot curve",
     sample=samples.areas,
-    interval=seed_interval(np.mean),
+    interval=these_tasks,
     tables=("results", "collectors"),
+)
+
+
+def last_tests(count: int) -> Metric:
+    """Declare the mean return of the last tests in training."""
+    return Metric(
+        name=f"last_{count}_tests",
+        title=f"Last {count} tests",
+        of=f"mean return of the last {count} tests in training, which are of {count} checkpoints",
+        sample=lambda row, family: samples.last_tests(row, count),
+        interval=these_tasks,
+        tables=("tests",),
+    )
+
+
+LAST_TESTS = last_tests(3)
+LAST_TEST = Metric(
+    name="last_test",
+    title="Last test",
+    of="return of the last test in training",
+    sample=lambda row, family: samples.last_tests(row, 1),
+    interval=these_tasks,
+    tables=("tests",),
 )
 END_SLOPE = Metric(
     name="end_slope",
@@ -137,9 +165,9 @@ END_SLOPE = Metric(
     unit="return per 1,000 steps",
     higher_is_better=None,
     sample=samples.end_slopes,
-    interval=seed_interval(np.mean),
+    interval=these_tasks,
     signed=True,
-    tables=("cost",),
+    tables=("tests",),
 )
 OFFLINE = Metric(
     name="offline",
@@ -155,7 +183,8 @@ GAP = Metric(
     of="return with context from the data minus the return, paired by seed and task",
     higher_is_better=False,
     sample=samples.gap,
-    interval=difference_interval,
+    interval=these_tasks,
+    interval_other_tasks=other_tasks,
     signed=True,
     tables=("results",),
     optional=True,
@@ -165,7 +194,8 @@ AGAINST_OWN = Metric(
     title="Against own",
     of="return minus the return with the method's own collector, paired by seed and task",
     sample=samples.against_own,
-    interval=difference_interval,
+    interval=these_tasks,
+    interval_other_tasks=other_tasks,
     signed=True,
     tables=("collectors",),
 )
@@ -177,6 +207,8 @@ METRICS: tuple[Metric, ...] = (
     CONTEXT_FREE,
     GAIN,
     AREA,
+    LAST_TESTS,
+    LAST_TEST,
     END_SLOPE,
     OFFLINE,
     GAP,
@@ -185,6 +217,12 @@ METRICS: tuple[Metric, ...] = (
 """Every metric, in the order of keys and columns; the first is the headline, by which methods are ordered."""
 
 
-def columns(table: str, first: Sequence[Metric] = ()) -> list[Metric]:
-    """Return the metrics with a column in a table, in the order of their declaration after those to come first."""
-    return [*first, *(metric for metric in METRICS if table in metric.tables and metric not in first)]
+def declared(last: int) -> tuple[Metric, ...]:
+    """Return every metric, with the mean over so many last tests in training.
+
+    Raises:
+        InputError: ``last`` is below 2.
+    """
+    if last < 2:
+        raise InputError(f"last: expected 2 tests or more, got {last}; the last test is reported anyway")
+    return tuple(last_tests(last) if metric is LAST_TESTS else metric for metric in METRICS)

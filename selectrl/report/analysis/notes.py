@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selectrl.report.analysis.analyse import Analysis
-from selectrl.report.analysis.estimate import ENOUGH_SEEDS
+from selectrl.report.analysis.estimate import ENOUGH_SEEDS, FEWEST_SEEDS
 from selectrl.report.analysis.formats import count, join, short
 from selectrl.report.analysis.group import difference
 from selectrl.report.analysis.metrics import END_SLOPE
@@ -16,12 +16,16 @@ def notes(analysis: Analysis) -> list[str]:
     rows = [one.row for one in analysis.methods]
     said = []
     fewest = min(len(row.seeds) for row in rows)
-    if fewest < ENOUGH_SEEDS:
+    if fewest < FEWEST_SEEDS:
+        said.append(
+            f"There are {count(fewest, 'seed')} of some methods. An interval takes {FEWEST_SEEDS} seeds or more, and a "
+            f"claim about methods {ENOUGH_SEEDS}."
+        )
+    elif fewest < ENOUGH_SEEDS:
         read = " Read “above” and “below” as statements about these runs." if len(rows) > 1 else ""
         said.append(
-            f"With as few as {count(fewest, 'seed')} to a method, nobody can see whether seeds scatter as intervals "
-            f"assume, normally.{read} "
-            f"A claim about methods takes {ENOUGH_SEEDS} seeds or more."
+            f"With {count(fewest, 'seed')} of a method it cannot be checked that seeds scatter normally, as intervals "
+            f"assume.{read} A claim about methods takes {ENOUGH_SEEDS} seeds or more."
         )
     if len({row.seeds for row in rows}) > 1:
         said.append(

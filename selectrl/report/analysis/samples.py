@@ -43,6 +43,12 @@ def areas(row: Row, family: Family) -> Floats | None:
     return np.array([area(steps, curve) for curve in row.scores.mean(axis=1)]) if len(steps) > 1 else None
 
 
+def last_tests(row: Row, count: int) -> Floats | None:
+    """Return the mean returns of the last tests in training, (seed,); None where there were fewer."""
+    steps, returns = row.learning
+    return returns[:, -count:].mean(axis=1) if len(steps) >= count else None
+
+
 def end_slopes(row: Row, family: Family) -> Floats | None:
     """Return the slopes at the end of training per 1,000 steps, (seed,); None where late tests are too few."""
     del family

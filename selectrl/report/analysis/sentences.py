@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from selectrl.report.analysis.analyse import Analysis, Summary
@@ -23,69 +25,87 @@ def order(analysis: Analysis) -> str:
     if len(names) == 2:
         return verdict(analysis.verdicts[0], analysis.digits)
     top = analysis.unbeaten
-    effects = [comparison.effect for comparison in analysis.comparisons.values()]
-    if not any(effects):
+    pairs = list(analysis.comparisons.values())
+    effects = [pair.effect for pair in pairs if pair.effect]
+    if not effects:
         return ""
+    if not any(effect.interval for effect in effects):
+        return f"No order of {join(names)} can be shown: too few seeds for an interval."
     if len(top) == 1 and all(analysis.comparisons[top[0], other].sign > 0 for other in names if other != top[0]):
-        few = any(effect.seeds < ENOUGH_SEEDS for effect in effects if effect)
+        few = any(effect.seeds < ENOUGH_SEEDS for effect in effects)
         where = " in these runs" if few else ""
         return f"{top[0]} scores above every other method{where}: the 95% interval of each difference excludes zero."
-    if len(top) == len(names) and all(effects):
-        seeds = all(effect.seeds >= 2 for effect in effects if effect)
-        why = (
-            ": the 95% interval of each difference includes zero"
-            if seeds
-            else ", some of them for want of shared seeds"
-        )
-        return f"{join(names)} are not told apart{why}."
+    if len(top) == len(names) == len({pair.a for pair in pairs if pair.effect}):
+        return _no_difference(names, pairs, analysis.digits)
     lower = [name for name in names if name not in top]
     below = f"; {join(lower)} {'is' if len(lower) == 1 else 'are each'} below at least one" if lower else ""
     return f"No method is shown to be above {join(top, 'or')}{below}." if top else "The methods have no clear order."
 
 
+def _no_difference(names: Sequence[str], pairs: Sequence[Comparison], digits: int) -> str:
+    """Return one sentence on methods of which no two are shown to differ."""
+    margin = pairs[0].margin
+    if margin is not None and all(pair.is_equal for pair in pairs):
+        return f"{join(names)} are equal within ±{number(margin, digits)}."
+    known = all(pair.effect and pair.effect.interval for pair in pairs)
+    why = "the 95% interval of each difference includes zero" if known else "some have too few shared seeds to tell"
+    return f"There is no significant difference between any two of {join(names)}: {why}."
+
+
 def verdict(one: Comparison, digits: int) -> str:
     """Return what the runs say of two methods, never more than the interval of their difference carries."""
-    if one.effect is None:
+    effect = one.effect
+    if effect is None:
         return f"{one.a} and {one.b} are not compared: {one.reason}."
-    seeds = one.effect.seeds
-    paired = f"{count(seeds, 'shared seed')} × {count(len(one.tasks), 'task')}"
-    spread = f"95% interval {interval(one.effect.interval, digits, sign=True)}, " if one.effect.interval else ""
-    if one.sign == 0:
-        size = number(one.effect.value, digits, sign=True)
-        luck = "" if seeds >= 2 else " It takes two shared seeds to tell a method from a seed’s luck."
-        return f"{one.a} and {one.b} are not told apart: the difference is {size} ({spread}{paired}).{luck}"
-    where = " in these runs" if seeds < ENOUGH_SEEDS else ""
-    word = "above" if one.sign > 0 else "below"
-    size = number(abs(one.effect.value), digits)
-    return f"{one.a} scores {word} {one.b} by {size}{where} ({spread}{paired})."
+    size = number(effect.value, digits, sign=True)
+    paired = f"{count(effect.seeds, 'shared seed')} × {count(len(one.tasks), 'task')}"
+    if effect.interval is None:
+        return f"The difference between {one.a} and {one.b} is {size} ({paired}): too few seeds for an interval."
+    measured = f"{intervals(effect, digits, sign=True)}; {paired}"
+    if one.sign != 0:
+        where = " in these runs" if effect.seeds < ENOUGH_SEEDS else ""
+        word = "above" if one.sign > 0 else "below"
+        return f"{one.a} scores {word} {one.b} by {number(abs(effect.value), digits)}{where} ({measured})."
+    if one.is_equal:
+        equal = f"{one.a} and {one.b} are equal within ±{number(one.margin, digits)}"
+        return f"{equal}: the difference is {size} ({measured})."
+    return f"No significant difference between {one.a} and {one.b}: {size} ({measured})."
+
+
+def intervals(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
+    """Return both 95% intervals of an estimate, each with what it is for; nothing where there is none."""
+    these, other = (
+        ends and interval(ends, digits, sign=sign) for ends in (estimate.interval, estimate.interval_other_tasks)
+    )
+    parts = [f"95% interval {these} on these tasks"] if these else []
+    parts += [f"{other} on other tasks of the family"] if other else []
+    return ", ".join(parts)
 
 
 def beside(one: Comparison) -> str:
     """Return what stands beside a verdict: tasks won, and the probability that a seed of one beats one of the other."""
     if one.effect is None:
         return ""
+    ends = f", {interval(one.improvement_interval, 2)}" if one.improvement_interval else ""
     return (
         f"{one.a} is ahead on {one.wins} of {count(len(one.tasks), 'task')}; P({one.a} > {one.b}) = "
-        f"{number(one.improvement, 2)}, {interval(one.improvement_interval, 2)}."
+        f"{number(one.improvement, 2)}{ends}."
     )
 
 
 def sentence(analysis: Analysis, one: Summary, digits: int) -> str:
     """Return what was measured of one method, and what context did for it."""
     row, mean, gap, offline = one.row, one[MEAN], one.get(GAP), one.get(OFFLINE)
-    spread = (
-        f"95% interval {interval(mean.interval, digits)} over {count(len(row.seeds), 'seed')}"
-        if mean.interval
-        else "one seed, so no interval"
-    )
-    said = [
+    seeds = count(len(row.seeds), "seed")
+    spread = f"{intervals(mean, digits)}; {seeds}" if mean.interval else f"{seeds}, too few for an interval"
+    parts = [
         f"After {count(row.evaluation.context_steps[-1], 'step')} of context its mean return is "
         f"{number(mean.value, digits)} ({spread}).",
         gained(one[GAIN], digits),
     ]
     if gap and offline:
-        said.append(f"With context from the data it would have {number(offline.value, digits)}{_cost(gap, digits)}.")
-    return " ".join(said)
+        parts.append(f"With context from the data it is {number(offline.value, digits)}{_cost(gap, digits)}.")
+    return " ".join(parts)
 
 
 def by_task_words(analysis: Analysis, axis: TaskAxis) -> str:
@@ -107,7 +127,7 @@ def by_task_words(analysis: Analysis, axis: TaskAxis) -> str:
 def gained(gain: Estimate, digits: int) -> str:
     """Return what context did to the return."""
     if gain.interval is None:
-        return f"Context changes it by {number(gain.value, digits, sign=True)} (a single pair, so no interval)."
+        return f"Context changes it by {number(gain.value, digits, sign=True)} (too few seeds for an interval)."
     if gain.sign == 0:
         return f"No effect of context could be shown ({effect(gain, digits)})."
     ends = sorted(map(abs, gain.interval))

@@ -11,10 +11,12 @@ from matplotlib.lines import Line2D
 
 from selectrl.functional.estimates import profile
 from selectrl.report.analysis.analyse import Analysis, Summary
+from selectrl.report.analysis.estimate import FEWEST_SEEDS
 from selectrl.report.analysis.families import reference_lines
 from selectrl.report.analysis.formats import digits_for, interval, number
 from selectrl.report.analysis.metrics import CONTEXT_FREE, MEAN, OFFLINE
 from selectrl.report.analysis.projection import axis_of
+from selectrl.report.analysis.samples import seed_means
 from selectrl.report.analysis.sentences import by_task_words
 from selectrl.report.figures.drawing import ONE, SHADE, Drawing, Panel, clip, curve, dress, numbers, reference
 from selectrl.report.figures.style import LIGHT, Mark
@@ -25,6 +27,7 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
     methods = analysis.methods
     digits = digits_for(one.mean for one in methods)
     offline = any(one.get(OFFLINE) for one in methods)
+    disc = "all context, 95% interval" if any(one[MEAN].interval for one in methods) else "all context"
 
     def draw(ax: Axes) -> None:
         dress(ax, MEAN.axis)
@@ -36,6 +39,9 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
             ax.plot([before, after], [y, y], color=colour, linewidth=1.2, alpha=0.55)
             if ends:
                 ax.plot(ends, [y, y], color=colour, linewidth=7, alpha=0.32, solid_capstyle="butt")
+            else:
+                seeds = seed_means(one.row, analysis.family)
+                ax.plot(seeds, [y] * len(seeds), ".", color=colour, alpha=0.5, markersize=5, markeredgewidth=0)
             ax.plot(before, y, "o", color=LIGHT["ground"], markeredgecolor=colour, markersize=6.5)
             if from_data := one.get(OFFLINE):
                 ax.plot(from_data.value, y, "D", color=LIGHT["ground"], markeredgecolor=colour, markersize=5.5)
@@ -47,7 +53,7 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
         ink: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": "none"}
         keys = [
             Line2D([], [], marker="o", markerfacecolor="none", markersize=6.5, label="no context", **ink),
-            Line2D([], [], marker="o", markersize=7, label="all context, 95% interval", **ink),
+            Line2D([], [], marker="o", markersize=7, label=disc, **ink),
         ]
         if offline:
             keys.append(
@@ -70,9 +76,8 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
         name=f"{analysis.family.name}_final",
         title="What context is worth",
         caption="From the scored episode before any context (ring) to the one after all of it (disc); the band is its "
-        "95% interval over seeds. The longer the line, the more a method makes of the context it collects."
-        + diamond
-        * offline,
+        f"95% interval on these tasks; with fewer than {FEWEST_SEEDS} seeds small dots are the seeds. The "
+        "longer the line, the larger the effect of the context that a method collects." + diamond * offline,
         panels=[
             Panel(heading="", alt=f"Mean return before and after context. {'; '.join(told)}.", draw=draw),
         ],
@@ -137,7 +142,7 @@ def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | Non
     def draw(ax: Axes) -> None:
         for method, (share, band) in profiles.items():
             mark = marks[method]
-            if len(scores[method]) > 1:
+            if len(scores[method]) >= FEWEST_SEEDS:
                 ax.fill_between(levels, *band, color=mark.colour, alpha=0.14, linewidth=0)
             (line,) = ax.plot(levels, share, color=mark.colour)
             if mark.dash:
@@ -151,7 +156,8 @@ def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | Non
         name=f"{analysis.family.name}_profile",
         title="Performance profile",
         caption="How many of all tasks and seeds score above a return; the higher the line the better, and where two "
-        "lines cross neither method is better throughout. Shade: pointwise 95% bootstrap interval over seeds.",
+        "lines cross neither method is better throughout. Shade: pointwise 95% bootstrap interval over seeds "
+        f"on these tasks, with {FEWEST_SEEDS} seeds or more.",
         panels=[
             Panel(
                 heading="Share of tasks and seeds above the return",
@@ -163,7 +169,8 @@ def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | Non
         data=[
             (method, *point)
             for method, (share, band) in profiles.items()
-            for point in zip(levels.tolist(), share.tolist(), *band.tolist(), strict=True)
+            for ends in [band.tolist() if len(scores[method]) >= FEWEST_SEEDS else [[None] * len(levels)] * 2]
+            for point in zip(levels.tolist(), share.tolist(), *ends, strict=True)
         ],
         methods=tuple(scores),
     )

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selectrl.report.analysis.analyse import Summary
+from selectrl.report.analysis.analyse import Analysis, Summary
 from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.estimate import FEWEST_SEEDS, Estimate
 from selectrl.report.analysis.formats import interval, number
-from selectrl.report.analysis.metrics import Metric, columns
+from selectrl.report.analysis.metrics import Metric
 from selectrl.report.pages.table import NONE, Cell
 
+FEW = f"With fewer than {FEWEST_SEEDS} seeds there is no interval."
 
-def shown_metrics(table: str, summaries: Sequence[Summary], first: Sequence[Metric] = ()) -> list[Metric]:
-    """Return the metrics that a table of these summaries shows: an optional one only where a row has the number."""
-    return [
-        metric
-        for metric in columns(table, first)
-        if not metric.optional or any(summary.get(metric) for summary in summaries)
-    ]
+
+def shown_metrics(
+    analysis: Analysis, table: str, summaries: Sequence[Summary], first: Sequence[Metric] = ()
+) -> list[Metric]:
+    """Return the metrics that a table of some summaries shows: an optional one only where a row has the number.
+
+    They come in the order of their declaration, after those that are to come first.
+    """
+    declared = [*first, *(metric for metric in analysis.metrics if table in metric.tables and metric not in first)]
+    return [metric for metric in declared if not metric.optional or any(summary.get(metric) for summary in summaries)]
 
 
 def estimate_cell(summary: Summary, metric: Metric, digits: int) -> Cell:
@@ -26,8 +31,13 @@ def estimate_cell(summary: Summary, metric: Metric, digits: int) -> Cell:
     if estimate is None:
         return Cell(NONE)
     decimals = digits if metric.decimals is None else metric.decimals
-    ends = interval(estimate.interval, decimals, sign=metric.signed) if estimate.interval else ""
-    return Cell(number(estimate.value, decimals, sign=metric.signed), ends)
+    return Cell(number(estimate.value, decimals, sign=metric.signed), intervals(estimate, decimals, sign=metric.signed))
+
+
+def intervals(estimate: Estimate, digits: int, *, sign: bool) -> str:
+    """Return the interval on these tasks and, on a line below, that on other tasks; nothing with too few seeds."""
+    both = (estimate.interval, estimate.interval_other_tasks)
+    return "\n".join(interval(ends, digits, sign=sign) for ends in both if ends)
 
 
 def difference_cell(comparison: Comparison, digits: int) -> Cell:
@@ -35,5 +45,6 @@ def difference_cell(comparison: Comparison, digits: int) -> Cell:
     effect = comparison.effect
     if effect is None:
         return Cell(NONE, comparison.reason)
-    small = f"{interval(effect.interval, digits, sign=True)}; P {number(comparison.improvement, 2)}"
-    return Cell(number(effect.value, digits, sign=True), small, strong=comparison.sign != 0)
+    small = [intervals(effect, digits, sign=True), f"P {number(comparison.improvement, 2)}"]
+    value = number(effect.value, digits, sign=True)
+    return Cell(value, "\n".join(text for text in small if text), strong=comparison.sign != 0)

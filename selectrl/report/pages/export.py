@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 
 from selectrl.files import write_atomically, write_json
-from selectrl.report.analysis import metrics
 from selectrl.report.analysis.analyse import Analysis, Summary
 from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.metrics import Metric
 from selectrl.report.analysis.notes import notes
 from selectrl.report.analysis.sentences import beside, order, verdict
 from selectrl.report.figures.drawing import Drawing, compose
@@ -23,7 +23,7 @@ from selectrl.report.pages.table import Table, latex, markdown
 from selectrl.report.records import Omission
 from selectrl.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """Text that begins so would be carried out by a spreadsheet; an apostrophe before it makes it text there."""
 
@@ -69,7 +69,11 @@ def write_text(path: Path, text: str) -> None:
 
 def write_numbers(analyses: Sequence[Analysis], omissions: Sequence[Omission], out: Path) -> None:
     """Write ``report.json`` (numbers and sentences), ``results.csv`` (one line per row) and ``differences.csv``."""
-    rows = [{"env": analysis.family.env, **numbers(one)} for analysis in analyses for one in analysis.summaries]
+    rows = [
+        {"env": analysis.family.env, **numbers(one, analysis.metrics)}
+        for analysis in analyses
+        for one in analysis.summaries
+    ]
     columns = list(rows[0])
     write_csv(out / "results.csv", columns, [[row[name] for name in columns] for row in rows])
     paired = [
@@ -97,7 +101,7 @@ def _environment(analysis: Analysis) -> Mapping[str, Any]:
         "order": order(analysis),
         "verdicts": [f"{verdict(one, digits)} {beside(one)}".strip() for one in analysis.verdicts],
         "notes": notes(analysis),
-        "rows": [numbers(one) for one in analysis.summaries],
+        "rows": [numbers(one, analysis.metrics) for one in analysis.summaries],
         "comparisons": [_comparison(one) for one in analysis.comparisons.values()],
         "comparisons_with_context_from_data": [_comparison(one) for one in analysis.given.values()],
         "comparisons_under_one_collector": [
@@ -117,6 +121,8 @@ def _comparison(one: Comparison) -> Mapping[str, Any]:
         "b": one.b,
         "difference": attrs.asdict(one.effect) if one.effect else None,
         "reason": one.reason,
+        "margin": one.margin,
+        "equal_within_margin": one.is_equal if compared else None,
         "improvement": one.improvement if compared else None,
         "improvement_interval": one.improvement_interval,
         "by_task": dict(zip(map(str, one.tasks), one.differences.mean(axis=0).tolist(), strict=True))
@@ -125,7 +131,7 @@ def _comparison(one: Comparison) -> Mapping[str, Any]:
     }
 
 
-def numbers(one: Summary) -> Mapping[str, Any]:
+def numbers(one: Summary, metrics: Sequence[Metric]) -> Mapping[str, Any]:
     """Return one summary as plain data."""
     evaluation = one.row.evaluation
     return {
@@ -136,7 +142,7 @@ def numbers(one: Summary) -> Mapping[str, Any]:
         "tasks": len(evaluation.tasks),
         "repeats": evaluation.repeats,
         **evaluation.settings,
-        **dict(field for metric in metrics.METRICS for field in metric.fields(one.get(metric))),
+        **dict(field for metric in metrics for field in metric.fields(one.get(metric))),
     }
 
 

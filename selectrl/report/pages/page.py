@@ -47,7 +47,7 @@ WANTED = {
     "learning": Wanted("learning curves", "no meta-test was logged while training", LOG),
     "few_shot": Wanted("few-shot curves", "no method was given context", ""),
     "by_task": Wanted("returns by task parameter", "evaluations hold no parameters", TRACES),
-    "picture": Wanted("paths of the robot", "kept on Point-Robot only, beside evaluations", TRACES),
+    "picture": Wanted("paths of the robot", "kept beside evaluations, where worlds move in a plane", TRACES),
     "latents": Wanted("the map of task variables", "no latents were kept", f"{TRACES} {DIAGNOSTICS}"),
     "donors": Wanted("the donor swap", "not measured, or dynamics vary", DIAGNOSTICS),
     "collectors": Wanted("other collectors", "each method was tested with its own only", "evaluations/*.json"),
@@ -148,6 +148,7 @@ def _section(section: Section, omissions: Sequence[Omission], marks: Mapping[str
         *map(table, ("donors", "collectors", "alike", "given", "pairs")),
         f"<details><summary>Every task</summary>{table('tasks')}</details>" if "tasks" in tables else "",
         wide("training"),
+        table("tests"),
         table("cost"),
         f"<h3>Fairness</h3>{fairness(fair)}" if fair else "",
         table("differs"),
@@ -155,7 +156,7 @@ def _section(section: Section, omissions: Sequence[Omission], marks: Mapping[str
         "<h3>Provenance</h3>",
         provenance(rows),
         f"<details><summary>Bindings of every method</summary>{html(bindings(rows), marks)}</details>",
-        f'<p class="note">Not shown for want of data: {escape("; ".join(missing))}.</p>' if missing else "",
+        f'<p class="note">Not shown, without data: {escape("; ".join(missing))}.</p>' if missing else "",
         "</section>",
     ]
     return "\n".join(part for part in parts if part)

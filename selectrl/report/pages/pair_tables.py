@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from selectrl.report.analysis.analyse import Analysis
-from selectrl.report.analysis.comparison import Comparison, difference_interval
+from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.estimate import these_tasks
 from selectrl.report.analysis.formats import interval, number
 from selectrl.report.analysis.group import arguments
 from selectrl.report.analysis.projection import axis_of
-from selectrl.report.pages.cells import difference_cell
+from selectrl.report.pages.cells import FEW, difference_cell
 from selectrl.report.pages.table import NONE, Cell, Table
 
 
 def pairs(analysis: Analysis) -> Table | None:
     """Line minus column for every two methods; nothing where there is only one."""
     note = (
-        "Line minus column, paired by seed and task, with its 95% interval. P is the probability that a "
-        "seed of the line beats one of the column on the same task."
+        "Line minus column, paired by seed and task, with its 95% intervals: on these tasks and on other tasks of the "
+        "family. P is the probability that a seed of the line beats one of the column on the same task."
     )
     names = [one.row.method for one in analysis.methods]
     return _matrix(analysis, "pairs", "Differences between methods", note, names, analysis.comparisons)
@@ -29,7 +30,8 @@ def given(analysis: Analysis) -> Table | None:
     """The same with context from the data; nothing where fewer than two methods were tested with it."""
     note = (
         "Line minus column when every method reads the same stored context: what encoder, critic, actor and the "
-        "actor’s constraint are worth once exploration is taken out, with the 95% interval."
+        "actor’s constraint are worth once exploration is taken out, with 95% intervals: on these tasks and on other "
+        "tasks of the family."
     )
     names = list(dict.fromkeys(a for a, _ in analysis.given))
     return _matrix(analysis, "given", "Differences with context from the data", note, names, analysis.given)
@@ -50,7 +52,8 @@ def alike(analysis: Analysis) -> Table | None:
         title="Two methods under one collector",
         note="The first minus the second where both collect alike, which one of them at least does not by itself: what "
         "is left of their difference without the collector’s share. P is the probability that a seed of the first "
-        "beats one of the second on the same task. Bold: it excludes zero, over two shared seeds or more.",
+        "beats one of the second on the same task. Small print: 95% intervals, on these tasks and on other tasks of "
+        f"the family. Bold: the interval on these tasks excludes zero. {FEW}",
         head=["Collector", "First", "Second", "Difference"],
         rows=rows,
         words=3,
@@ -113,7 +116,7 @@ def _matrix(
     return Table(
         name=f"{analysis.family.name}_{name}",
         title=title,
-        note=f"{note} Bold: it excludes zero, over two shared seeds or more.",
+        note=f"{note} Bold: the interval on these tasks excludes zero. {FEW}",
         head=["Method", *(f"− {b}" for b in methods)],
         rows=[[Cell(a, method=a), *(cell(a, b) for b in methods)] for a in methods],
     )
@@ -121,5 +124,5 @@ def _matrix(
 
 def _task_difference(pair: Comparison, task: int, digits: int) -> Cell:
     values = pair.differences[:, task]
-    ends = difference_interval(values)
+    ends = these_tasks(values)
     return Cell(number(float(values.mean()), digits, sign=True), interval(ends, digits, sign=True) if ends else "")

@@ -11,7 +11,7 @@ import numpy as np
 from selectrl.report.analysis.analyse import Analysis
 from selectrl.report.analysis.formats import clock, count, distinct, number
 from selectrl.report.analysis.group import flatten, plain
-from selectrl.report.pages.cells import estimate_cell, shown_metrics
+from selectrl.report.pages.cells import FEW, estimate_cell, shown_metrics
 from selectrl.report.pages.table import NONE, Cell, Table
 from selectrl.report.records import Row, Run, is_usable
 
@@ -39,9 +39,32 @@ def donors(analysis: Analysis) -> Table | None:
     )
 
 
+def last_tests(analysis: Analysis) -> Table | None:
+    """The end of each method's learning curve; nothing where none has enough tests in training."""
+    shown = shown_metrics(analysis, "tests", analysis.methods)
+    if not any(one.get(metric) for one in analysis.methods for metric in shown):
+        return None
+    return Table(
+        name=f"{analysis.family.name}_tests",
+        title="Tests in training",
+        note="Means over seeds of the tests in training, which may have fewer repeats than the final evaluation of the "
+        "other tables. Small print: 95% intervals on these tasks. The mean of several last tests depends less on the "
+        "step at which training ended than the last test. The end slope is the change of the return per 1,000 steps in "
+        "the last fifth of training, over three tests at least; where its interval excludes zero, the return was still "
+        f"changing. {FEW}",
+        head=["Method", *(metric.title for metric in shown)],
+        rows=[
+            [
+                Cell(one.row.method, method=one.row.method),
+                *(estimate_cell(one, metric, analysis.digits) for metric in shown),
+            ]
+            for one in analysis.methods
+        ],
+    )
+
+
 def cost(analysis: Analysis) -> Table:
-    """What each method took, and whether it was done."""
-    digits, shown = analysis.digits, shown_metrics("cost", analysis.methods)
+    """What each method took."""
     rows = []
     for one in analysis.methods:
         runs = one.row.runs
@@ -58,22 +81,12 @@ def cost(analysis: Analysis) -> Table:
             f"{spent['scored']:,}" if "scored" in spent else NONE,
             distinct(_machine(run) for run in runs),
         ]
-        estimates = [estimate_cell(one, metric, digits) for metric in shown]
-        rows.append([Cell(one.row.method, method=one.row.method), *estimates, *map(Cell, cells)])
-    head = [
-        "Method",
-        *(metric.title for metric in shown),
-        "Training steps",
-        "Steps before",
-        "Steps per second",
-        "Time per seed",
-    ]
+        rows.append([Cell(one.row.method, method=one.row.method), *map(Cell, cells)])
+    head = ["Method", "Training steps", "Steps before", "Steps per second", "Time per seed"]
     return Table(
         name=f"{analysis.family.name}_cost",
         title="Cost",
-        note="Means over seeds. The end slope is what the return gained per 1,000 steps in the last fifth of training, "
-        "over three tests at least; where its 95% interval excludes zero, the return was still changing. Environment "
-        "steps at test are those of one task and one repeat.",
+        note="Means over seeds. Environment steps at test are those of one task and one repeat.",
         head=[*head, "Peak memory, MiB", "Collected at test", "Scored at test", "Machine"],
         rows=rows,
     )

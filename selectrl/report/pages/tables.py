@@ -8,9 +8,9 @@ from selectrl.report.analysis.analyse import Analysis
 from selectrl.report.analysis.formats import digits_for, short
 from selectrl.report.analysis.group import arguments
 from selectrl.report.analysis.metrics import AGAINST_OWN, MEAN, OFFLINE, STD
-from selectrl.report.pages.cells import estimate_cell, shown_metrics
+from selectrl.report.pages.cells import FEW, estimate_cell, shown_metrics
 from selectrl.report.pages.pair_tables import alike, given, pairs, tasks
-from selectrl.report.pages.run_tables import cost, differs, donors
+from selectrl.report.pages.run_tables import cost, differs, donors, last_tests
 from selectrl.report.pages.table import Cell, Table
 from selectrl.report.records import Row
 
@@ -25,6 +25,7 @@ def tables(analysis: Analysis) -> dict[str, Table]:
         "collectors": collectors,
         "alike": alike,
         "donors": donors,
+        "tests": last_tests,
         "cost": cost,
         "differs": differs,
     }
@@ -34,7 +35,7 @@ def tables(analysis: Analysis) -> dict[str, Table]:
 
 def results(analysis: Analysis) -> Table:
     """One line per method under its own collector."""
-    shown = shown_metrics("results", analysis.methods)
+    shown = shown_metrics(analysis, "results", analysis.methods)
     rows = [
         [
             Cell(one.row.method, method=one.row.method, strong=one.row.method in analysis.unbeaten),
@@ -44,9 +45,10 @@ def results(analysis: Analysis) -> Table:
         for one in analysis.methods
     ]
     note = (
-        "After all of the context. Small print: 95% bootstrap intervals. Bold: not shown to be below any other method. "
-        "The gain is the return with all of the context minus the return without any, paired by seed and task."
-        + " “From data” is the return with context from the test tasks’ own data, the gap how far above the mean it is."
+        "After all of the context. Small print: 95% intervals, on these tasks and on other tasks of the family; IQM "
+        f"and area have the first alone. {FEW} Bold: not shown to be below any other method. The gain is the return "
+        "with all of the context minus the return without any, paired by seed and task."
+        + " “From data” is the return with context from the test tasks’ own data; the gap is it minus the mean."
         * (OFFLINE in shown)
     )
     return Table(
@@ -64,7 +66,7 @@ def collectors(analysis: Analysis) -> Table | None:
         return None
     digits = digits_for(one.mean for one in analysis.summaries)
     place = {one.row.method: i for i, one in enumerate(analysis.methods)}
-    shown = shown_metrics("collectors", analysis.summaries, first=(MEAN, STD, AGAINST_OWN))
+    shown = shown_metrics(analysis, "collectors", analysis.summaries, first=(MEAN, STD, AGAINST_OWN))
     rows = [
         [
             Cell(one.row.method, method=one.row.method),
@@ -77,7 +79,8 @@ def collectors(analysis: Analysis) -> Table | None:
         name=f"{analysis.family.name}_collectors",
         title="The same policy under other collectors",
         note="One trained policy, tested with context from each collector; “against own” is the difference that the "
-        "collector alone makes, paired by seed and task. Data of the test tasks are read by “offline” only.",
+        "collector alone makes, paired by seed and task. Small print: 95% intervals, on these tasks and on other tasks "
+        f"of the family. {FEW} Data of the test tasks are read by “offline” only.",
         head=["Method", "Collector", *(metric.title for metric in shown)],
         rows=rows,
         words=2,
