@@ -7,11 +7,12 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo -c constrai
 # One run per core and one thread each; a demo on a laptop must not fight itself.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench bench-ratio bench-report storm pairs fuzz wheel-test lowest docs grid results reproduce readme clean
+.PHONY: setup demo test check bench bench-ratio bench-report storm pairs fuzz wheel-test lowest docs grid records results \
+	archive-results reproduce house readme clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what the targets do.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
 
 setup: .venv/.done  ## Make the environment.
 
@@ -40,7 +41,7 @@ check: setup  ## What CI checks besides the tests: lint, format, types, layers, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/interrogate -q -c pyproject.toml selectrl
-	$(BIN)/python docs/readme.py --check
+	$(BIN)/python tools/readme.py --check
 	$(MAKE) --no-print-directory docs
 
 bench: setup  ## Measure speed and memory, as ratios within one run.
@@ -55,7 +56,7 @@ bench-report: setup  ## Measure steps and start-up into results/performance/ and
 	$(BIN)/python bench/page.py results/performance/cpu.json
 
 fuzz: setup  ## Read some 50,000 damaged files of every kind, watched; CASES= and KINDS= make it shorter.
-	PYTHONPATH=tests $(BIN)/python -m fuzz $(if $(CASES),--cases $(CASES)) $(KINDS)
+	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz $(if $(CASES),--cases $(CASES)) $(KINDS)
 
 wheel-test: setup  ## Build the wheel, install it where nothing else is, and use it from an empty folder.
 	rm -rf build/wheel-test
@@ -66,33 +67,44 @@ lowest: setup  ## Test with the lowest releases of every dependency that pyproje
 	$(PYTHON) -m venv --clear build/lowest
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -c constraints-lowest.txt \
 		-e ".[film,minari,slurm,tensorboard,tune]" beartype hypothesis psutil pytest
-	build/lowest/bin/python -m pytest -q -W default::DeprecationWarning tests/data tests/edge tests/cli tests/trainer tests/report
+	build/lowest/bin/python -m pytest -q -W default::DeprecationWarning tests/data tests/experiment \
+		tests/cli tests/launch tests/compare tests/trainer tests/runs tests/report tests/test_*.py
 
 docs: setup  ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet
 
 grid: setup  ## Train every encoder x critic x actor for a moment, test every collector, write the composition matrix.
 	$(BIN)/selectrl collect --env point_robot --data grid/data --preset laptop
-	$(BIN)/python docs/grid.py grid/data
+	$(BIN)/python tools/grid.py grid/data
 
-results: setup  ## Draw reports, tables and figures of docs/results.md again from what results/ holds.
-	$(BIN)/python docs/results.py build/results
+records: setup  ## Check the archives of results/ and open them into build/results/.
+	$(BIN)/python tools/archives.py open build/results
+
+results: records  ## Draw reports (into build/reports/), tables and figures of docs/results.md again from the records.
+	$(BIN)/python tools/results.py build/results build/reports
+
+FOLDERS ?= $(wildcard build/results/*/)
+archive-results: setup  ## Pack the folders of build/results/ that changed (or FOLDERS=...) into archives of results/.
+	$(BIN)/python tools/archives.py pack $(FOLDERS)
 
 SEEDS ?= 5
-reproduce: setup  ## Collect Point-Robot's data and train select_plus from scratch, and hold its return against the record.
+reproduce: records  ## Collect Point-Robot's data and train select_plus from scratch, and hold its return against the record.
 	$(BIN)/selectrl collect --env point_robot --preset laptop --threads 1 --data build/reproduce/data
 	$(BIN)/selectrl train --method select_plus --env point_robot --profile laptop --seeds $(SEEDS) --threads 1 \
 		--data build/reproduce/data --out build/reproduce/runs
-	$(BIN)/python docs/reproduce.py proximal results/point_robot/select_plus-* build/reproduce/runs/point_robot/select_plus-*
+	$(BIN)/python tools/reproduce.py proximal build/results/point_robot/select_plus-* build/reproduce/runs/point_robot/select_plus-*
 
-readme: setup  ## Write the generated tables of README.md and docs/dependencies.md anew.
-	$(BIN)/python docs/readme.py
+house: setup  ## Measure how the package reads: names, docstrings, homonyms, import circles, sizes.
+	$(BIN)/python tools/house.py
+
+readme: setup  ## Write the generated tables of README.md and docs/dependencies.md again.
+	$(BIN)/python tools/readme.py
 
 storm: setup  ## Disturb commands at 200 random moments (kills, failing and full disks), compare with undisturbed ones, bit by bit.
 	$(BIN)/python tests/stress/kill_storm.py --kills 200
 
 pairs: setup  ## Give all 14 x 14 pairs of commands on one folder, the second while the first is at work; PAIRS= samples.
-	PYTHONPATH=tests $(BIN)/python -m stress.pairs $(if $(PAIRS),--pairs $(PAIRS))
+	PYTHONPATH=tests:tests/support $(BIN)/python -m stress.pairs $(if $(PAIRS),--pairs $(PAIRS))
 
 clean:  ## Remove what the targets made.
 	rm -rf .venv demo grid site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

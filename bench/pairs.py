@@ -28,6 +28,7 @@ from selectrl.evaluate.harness import MetaTest
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.functional.contrastive import info_nce
 from selectrl.functional.representation import club_bound, metric_loss
+from selectrl.registry import COLLECTORS, FAMILIES, NEGATIVES
 from selectrl.structs import Rows
 from selectrl.trainer.loop import needs
 
@@ -104,8 +105,8 @@ def nce() -> Pair:
 def cvae() -> Pair:
     """CORRO's conditional VAE: all tasks at once, and task by task, row by row, with torch's distributions."""
     experiment = shipped_experiment("corro", ENV)
-    spec, config = experiment.env.build().spec, experiment.encoder.negatives
-    part, shape = config.build(spec), (TASKS, config.rows)
+    spec, config = FAMILIES.build(experiment.env).spec, experiment.encoder.negatives
+    part, shape = NEGATIVES.build(config, spec), (TASKS, config.rows)
     obs, next_obs = torch.randn(2, *shape, spec.obs).unbind(0)
     rows = Rows(obs, torch.rand(*shape, spec.action), torch.randn(shape), next_obs, torch.zeros(shape), torch.zeros(0))
     normal = torch.randn(*shape, config.latent_dim)
@@ -136,7 +137,7 @@ def cvae() -> Pair:
 def sampler() -> Pair:
     """The draws of a CSRO step: one gather a field for all tasks, and task by task, field by field."""
     experiment = shipped_experiment("csro", ENV)
-    family, train = experiment.env.build(), experiment.train
+    family, train = FAMILIES.build(experiment.env), experiment.train
     store = made_up_rows(family)
     phase = build_phases(experiment, build_agent(experiment, family.spec, 0))[-1]
     draws, _ = needs(phase)
@@ -170,10 +171,10 @@ def sampler() -> Pair:
 def meta_test(repeats: int = 2) -> Pair:
     """CSRO's meta-test: all worlds in lockstep, and one Gymnasium environment and one observation at a time."""
     experiment = shipped_experiment("csro", ENV)
-    family = experiment.env.build()
+    family = FAMILIES.build(experiment.env)
     agent = build_agent(experiment, family.spec, 0)
     config = attrs.evolve(experiment.test, repeats=repeats)
-    collector = experiment.collector.build()
+    collector = COLLECTORS.build(experiment.collector)
     ours = MetaTest(agent, family, collector, config, tasks=family.test_tasks)
     horizon, spec = family.spec.horizon, family.spec
     latent = experiment.encoder.latent_dim

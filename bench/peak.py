@@ -19,6 +19,8 @@ from naive import NaiveCsro
 from published import shipped_experiment, stepper
 from roofline import step_flops
 
+from selectrl.registry import FAMILIES
+
 
 def peak() -> float:
     """Peak resident memory of this process since it was started, MiB (``ru_maxrss`` would inherit the parent's)."""
@@ -56,7 +58,7 @@ def measure(method: str, env: str, steps: int, profile: str | None) -> dict[str,
     rate = gemm_rate(rows, hidden)
     seconds = fastest(pair, steps) / 2
     rate = max(rate, gemm_rate(rows, hidden))  # taken before and after, because a loaded machine is not even
-    flops = step_flops(experiment, experiment.env.build().spec)
+    flops = step_flops(experiment, FAMILIES.build(experiment.env).spec)
     return {"seconds": seconds, "flops": flops, "gemm_rate": rate, "over_floor": seconds * rate / flops}
 
 

@@ -14,6 +14,7 @@ from selectrl.data.store import Episodes, OfflineDataset, write_manifest, write_
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import build_experiment, experiment_layers
+from selectrl.registry import FAMILIES
 from selectrl.streams import stream
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import needs
@@ -29,7 +30,7 @@ def stepper(experiment: Experiment) -> Callable[[], object]:
 
     Phases before it are left out: a step costs the same whatever the parameters are.
     """
-    family = experiment.env.build()
+    family = FAMILIES.build(experiment.env)
     store = made_up_rows(family)
     agent = build_agent(experiment, family.spec, 0)
     engine = Engine([agent])

@@ -16,7 +16,7 @@ from itertools import pairwise
 import attrs
 
 from selectrl.experiment.config import Experiment
-from selectrl.registry import registered_name
+from selectrl.registry import VALUES, registered_name
 from selectrl.structs import Spec
 
 
@@ -137,7 +137,12 @@ def _dual_target(experiment: Experiment, spec: Spec) -> int:
     """Both Q and V are fitted; target policy and both target Q give the backup."""
     hidden = experiment.critic.hidden
     q, v = _rl(experiment, spec.obs + spec.action, hidden, 1), _rl(experiment, spec.obs, hidden, 1)
-    return 2 * q.train + experiment.critic.value.members * v.train + 2 * q.forward + _policy(experiment, spec).forward
+    return (
+        2 * q.train
+        + VALUES.build(experiment.critic.value).members * v.train
+        + 2 * q.forward
+        + _policy(experiment, spec).forward
+    )
 
 
 def _sac(experiment: Experiment, spec: Spec) -> int:

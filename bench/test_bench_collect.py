@@ -14,6 +14,7 @@ import torch
 from selectrl.behaviour.collection import Collection
 from selectrl.behaviour.sac import BatchedSac
 from selectrl.gin_edge import build_collection, shipped_layer
+from selectrl.registry import FAMILIES
 from selectrl.structs import Rows
 
 PRESETS = {"point_robot": "laptop", "half_cheetah_vel": "small"}
@@ -34,7 +35,7 @@ def least(**doers):
 @pytest.mark.parametrize("env", PRESETS)
 def test_batched_against_one_after_another(env, tmp_path, capsys):
     built = build_collection([shipped_layer("envs", env), shipped_layer("behaviour", PRESETS[env])])
-    family, config = built.env.build(), built.behaviour
+    family, config = FAMILIES.build(built.env), built.behaviour
     spec, tasks = family.spec, list(range(len(family.parameters)))
     lead = (len(tasks), config.batch)
     obs, next_obs, action = (torch.randn(*lead, width) for width in (spec.obs, spec.obs, spec.action))

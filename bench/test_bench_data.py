@@ -11,6 +11,7 @@ import pytest
 
 from selectrl.data.store import Episodes, OfflineDataset, write_manifest, write_task
 from selectrl.envs.configs import HalfCheetahVelConfig
+from selectrl.registry import FAMILIES
 
 EPISODES = 500  # per task, of 200 steps
 TRAIN = """
@@ -34,7 +35,7 @@ print(peak())
 @pytest.fixture(scope="module")
 def big(tmp_path_factory):
     root = tmp_path_factory.mktemp("big")
-    family, rng = HalfCheetahVelConfig().build(), np.random.default_rng(0)
+    family, rng = FAMILIES.build(HalfCheetahVelConfig()), np.random.default_rng(0)
     spec, folder = family.spec, root / "half_cheetah_vel" / "big"
     entries = []
     for task, parameter in enumerate(family.parameters):

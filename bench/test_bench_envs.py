@@ -30,7 +30,7 @@ THEIRS = {
     "hopper_rand_params": "Hopper-v5",
     "walker_rand_params": "Walker2d-v5",
 }
-BUILT = {name: FAMILIES[name].config().build() for name in THEIRS}
+BUILT = {name: FAMILIES.build(FAMILIES[name].config()) for name in THEIRS}
 
 
 def drawn(name: str) -> np.ndarray:

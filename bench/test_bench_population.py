@@ -10,6 +10,7 @@ from published import made_up_rows, shipped_experiment
 
 from selectrl.data.sampler import Sampler
 from selectrl.experiment.build import build_agent, build_phases
+from selectrl.registry import FAMILIES
 from selectrl.trainer.engine import Engine, stacked
 from selectrl.trainer.loop import needs
 
@@ -18,7 +19,7 @@ SEEDS, STEPS, ROUNDS = 5, 4, 5
 
 def runner(experiment, store, groups: list[list[int]]) -> Callable[[], None]:  # type: ignore[no-untyped-def]
     """Return a function that takes some steps of each group of seeds, one group after the other."""
-    family, train = experiment.env.build(), experiment.train
+    family, train = FAMILIES.build(experiment.env), experiment.train
     sizes = {"rl": train.batch, "context": train.context}
     work = []
     for seeds in groups:
@@ -43,7 +44,7 @@ def runner(experiment, store, groups: list[list[int]]) -> Callable[[], None]:  #
 @pytest.mark.parametrize("method", ["select", "csro"])
 def test_ratios_of_a_population(method: str) -> None:
     experiment = shipped_experiment(method, "point_robot", "laptop")
-    store = made_up_rows(experiment.env.build())
+    store = made_up_rows(FAMILIES.build(experiment.env))
     ways = {
         "one seed": runner(experiment, store, [[0]]),
         "five in turn": runner(experiment, store, [[seed] for seed in range(SEEDS)]),

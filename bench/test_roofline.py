@@ -6,6 +6,7 @@ import pytest
 from roofline import Net, step_flops
 
 from selectrl.gin_edge import build_experiment, experiment_layers, shipped
+from selectrl.registry import FAMILIES
 
 
 def test_network_by_hand():
@@ -19,7 +20,7 @@ def test_network_by_hand():
 def flops(method: str, *settings: str) -> float:
     layers = experiment_layers(method=method, env="point_robot", settings=settings)
     experiment = build_experiment(layers, method)
-    return step_flops(experiment, experiment.env.build().spec)
+    return step_flops(experiment, FAMILIES.build(experiment.env).spec)
 
 
 def test_point_robot_by_hand():

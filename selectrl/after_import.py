@@ -1,18 +1,24 @@
-"""Work that waits for another package to be imported, so that a process which never needs it never pays for it."""
+"""Work around another package's import, so that a process which never needs that package never pays for it.
+
+Nothing is imported here: this module is read before a command handles signals.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 
 class _Waiter:
-    """A finder of modules that finds none itself: it acts at the end of one module's own import."""
+    """A finder of modules that finds none itself: it wraps one module's own import."""
 
-    def __init__(self, module: str, act: Callable[[], object]) -> None:
-        self.module, self.act = module, act
+    def __init__(self, module: str, around: Callable[[Callable[[], None]], object]) -> None:
+        self.module, self.around = module, around
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != self.module:
@@ -25,17 +31,30 @@ class _Waiter:
             return spec
         load = spec.loader.exec_module
 
-        def load_and_act(module: ModuleType) -> None:
-            load(module)
-            self.act()
+        def load_inside(module: ModuleType) -> None:
+            self.around(lambda: load(module))
 
-        spec.loader.exec_module = load_and_act  # type: ignore[method-assign]
+        spec.loader.exec_module = load_inside  # type: ignore[method-assign]
         return spec
+
+
+def around_import(module: str, around: Callable[[Callable[[], None]], object]) -> None:
+    """Have a function called in place of a module's import; it gets the import, and must call it.
+
+    Where the module is imported already, nothing happens.
+    """
+    if module not in sys.modules:
+        sys.meta_path.insert(0, _Waiter(module, around))
 
 
 def after_import(module: str, act: Callable[[], object]) -> None:
     """Call a function now if a module is imported already, else as soon as it is."""
+
+    def load_and_act(load: Callable[[], None]) -> None:
+        load()
+        act()
+
     if module in sys.modules:
         act()
     else:
-        sys.meta_path.insert(0, _Waiter(module, act))
+        around_import(module, load_and_act)

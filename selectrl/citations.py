@@ -32,7 +32,7 @@ class Citation:
     bibtex: str
 
 
-def used(config: Any) -> Iterator[tuple[str, Entry[Any]]]:
+def used(config: Any) -> Iterator[tuple[str, Entry[..., Any]]]:
     """Go through the registered parts of a config, itself and the parts inside it, in the order of its fields.
 
     Args:

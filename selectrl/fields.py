@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from selectrl.errors import FieldError, suggest
+from selectrl.errors import FieldError, InputError, suggest
 
 Validator: TypeAlias = Callable[[Any, Any, Any], None]
 
@@ -20,6 +20,19 @@ MOST = 10**7  # of what is held in memory side by side: rows of a batch, episode
 ADDED_LATER = {"added_later": True}
 """Metadata of a field that came after runs were recorded: its default is left out of records and of keys, which stay
 as they were, and a record without the field means the default."""
+
+
+def shared(number: str) -> dict[str, str]:
+    """Return the metadata of a field that takes a number which all parts of a comparison share.
+
+    The field takes that number in every experiment, unless the method or a later layer binds it: the edge makes the
+    lowest layer from the registry. A part that is swapped in is thus as large as the part that it replaces.
+
+    Args:
+        number: the macro in the environment's gin file: ``LATENT_DIM``, ``ENCODER_HIDDEN``, ``HIDDEN``,
+            ``LEARNING_RATE``, ``DISCOUNT``, ``REWARD_SCALE``, ``TAU``, ``PRETRAIN_STEPS``, or a method's own.
+    """
+    return {"shared": number}
 
 
 def _fail(instance: object, attribute: Any, value: object, expected: str) -> None:
@@ -87,6 +100,17 @@ def choice(*options: str) -> Validator:
 def is_name(value: object) -> bool:
     """Say whether it is fit for a folder's name: up to 100 letters, digits, ``_``, ``-`` and ``.``, not just dots."""
     return isinstance(value, str) and bool(re.fullmatch(r"(?!\.*$)[A-Za-z0-9_.-]{1,100}", value))
+
+
+def check_name(value: object, where: str) -> None:
+    """Refuse a value that is not fit for a folder's name.
+
+    Raises:
+        InputError: it is not; the sentence begins with ``where``.
+    """
+    if not is_name(value):
+        expected = "a name of up to 100 letters, digits, '_', '-' and '.'"
+        raise InputError(f"{where}: expected {expected}, got {_shown(value)}")
 
 
 def name() -> Validator:

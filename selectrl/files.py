@@ -9,17 +9,17 @@ import os
 import re
 import secrets
 import stat
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from selectrl import lease
-from selectrl.errors import DamageWarning, InputError, UnreadableError
+from selectrl.errors import InputError, UnreadableError
 from selectrl.holding import require_held
 from selectrl.json_text import parse, unsealed
+from selectrl.remedies import reason
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -48,37 +48,74 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         pass  # a new file
     try:
         make_folder(path.parent)
-        with temporary_file(path.parent) as (temporary, handle):
-            write(temporary)
-            os.fsync(handle)
-            temporary.replace(path)
+        with temporary_file(path.parent) as temporary:
+            write(temporary.path)
+            os.fsync(temporary.handle)
+            temporary.rename(path.name)
         flush_names(path.parent)
     except OSError as error:
+        require_held(path.parent)  # it may have been renamed or removed during the write
         raise unwritable(path, error) from error
 
 
+class TemporaryFile(NamedTuple):
+    """A file that is being written, and the folder that it is in, both open.
+
+    Attributes:
+        path: its name, for as long as nobody renames its folder.
+        handle: the file.
+        folder: the folder.
+    """
+
+    path: Path
+    handle: int
+    folder: int
+
+    def rename(self, name: str) -> None:
+        """Give the file its name, in its folder.
+
+        Raises:
+            InputError: its path leads elsewhere by now, so what was written to the path is not in this file.
+            OSError: it cannot be renamed.
+        """
+        if not os.path.samestat(self.path.lstat(), os.fstat(self.handle)):
+            require_held(self.path.parent)
+            raise unwritable(self.path, OSError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        os.replace(self.path.name, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+
+
 @contextmanager
-def temporary_file(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Give a new file and its handle; the file is gone at the end of the block, unless it was renamed.
+def temporary_file(folder: Path) -> Iterator[TemporaryFile]:
+    """Give a new file, which is gone at the end of the block, unless it was renamed.
 
     It is locked, by which others see that its writer is alive: see :func:`_sweep`.
     """
-    handle = None
-    while handle is None:
-        path = folder / f".selectrl-{secrets.token_hex(8)}.tmp"
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, 0o666)
-        with suppress(OSError):  # no locks on this file system, or a sweep is just taking it away
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.fstat(handle).st_nlink:  # a sweep came between creating and locking
-            os.close(handle)
-            handle = None
-    try:
+    with ExitStack() as open_things:
+        place = os.open(folder, _PLACE)
+        open_things.callback(os.close, place)
+        handle = None
+        while handle is None:
+            name = f".selectrl-{secrets.token_hex(8)}.tmp"
+            handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, 0o666, dir_fd=place)
+            with suppress(OSError):  # no locks on this file system, or a sweep is just taking it away
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.fstat(handle).st_nlink:  # a sweep came between creating and locking
+                os.close(handle)
+                handle = None
+        open_things.callback(_remove, name, place)
+        open_things.callback(os.close, handle)
+        open_things.callback(_remove, folder / name)  # what a write has put into another folder of this name
         _sweep(folder, os.fstat(handle).st_mtime)
-        yield path, handle
-    finally:
-        os.close(handle)
-        with suppress(OSError):  # where nothing can be written nothing can be removed
-            path.unlink(missing_ok=True)
+        yield TemporaryFile(folder / name, handle, place)
+
+
+_PLACE = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)  # a folder that may be written to but not listed, too
+
+
+def _remove(path: str | Path, folder: int | None = None) -> None:
+    """Remove a file, as far as that is possible: where nothing can be written nothing can be removed."""
+    with suppress(OSError):
+        os.unlink(path, dir_fd=folder)
 
 
 _TEMPORARY = re.compile(r"\.selectrl-[0-9a-f]{16}\.tmp")
@@ -117,11 +154,7 @@ def _is_writable(folder: Path) -> bool:
 
 def unwritable(path: Path, error: OSError) -> InputError:
     """Return the error for a file or folder that cannot be written to."""
-    remedy = "choose a folder that you may write to" if error.errno in _DENIED else "free the disk, or choose another"
-    return InputError(f"cannot write {path}: {error.strerror or error}; {remedy}, and give the command again")
-
-
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+    return InputError(f"cannot write {path}: {reason(error)}")
 
 
 def make_folder(folder: Path) -> None:
@@ -169,7 +202,7 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
     try:
         with open(path, "rb", opener=_open_at_once) as handle:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-                raise UnreadableError(f"cannot read {path}: it is a pipe, a socket or a device; {_EXPECTED}")
+                raise unreadable(path, OSError(errno.ENXIO, "it is a pipe, a socket or a device"))
             yield handle
     except OSError as error:
         if error.errno in ABSENT:
@@ -183,17 +216,10 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def unreadable(path: Path, error: OSError) -> UnreadableError:
     """Return the error for a file that is there and cannot be read."""
-    remedy = _REMEDIES.get(error.errno, "look after the disk that it is on, and give the command again")
-    return UnreadableError(f"cannot read {path}: {error.strerror or error}; {remedy}")
+    return UnreadableError(f"cannot read {path}: {reason(error)}")
 
 
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-_ASK = "ask its owner for the right to read it, and give the command again"
-_EXPECTED = "a regular file is expected there"
-_REMEDIES: dict[int | None, str] = {
-    **{errno.EACCES: _ASK, errno.EPERM: _ASK},
-    **{errno.EISDIR: _EXPECTED, errno.ENXIO: _EXPECTED, errno.ELOOP: _EXPECTED},
-}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -225,25 +251,6 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} {error}; restore it or make it again") from error
 
 
-def read_json_or_none(path: Path) -> Any:
-    """Read JSON as :func:`read_json` does; None where there is no such file or a damaged one.
-
-    Raises:
-        UnreadableError: the file is there, but cannot be read.
-
-    Warns:
-        DamageWarning: the file is damaged.
-    """
-    try:
-        return read_json(path)
-    except UnreadableError:
-        raise
-    except InputError as error:
-        if is_there(path):
-            warnings.warn(f"{error}; it counts as missing", DamageWarning, 2)
-        return None
-
-
 def is_there(path: Path) -> bool:
     """Say whether there is anything of this name.
 
@@ -271,3 +278,15 @@ def names_in(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise unreadable(folder, error) from error
+
+
+def at_home(word: str) -> str:
+    """Put the home folder in place of a leading ``~``, which a shell leaves as it is in ``--out=~/runs``.
+
+    Raises:
+        InputError: it is of a user whom this machine does not have.
+    """
+    try:
+        return str(Path(word).expanduser()) if word.startswith("~") else word
+    except RuntimeError as error:
+        raise InputError(f"{word}: there is no such user's home; write ./{word} for a folder of that name") from error

@@ -1,7 +1,8 @@
 """Turns layers of gin files and ``--set`` bindings into one frozen config value; with ``gin_text`` all that knows gin.
 
-Layers, later ones winning: shared → method → env → profile → ablation → the user's file → ``--set``. What is shared
-binds sizes and scales for every part, so that a part that is swapped in is as large as the one that it replaces.
+Layers, later ones winning: shared → method → env → profile → ablation → the user's file → ``--set``. The lowest layer
+comes from the registry: each field that declares a shared number (:func:`selectrl.fields.shared`) takes it, so that a
+part that is swapped in is as large as the part that it replaces.
 
 Each layer is read once, statement by statement: ``import`` lines are refused, nothing is executed, every name and field
 is checked before gin evaluates it, and an error names the file, the line, the binding and the valid choices. Bindings
@@ -28,7 +29,7 @@ from selectrl.errors import FieldError, InputError, suggest
 from selectrl.experiment.config import Experiment, config_classes
 from selectrl.fields import config as is_config
 from selectrl.fields import is_name, part
-from selectrl.gin_text import Binding, Layer, Macro, Part, parse, references, swapped, text_of
+from selectrl.gin_text import Binding, Layer, Macro, Part, bound_once, parse, references, swapped, text_of
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import FAMILIES
 
@@ -79,17 +80,40 @@ def user_layers(file: Path | None, settings: Sequence[str]) -> list[Layer]:
     """Return the user's file and ``--set`` bindings as layers.
 
     Raises:
-        InputError: the file cannot be read or is not UTF-8, or a setting has no ``=``.
+        InputError: the file cannot be read or is not UTF-8, a setting has no ``=``, or two of them bind the same.
     """
+    above = [] if file is None else [Layer(str(file), text_of(file), own=False)]
     layers = []
-    if file is not None:
-        layers.append(Layer(str(file), text_of(file), own=False))
     for setting in settings:
         path, equals, value = setting.partition("=")
         if not equals or setting.splitlines() != [setting]:
             raise InputError(f"--set {setting!r}: expected path=value, for example --set encoders.csro.latent_dim=10")
-        layers.append(Layer(f"--set {setting}", f"{path.strip()} = {_literal(value.strip())}", own=False))
-    return layers
+        binding = f"{path.strip()} = {_literal(value.strip())}"
+        layers.append(Layer(f"--set {setting}", binding, own=False, numbered=False))
+    bound_once(binding for layer in layers for binding in parse(layer))
+    return [*above, *layers]
+
+
+def shared_numbers() -> Layer:
+    """Return the bindings of all fields that take a shared number, and of all default parts that have such fields."""
+    lines = []
+    for selector, cls in config_classes().items():
+        for field in attrs.fields(cls):
+            if "shared" in field.metadata:
+                lines.append(f"{selector}.{field.name} = %{field.metadata['shared']}")
+            elif part_name := _default_part(field):
+                lines.append(f"{selector}.{field.name} = @{part_name}()")
+    return Layer("the shared numbers", "\n".join(lines) + "\n", own=True, numbered=False)
+
+
+def _default_part(field: attrs.Attribute[Any]) -> str | None:
+    """Return the name of a field's default part, if that takes shared numbers; a part is bound where it is named."""
+    cls = getattr(field.default, "factory", None)
+    if not (isinstance(cls, type) and attrs.has(cls)):
+        return None
+    fields = attrs.fields(cls)
+    takes = any("shared" in inner.metadata or _default_part(inner) for inner in fields)
+    return next((name for name, known in config_classes().items() if known is cls), None) if takes else None
 
 
 def experiment_layers(
@@ -106,7 +130,7 @@ def experiment_layers(
     Raises:
         InputError: a name is unknown, the file cannot be read, or a setting has no ``=``.
     """
-    shared = [shipped_layer("shared", name) for name in shipped("shared")] if env else []
+    shared = [shared_numbers(), *(shipped_layer("shared", name) for name in shipped("shared"))] if env else []
     named = (("methods", method), ("envs", env), ("profiles", profile), ("ablations", ablation))
     chosen = [shipped_layer(kind, name) for kind, name in named if name]
     return [*shared, *chosen, *user_layers(file, settings)]
@@ -148,7 +172,7 @@ def build_experiment(layers: Sequence[Layer], name: str) -> Experiment:
             f"an experiment cannot be called {name!r}, as its file is: expected up to 100 letters, digits, '_', '-' "
             "and '.'; rename the file, give --name, or bind experiment.name"
         )
-    named = Layer("--name", f"experiment.name = {name!r}", own=True)
+    named = Layer("--name", f"experiment.name = {name!r}", own=True, numbered=False)
     return cast(Experiment, _build("experiment", [named, *layers]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Layer:
     name: str
     text: str
     own: bool
+    numbered: bool = True  # whether its lines have numbers that a reader can look up
 
 
 @attrs.frozen
@@ -103,29 +104,39 @@ def text_of(file: Path) -> str:
 @cache
 def parse(layer: Layer) -> tuple[Binding, ...]:
     """Read the bindings of one layer."""
-    command = layer.name.startswith("--")
     parser: Any = None
-    found: dict[str, Binding] = {}
+    found: list[Binding] = []
     try:
         parser = config_parser.ConfigParser(layer.text, _Delegate())
         for statement in parser:
-            where = layer.name if command else f"{layer.name}:{statement.location.line_num}"
+            where = f"{layer.name}:{statement.location.line_num}" if layer.numbered else layer.name
             if isinstance(statement, config_parser.ImportStatement | config_parser.IncludeStatement):
                 raise InputError(f"{where}: a gin file here can bind values, not import or include; remove the line")
             if isinstance(statement, config_parser.BindingStatement):
-                binding = Binding(statement, where, layer.own)
-                before = found.setdefault(binding.path, binding)
-                values = before.statement.value, statement.value
-                if type(values[0]) is not type(values[1]) or values[0] != values[1]:
-                    raise InputError(
-                        f"{where}: {binding.path} is bound to something else in {before.where}; keep one of the two"
-                    )
+                found.append(Binding(statement, where, layer.own))
+        return bound_once(found)
     except (SyntaxError, tokenize.TokenError, ValueError, TypeError, RecursionError) as error:
         line = getattr(error, "lineno", None) or (parser.current_token.start[0] if parser else 1)
         reason = str(error.args[0]).strip().splitlines()[0] if error.args else str(error)
         reason = re.sub("malformed node.*", "the value is not plain", reason).partition(" (<unknown>")[0]
-        at = layer.name if command else f"{layer.name}:{line}"
+        at = f"{layer.name}:{line}" if layer.numbered else layer.name
         raise InputError(f"{at}: not a gin binding ({reason.rstrip('.')}); {BINDING}") from error
+
+
+def bound_once(bindings: Iterable[Binding]) -> tuple[Binding, ...]:
+    """Return the bindings of one layer, each once.
+
+    Raises:
+        InputError: two of them bind the same to different values, of which one would win in silence.
+    """
+    found: dict[str, Binding] = {}
+    for binding in bindings:
+        before = found.setdefault(binding.path, binding)
+        values = before.statement.value, binding.statement.value
+        if type(values[0]) is not type(values[1]) or values[0] != values[1]:
+            raise InputError(
+                f"{binding.where}: {binding.path} is bound to something else in {before.where}; keep one of the two"
+            )
     return tuple(found.values())
 
 

@@ -13,24 +13,27 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from selectrl.errors import InputError, RunError
 
 RENEWAL = 15.0  # seconds between two renewals
 EXPIRES = 180.0  # seconds after its last renewal at which a lease ends
+PAUSE = 0.1  # seconds between two looks at a lease that is waited for
 ATTEMPTS = 10  # at taking a lease that others take and give back at the same time
 
 
 @contextmanager
-def leased(path: Path, now: float) -> Iterator[None]:
+def leased(path: Path, clock: Callable[[], float], *, wait: bool = False) -> Iterator[None]:
     """Hold a lease during the block.
 
     Args:
         path: the lease's file.
-        now: the time by the clock of its file system, which also dates the renewals.
+        clock: returns the time by the clock of its file system, which also dates the renewals.
+        wait: whether to wait for another process that holds it.
 
     Raises:
         InputError: another process holds it.
@@ -38,7 +41,7 @@ def leased(path: Path, now: float) -> Iterator[None]:
         OSError: the file cannot be written.
     """
     text = json.dumps({**_owner(os.getpid()), "token": secrets.token_hex(8)})
-    _take(path, text, now)
+    _take(path, text, clock, wait)
     ended, lost = threading.Event(), threading.Event()
     renewal = threading.Thread(target=_renew, args=(path, text, ended, lost), daemon=True)
     renewal.start()
@@ -56,12 +59,17 @@ def leased(path: Path, now: float) -> Iterator[None]:
             path.unlink()
 
 
-def _take(path: Path, text: str, now: float) -> None:
-    for _ in range(ATTEMPTS):
+def _take(path: Path, text: str, clock: Callable[[], float], wait: bool) -> None:
+    for _ in count() if wait else range(ATTEMPTS):
         try:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o666)
         except FileExistsError:
-            _clear(path, now)
+            try:
+                _clear(path, clock())
+            except InputError:
+                if not wait:
+                    raise
+                time.sleep(PAUSE)
             continue
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

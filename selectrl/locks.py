@@ -45,6 +45,33 @@ def locked(folder: Path) -> Iterator[None]:
         InputError: another process holds the folder, its file system knows no locks, or it cannot be made.
         RunError: a lease was lost during the block.
     """
+    with _lock(folder, wait=False) as handle:
+        if not is_still(folder, handle):  # renamed or removed between opening and locking
+            raise InputError(_busy(folder))
+        with holding(folder, handle):
+            yield
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
+
+    The lock is as that of :func:`locked`.
+
+    Raises:
+        InputError: the folder cannot be made, or its file system knows no locks.
+        RunError: a lease was lost during the block.
+    """
+    with _lock(folder, wait=True):
+        yield
+
+
+LOCKS = ("flock", "lease")
+
+
+@contextmanager
+def _lock(folder: Path, *, wait: bool) -> Iterator[int]:
+    """Open a folder, made if missing, and lock it during the block, in the way that the environment asks for."""
     way = os.environ.get("SELECTRL_LOCK") or "flock"
     if way not in LOCKS:
         raise InputError(f"the environment variable SELECTRL_LOCK is {way!r}; {suggest(way, LOCKS)}")
@@ -57,58 +84,38 @@ def locked(folder: Path) -> Iterator[None]:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if hidden else 0))
             open_things.callback(os.close, handle)
             if way == "lease":
-                with temporary_file(folder.parent) as (_, clock):
-                    now = os.fstat(clock).st_mtime
-                open_things.enter_context(leased(folder.with_name(f".{folder.name}.selectrl-lease"), now))
+                lease = folder.with_name(f".{folder.name}.selectrl-lease")
+                open_things.enter_context(leased(lease, lambda: _time_in(folder.parent), wait=wait))
         except OSError as error:
             raise unwritable(folder, error) from error
-        busy = f"another process works in {folder}; wait for it, or choose another folder"
         try:
             if way == "flock":
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(busy) from error
+            raise InputError(_busy(folder)) from error
         except OSError as error:
             raise InputError(
                 f"{folder} lies on a file system that gives no locks ({error.strerror or error}), without which two "
                 "commands could spoil each other's work; choose a folder on a local disk, or set the environment "
                 "variable SELECTRL_LOCK=lease for every command that works there"
             ) from error
-        if not is_still(folder, handle):  # renamed or removed between opening and locking
-            raise InputError(busy)
-        with holding(folder, handle):
-            yield
+        yield handle
 
 
-LOCKS = ("flock", "lease")
+def _busy(folder: Path) -> str:
+    return f"another process works in {folder}; wait for it, or choose another folder"
+
+
+def _time_in(folder: Path) -> float:
+    """Return the time by the clock of a folder's file system."""
+    with temporary_file(folder) as temporary:
+        return os.fstat(temporary.handle).st_mtime
 
 
 def refuse_link(folder: Path) -> None:
     """Refuse a symbolic link in place of a folder that this library makes for itself."""
     if folder.is_symlink():
         raise InputError(f"{folder} is a symbolic link where a folder is expected to be made; remove the link")
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
-
-    Where the file system knows no locks, nothing is held.
-
-    Raises:
-        InputError: the folder cannot be made.
-    """
-    try:
-        make_folder(folder)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

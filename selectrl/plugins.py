@@ -9,18 +9,17 @@ In the module's package it may ship gin files, laid out as ours: ``gin/methods/m
 win.
 
 A plugin is code that runs in this process. An exception of any kind at its import, and an entry point that cannot be
-read, become one sentence; what it prints goes to stderr; signal handlers and warning filters that it sets are undone.
-Nothing helps against one that ends the process (``os._exit``), never returns or crashes the interpreter.
+read, become one sentence; signal handlers and warning filters that it sets are undone. In a command what it prints
+goes to stderr, and errors in its threads are sentences too, see :mod:`selectrl.launch.background`. Nothing helps
+against one that ends the process (``os._exit``), never returns or crashes the interpreter.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from functools import cache
 from hashlib import blake2b
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
@@ -152,7 +151,7 @@ def _load(point: EntryPoint, title: str) -> Plugin:
     try:
         if not all(word.isidentifier() for word in module_name.split(".")):
             raise InputError(f"its entry point {point.value!r} names no module")
-        with _stdout_to_stderr(), warnings.catch_warnings(), at_once():
+        with warnings.catch_warnings(), at_once():
             module = importlib.import_module(module_name)
         # A single module shares its folder with other packages, so gin files there may not be its own.
         in_package = "." in module_name or hasattr(module, "__path__")
@@ -168,21 +167,6 @@ def _load(point: EntryPoint, title: str) -> Plugin:
         problem = f"the plugin {point.name!r} of {title} cannot be loaded ({_reason(error)}); "
         problem += f"repair it or uninstall {title.partition(' ')[0]}"
         return Plugin(name=point.name, distribution=title, module=module_name, problem=problem)
-
-
-@contextmanager
-def _stdout_to_stderr() -> Iterator[None]:
-    """Send to stderr what Python, foreign libraries and programs print inside the block."""
-    import ctypes  # which only a command with plugins waits for
-
-    with redirect_stdout(sys.stderr), ExitStack() as restore:
-        with suppress(OSError):  # one of the two is closed
-            stdout = os.dup(1)
-            restore.callback(os.close, stdout)
-            os.dup2(2, 1)
-            restore.callback(os.dup2, stdout, 1)
-            restore.callback(ctypes.CDLL(None).fflush, None)  # what C has not written yet
-        yield
 
 
 def _check_text(path: Path) -> None:

@@ -21,8 +21,8 @@ At meta-test the same encoder filters a stream of transitions::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -291,53 +291,7 @@ class TaskFamily(Protocol):
         ...
 
 
-class EncoderConfig(Protocol):
-    """What builds a ContextEncoder."""
-
-    def build(self, spec: Spec) -> ContextEncoder:
-        """Build the part."""
-        ...
-
-
-class CriticConfig(Protocol):
-    """What builds a Critic."""
-
-    def build(self, spec: Spec, latent_dim: int) -> Critic:
-        """Build the part."""
-        ...
-
-
-class PolicyConfig(Protocol):
-    """What builds a Policy."""
-
-    def build(self, spec: Spec, latent_dim: int) -> Policy:
-        """Build the part."""
-        ...
-
-
-class ActorConfig(Protocol):
-    """What builds an ActorLoss; it carries the policy's config too."""
-
-    @property
-    def policy(self) -> PolicyConfig:
-        """The policy that this loss trains."""
-        ...
-
-    def build(self, spec: Spec, latent_dim: int) -> ActorLoss:
-        """Build the part."""
-        ...
-
-
-class CollectorConfig(Protocol):
-    """What builds a ContextCollector."""
-
-    def build(self) -> ContextCollector:
-        """Build the part."""
-        ...
-
-
-@runtime_checkable
-class WeightConfig(Protocol):
+class Weight(Protocol):
     """A weight of the behaviour-cloning term, as a function of the advantage."""
 
     def weigh(self, advantage: Tensor) -> Tensor:
@@ -345,29 +299,10 @@ class WeightConfig(Protocol):
         ...
 
 
-class AggregationConfig(Protocol):
-    """How a set encoder makes one task variable of many row embeddings."""
-
-    def build(self, latent_dim: int) -> Any:
-        """Build an ``encoders.aggregations.Aggregation``."""
-        ...
-
-
-class NegativesConfig(Protocol):
-    """Where CORRO's negatives come from."""
-
-    def build(self, spec: Spec) -> Any:
-        """Build an ``encoders.negatives.Negatives``."""
-        ...
-
-
-class ValueConfig(Protocol):
+class Value(Protocol):
     """How the constraint's V is estimated."""
 
-    @property
-    def members(self) -> int:
-        """How many V networks stand side by side."""
-        ...
+    members: int  #: V networks side by side
 
     def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
         """Return what V regresses on, (task, batch); td_target is the critic's own y."""
@@ -382,9 +317,82 @@ class ValueConfig(Protocol):
         ...
 
 
-class FamilyConfig(Protocol):
-    """What builds a TaskFamily."""
+class Aggregation(Protocol):
+    """How a set encoder makes one task variable of many row embeddings; a module, ``encoder.pooling`` in the agent."""
 
-    def build(self) -> TaskFamily:
-        """Build the family."""
+    latent_dim: int
+    extra: int  #: outputs per row that the row network gives beside the embedding
+    sampled: bool  #: whether z is drawn from (z, spread) in training
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Return the module's parameters."""
+        ...
+
+    def pool(self, rows: Tensor, raw: Tensor, live: Tensor | None = None) -> Belief:
+        """Aggregate sets, rows (…, row, latent) and raw (…, row, extra), to (…, latent); only live rows count."""
+        ...
+
+    def init(self, like: Tensor, worlds: int) -> Any:
+        """Return the state of so many worlds that have seen nothing, of the dtype and device of ``like``."""
+        ...
+
+    def step(self, state: Any, rows: Tensor, raw: Tensor, live: Tensor) -> Any:
+        """Take in one embedding per world, (world, latent), where live (world,) is true."""
+        ...
+
+    def read(self, state: Any) -> Belief:
+        """Return the belief after what was seen, (world, latent)."""
+        ...
+
+
+class Negatives(Protocol):
+    """Where CORRO's negatives come from; a module, ``encoder.negatives`` in the agent.
+
+    The contrastive phase asks for :meth:`noise`, calls :meth:`prepare` on entering and :meth:`replace` in its loss.
+    """
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Return the phases that train the source itself, before the contrastive phase."""
+        ...
+
+    def noise(self, count: int) -> Noise:
+        """Return the noise from which so many negatives of each query are drawn, named ``negatives``."""
+        ...
+
+    def prepare(self, agent: Any, store: Any, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Return the source's buffers in the contrastive phase."""
+        ...
+
+    def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the outcomes that take the place of the query's own.
+
+        Args:
+            query: rows (task, query, …).
+            batch: the step's, with the tasks and the noise that :meth:`noise` declares.
+
+        Returns:
+            Reward (task, query, negative) and next observation (task, query, negative, obs).
+        """
+        ...
+
+
+#: A config is data alone, a frozen attrs class; its registry knows the part that is built from it. These names say of
+#: which kind a field or an argument holds one.
+EncoderConfig: TypeAlias = attrs.AttrsInstance
+CriticConfig: TypeAlias = attrs.AttrsInstance
+PolicyConfig: TypeAlias = attrs.AttrsInstance
+CollectorConfig: TypeAlias = attrs.AttrsInstance
+WeightConfig: TypeAlias = attrs.AttrsInstance
+AggregationConfig: TypeAlias = attrs.AttrsInstance
+NegativesConfig: TypeAlias = attrs.AttrsInstance
+ValueConfig: TypeAlias = attrs.AttrsInstance
+FamilyConfig: TypeAlias = attrs.AttrsInstance
+
+
+class ActorConfig(attrs.AttrsInstance, Protocol):
+    """The config of an ActorLoss carries that of the policy, too."""
+
+    @property
+    def policy(self) -> PolicyConfig:
+        """The policy that this loss trains."""
         ...

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from selectrl.actors.sac import SacActor
+from selectrl.actors.configs import BracConfig
+from selectrl.actors.soft import SoftActor
 from selectrl.functional.constraints import dual_kl, magnitude_penalty
 from selectrl.nets.mlp import QNetwork
 from selectrl.protocols import Agent, Draw, Noise, Objective, Optim
 from selectrl.structs import Batch, Losses, Spec
 
-if TYPE_CHECKING:
-    from selectrl.actors.configs import BracConfig
 
-
-class BracActor(SacActor):
+class BracActor(SoftActor[BracConfig]):
     r"""The soft actor plus :math:`\alpha\,\operatorname{mean}\hat D`, a dual estimate of KL(π‖β).
 
     Objectives, in this order: ``dual_steps`` steps of the dual critic on one optimiser, the first on the step's rows,
@@ -37,7 +34,6 @@ class BracActor(SacActor):
 
     def __init__(self, config: BracConfig, spec: Spec, latent_dim: int) -> None:
         super().__init__(config, spec, latent_dim)
-        self.brac = config
         self.action = spec.action
         self.dual = QNetwork(spec.obs, spec.action, latent_dim, config.dual_hidden, members=1)
         self.multiplier = nn.Parameter(torch.tensor(float(config.divergence_init)))
@@ -53,16 +49,16 @@ class BracActor(SacActor):
         estimate = dual_kl(self.c(rl.obs, action, z), self.c(rl.obs, rl.action, z)).mean()
         mixed = action + batch.noise[mix][..., None] * (rl.action - action)
         penalty = magnitude_penalty(self.c(rl.obs, mixed, z))
-        return Losses(self.brac.dual_penalty * penalty - estimate, {"estimate": estimate, "penalty": penalty})
+        return Losses(self.config.dual_penalty * penalty - estimate, {"estimate": estimate, "penalty": penalty})
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The policy's loss and the multiplier's, on one estimate of the divergence."""
         rl, z = batch.draws["rl"], batch.latent.z
         sample = self.sample(agent, batch)
         divergence = dual_kl(self.c(rl.obs, sample.action, z), self.c(rl.obs, rl.action, z)).mean()
-        used = self.multiplier.detach().clamp(0, self.brac.divergence_max)
+        used = self.multiplier.detach().clamp(0, self.config.divergence_max)
         policy_loss = self.soft_loss(agent, batch, sample) + used * divergence
-        multiplier_loss = -self.multiplier * (divergence.detach() - self.brac.divergence_target)
+        multiplier_loss = -self.multiplier * (divergence.detach() - self.config.divergence_target)
         terms = {"loss": policy_loss, "divergence": divergence, "multiplier": used, "log_prob": sample.log_prob.mean()}
         return Losses(policy_loss + multiplier_loss, terms)
 
@@ -72,13 +68,16 @@ class BracActor(SacActor):
         return Objective(
             name="dual" if step == 0 else f"dual_{step}",
             loss=partial(self.dual_loss, rows=rows, noise=noise, mix=mix),
-            moves={"actor.dual": Optim(lr=self.brac.dual_lr)},
+            moves={"actor.dual": Optim(lr=self.config.dual_lr)},
             draws=(Draw(rows, "rl", ("obs", "action")) if step else self.rows,),
             noise=(Noise(noise, "normal", ("task", rows, self.action)), Noise(mix, "uniform", ("task", rows))),
         )
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return the dual critic's steps, then the policy's and multiplier's objective."""
-        moves = {"policy": Optim(lr=self.config.lr), "actor.multiplier": Optim(name="sgd", lr=self.brac.divergence_lr)}
+        moves = {
+            "policy": Optim(lr=self.config.lr),
+            "actor.multiplier": Optim(name="sgd", lr=self.config.divergence_lr),
+        }
         policy = Objective(name="policy", loss=self.loss, moves=moves, draws=(self.rows,), noise=(self.noise,))
-        return (*(self.dual_objective(step) for step in range(self.brac.dual_steps)), policy)
+        return (*(self.dual_objective(step) for step in range(self.config.dual_steps)), policy)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import nn
 
+from selectrl.actors.configs import WeightedBcConfig
 from selectrl.functional.constraints import q_scale, weighted_cloning_loss
 from selectrl.protocols import Agent, Draw, Noise, Objective, Optim
+from selectrl.registry import WEIGHTS
 from selectrl.structs import Batch, Losses, Spec
-
-if TYPE_CHECKING:
-    from selectrl.actors.configs import WeightedBcConfig
 
 
 class WeightedBcActor(nn.Module):
@@ -30,9 +27,10 @@ class WeightedBcActor(nn.Module):
         SELECT, AAMAS 2025; Fujimoto & Gu, NeurIPS 2021; Peng et al., "wPC", AAAI 2023.
     """
 
-    def __init__(self, config: WeightedBcConfig, spec: Spec) -> None:
+    def __init__(self, config: WeightedBcConfig, spec: Spec, latent_dim: int) -> None:
         super().__init__()
         self.config = config
+        self.weight = WEIGHTS.build(config.weight)
         self.rows = Draw("rl", "rl")
         self.noise = Noise("policy", "normal", ("task", "rl", spec.action))
 
@@ -42,7 +40,7 @@ class WeightedBcActor(nn.Module):
         action = agent.policy.sample(rl.obs, z, batch.noise["policy"]).action
         q_policy = agent.critic.q(rl.obs, action, z, twins=1)[0]
         q_data = agent.critic.q(rl.obs, rl.action, z, twins=1)[0]
-        weight = config.weight.weigh(q_data - agent.critic.v(rl.obs, z, agent.policy))
+        weight = self.weight.weigh(q_data - agent.critic.v(rl.obs, z, agent.policy))
         scale = q_scale(q_data if config.lambda_on == "dataset" else q_policy, alpha=config.alpha)
         loss = weighted_cloning_loss(q_policy, action, rl.action, weight, scale)
         distance = (action - rl.action).square().mean()

@@ -84,13 +84,13 @@ def collect(
         raise InputError(f"{type(family_config).__name__} is not registered: add it to the registry of envs")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda was asked for, but torch finds no CUDA device; leave --device out to use the CPU")
-    family, folder = family_config.build(), Path(folder)
+    family, folder = FAMILIES.build(family_config), Path(folder)
     behaviour.check_horizon(family.spec.horizon)
     record = json.loads(
         json.dumps(
             {
                 "env": entry.name,
-                "env_config": attrs.asdict(family_config),  # type: ignore[arg-type]
+                "env_config": attrs.asdict(family_config),
                 "behaviour": attrs.asdict(behaviour),
             }
         )

@@ -10,10 +10,11 @@ import sys
 
 # What torch reads at its import. Threads that wait must not spin: with other work on the cores that slows it down many
 # times. Its profiler writes no log of its own among what the commands say. It looks for no devices of other packages,
-# because one broken entry point anywhere on the path would end that search and torch's import with it.
+# because the commands use none of them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
+os.environ["MPLBACKEND"] = "agg"  # figures go into files; a notebook's backend may not be installed here
 
 __all__ = ["main"]
 
@@ -21,18 +22,26 @@ __all__ = ["main"]
 def main() -> None:
     """Entry point of the console script; its imports are inside, because Ctrl-C may come while they are made."""
     os.environ["PYTHONSAFEPATH"] = "1"  # so that processes started here import nothing from the working folder either
+    code = 130
     try:
+        import signal
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # before and after the work Ctrl-C ends it without a traceback
         from selectrl.stopping import at_once
 
         with at_once():
-            from selectrl.cli.screen import open_streams
+            from selectrl.cli.stdio import open_streams
 
             open_streams()
             from selectrl.cli.app import run
+            from selectrl.cli.screen import say
+            from selectrl.launch.background import report_background_errors
 
+            report_background_errors(say)
             code = run(sys.argv[1:])
     except KeyboardInterrupt as stop:
         if sys.stderr is not None:
             sys.stderr.write("selectrl: interrupted; give the same command again to go on\n")
-        code = getattr(stop, "exit_code", 130)  # without one before the signals have their handlers
+        code = getattr(stop, "exit_code", code)  # without one before the signals have their handlers
     sys.exit(code)

@@ -11,7 +11,8 @@ from cyclopts import App, CycloptsError
 
 from selectrl import plugins
 from selectrl.cli.options import paths_at_home
-from selectrl.cli.screen import OutputError, console, flush, say
+from selectrl.cli.screen import console, say
+from selectrl.cli.stdio import OutputError, flush
 from selectrl.errors import InputError, SelectRLWarning
 from selectrl.version import __version__
 
@@ -71,17 +72,17 @@ def _ended(work: Callable[[], object]) -> int:
     return 0
 
 
-def _prints_help(arguments: list[str]) -> bool:
-    """Say whether a command line asks for help, as this command and those that hold others do without a word."""
+def _prints_about_itself(arguments: list[str]) -> bool:
+    """Say whether a command line asks for help or version; this command and those that hold others give help alone."""
     alone = not arguments or COMMANDS.get(" ".join(arguments), "").endswith(":app")
-    return alone or not {*app.help_flags}.isdisjoint(arguments)
+    return alone or not {*app.help_flags, *app.version_flags}.isdisjoint(arguments)
 
 
 def _carry_out(arguments: list[str]) -> None:
     """Run one command line."""
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # their help names each command with the first sentence of its docstring
-    if _prints_help(arguments):
+    if _prints_about_itself(arguments):
         app.console = console()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
     said: set[str] = set()

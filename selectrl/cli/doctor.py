@@ -15,6 +15,7 @@ from typing import Any
 from selectrl import plugins
 from selectrl.cli.options import Json
 from selectrl.cli.screen import emit, line, table
+from selectrl.cli.stdio import results
 from selectrl.errors import RunError
 from selectrl.gin_edge import SHIPPED
 from selectrl.version import __version__
@@ -117,7 +118,7 @@ def _pictures() -> str:
 def _settings() -> dict[str, str]:
     """Return locale, encodings and the environment variables that change what happens."""
     told = {name: os.environ[name] for name in SETTINGS if name in os.environ}
-    encodings = f"{sys.stdout.encoding}, files {sys.getfilesystemencoding()}"
+    encodings = f"{results().encoding}, files {sys.getfilesystemencoding()}"
     return {"locale": ".".join(filter(None, locale.getlocale())) or "C", "encoding": encodings, **told}
 
 

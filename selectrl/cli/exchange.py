@@ -13,6 +13,7 @@ from selectrl.cli.screen import Bars, bars, emit, line
 from selectrl.errors import InputError
 from selectrl.gin_edge import build_part, shipped_layer, user_layers
 from selectrl.protocols import FamilyConfig
+from selectrl.registry import FAMILIES
 
 if TYPE_CHECKING:
     from selectrl.data.actions import ActionRule
@@ -65,7 +66,7 @@ def import_csro(
     wanted, rule = read_labels(labels), read_rule(actions, action_box)
     from selectrl.data.npy_trees import find_files, import_tree
 
-    tree = find_files(folder, len(config.build().parameters), labels=wanted, deterministic=deterministic)
+    tree = find_files(folder, len(FAMILIES.build(config).parameters), labels=wanted, deterministic=deterministic)
     out = data / env / name
     with bars() as shown:
         found = import_tree(

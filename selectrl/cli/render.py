@@ -7,10 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from selectrl.cli.evaluate import find_runs, plan
+from selectrl.api.meta_tests import Asked, plan_tests
 from selectrl.cli.options import COUNT, STEPS, Data, Json, Sets, Threads
 from selectrl.cli.screen import bars, emit, line
 from selectrl.errors import InputError
+from selectrl.launch.local import require_cores
 
 FRAMES = 60  # of the exploration, unless --every says otherwise
 
@@ -39,6 +40,7 @@ def render(
     The film shows the first repeat of the meta-test that `selectrl evaluate` makes
     with the same options: same starts, same noise, same returns.
     """
+    require_cores(threads)
     if not runs:
         raise InputError("no run given; for example `selectrl render runs/point_robot/select-1a2b3c4d/seed0`")
     from selectrl.film.edit import SUFFIXES, write
@@ -46,9 +48,9 @@ def render(
 
     if out.suffix not in SUFFIXES:
         raise InputError(f"--out {out}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    settings = [*([f"test.budget={budget}"] if budget is not None else []), *set_]
-    plans = [plan(folder, collector, None, settings, None, threads, data) for folder in find_runs(runs)]
-    first = plans[0][0]
+    asked = Asked(collector=collector, budget=budget, settings=set_)
+    plans = plan_tests(runs, asked, threads=threads, data=data)
+    first = plans[0].run
     for run, *_ in plans:
         if run.experiment.env != first.experiment.env:
             raise InputError(f"{run.folder} is a run of another environment than {first.folder}; film them apart")

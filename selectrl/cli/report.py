@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+import selectrl
 from selectrl.cli.options import Json
 from selectrl.cli.screen import emit, line, say
-from selectrl.errors import InputError
 
 if TYPE_CHECKING:
     from selectrl.report import Report
@@ -22,7 +22,7 @@ def report(
         Path | None, Parameter(help="Also copy what a report reads, without weights and data, to this new folder.")
     ] = None,
     last: Annotated[
-        int, Parameter(help="Tests at the end of training whose mean return is reported beside the last one's.")
+        int, Parameter(help="Tests at the end of training whose mean return is reported next to the last one's.")
     ] = 3,
     json: Json = False,
 ) -> None:
@@ -33,11 +33,7 @@ def report(
 
     A report on an exported folder is the same report.
     """
-    if not runs:
-        raise InputError("no run given; for example `selectrl report runs/point_robot`")
-    from selectrl.report import build_report
-
-    written = build_report(runs, out, export=export, last=last)
+    written = selectrl.report(*runs, out=out, export=export, last=last)
     tell_left_out(written)
     if json:
         copy = None if export is None else str(export)

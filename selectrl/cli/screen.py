@@ -5,8 +5,6 @@ Rich draws progress bars and help, and is imported for them alone: a command tha
 
 from __future__ import annotations
 
-import errno
-import io
 import json
 import os
 import re
@@ -14,81 +12,34 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import zip_longest
-from shutil import get_terminal_size
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-from selectrl.errors import RunError, printable
+from selectrl.cli.stdio import discard, output, results
+from selectrl.errors import printable
 
 GAP = 2  # blanks between two columns of a table
 NARROWEST, WIDEST = 20, 500  # columns: text is folded no narrower, and no line is drawn longer
 COUNT = "[1-9][0-9]{0,3}"  # of columns and lines
 
 
-def open_streams() -> None:
-    """Make standard output and error fit for any text; a stream that is closed discards what is written to it.
-
-    A character that the stream's encoding lacks becomes a question mark. Without the stand-in for a closed stream the
-    next file that is opened would take its number, and whatever a library prints would go into that file.
-    """
-    for number, mode in enumerate(("r", "w", "w")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-        if number and getattr(sys, ("stdin", "stdout", "stderr")[number]) is None:
-            setattr(sys, ("stdin", "stdout", "stderr")[number], os.fdopen(number, mode, encoding="utf-8"))
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def discard(stream: TextIO) -> None:
-    """Send nowhere what a broken stream still holds and gets, or flushing it at the exit would fail once more."""
-    with suppress(OSError):  # no file at all
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-class OutputError(RunError):
-    """Standard output does not take what is written to it.
-
-    Attributes:
-        sentence: the reason, empty where a pipe was closed: its reader has read enough.
-    """
-
-    def __init__(self, error: OSError) -> None:
-        reason = f"cannot write to standard output: {error.strerror or error}; free the disk, or send it elsewhere"
-        self.sentence = "" if error.errno == errno.EPIPE else reason
-        super().__init__(reason)
-
-
-@contextmanager
-def output() -> Iterator[None]:
-    """Write to standard output inside the block.
-
-    Raises:
-        OutputError: it takes no more.
-    """
-    try:
-        yield
-    except OSError as error:
-        discard(sys.stdout)
-        raise OutputError(error) from error
-
-
-def flush() -> None:
-    """Write out what standard output still holds."""
-    with output():
-        sys.stdout.flush()
-
-
 def columns(width: int) -> int:
     """Return the width to write for, sensible whatever a terminal and its environment say."""
     return min(max(width, NARROWEST), WIDEST)
+
+
+def room() -> int:
+    """Return the columns that a result has: as COLUMNS says, or as the terminal has that it goes to, or 80."""
+    with suppress(ValueError):
+        if (asked := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns(asked)
+    with suppress(OSError):  # no file, or no terminal
+        return columns(os.get_terminal_size(results().fileno()).columns)
+    return 80
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -110,7 +61,8 @@ def console(*, stderr: bool = False) -> Console:
 
     sizes = ("COLUMNS", "LINES")  # Rich stumbles over some of the texts that these may hold
     environment = {name: text for name, text in os.environ.items() if name not in sizes or re.fullmatch(COUNT, text)}
-    return Sensible(stderr=stderr, markup=False, emoji=False, highlight=False, _environ=environment)
+    file = None if stderr else results()
+    return Sensible(file=file, stderr=stderr, markup=False, emoji=False, highlight=False, _environ=environment)
 
 
 def tell_line(text: str) -> None:
@@ -133,18 +85,18 @@ def emit(value: Any) -> None:
 
 def line(text: str = "") -> None:
     """Print a line of a result on stdout."""
-    with output():
-        print(text)  # noqa: T201
+    with output() as stream:
+        print(text, file=stream)
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout; its widest columns are folded until it is as narrow as the terminal."""
     rows = [[printable(cell) for cell in row] for row in rows]  # cells may come from files
-    room = columns(get_terminal_size().columns)
+    width = room()
     widths = [max(1, *map(len, column)) for column in zip(heads, *rows, strict=True)]
-    while sum(widths) + GAP * (len(widths) - 1) > room and max(widths) > 1:
+    while sum(widths) + GAP * (len(widths) - 1) > width and max(widths) > 1:
         widths[widths.index(max(widths))] -= 1
-    bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
+    bold = "\033[1m{}\033[0m" if results().isatty() else "{}"
     if title:
         line(bold.format(printable(title)))
     for row in [heads, *rows] if any(heads) else rows:

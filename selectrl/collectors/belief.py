@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from selectrl.collectors.online import OnlineCollector
+from torch import Tensor
+
+from selectrl.collectors.base import PolicyCollector
+from selectrl.collectors.configs import BeliefConfig
+from selectrl.protocols import Policy
+from selectrl.structs import Moment
 
 
-class BeliefCollector(OnlineCollector):
+class BeliefCollector(PolicyCollector[BeliefConfig]):
     """The policy's mode under a belief that is read after every step, in collection and in scored episodes.
 
     The belief is carried from one episode to the next; exploring is what the policy does when its belief is vague. A
@@ -14,6 +19,10 @@ class BeliefCollector(OnlineCollector):
     References:
         Dorfman, Shenfeld & Tamar, NeurIPS 2021.
     """
+
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
+        """Return the policy's mode, (world, action)."""
+        return policy.mode(obs, z)
 
     def updates(self, progress: float, block_end: bool) -> bool:
         """Read the belief again after every step."""

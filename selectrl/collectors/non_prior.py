@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
-from selectrl.collectors.online import OnlineCollector
+from selectrl.collectors.base import PolicyCollector
+from selectrl.collectors.configs import NonPriorConfig
 from selectrl.protocols import Policy
 from selectrl.structs import Moment
 
-if TYPE_CHECKING:
-    from selectrl.collectors.configs import NonPriorConfig
 
-
-class NonPriorCollector(OnlineCollector):
+class NonPriorCollector(PolicyCollector[NonPriorConfig]):
     """Uniform random actions for the first part of the budget, samples of the policy under the belief after it.
 
     Differs from CSRO's code: the random part is a fraction of the *collection* budget, and the belief is read after
@@ -24,11 +20,8 @@ class NonPriorCollector(OnlineCollector):
         Gao et al., NeurIPS 2023.
     """
 
-    def __init__(self, config: NonPriorConfig) -> None:
-        self.random_fraction = config.random_fraction
-
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return a uniform action, or a sample of the policy, (world, action)."""
-        if moment.progress < self.random_fraction:
+        if moment.progress < self.config.random_fraction:
             return 2 * moment.uniform - 1
         return policy.sample(obs, z, moment.normal).action

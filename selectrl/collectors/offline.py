@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import Tensor
 
-from selectrl.collectors.online import OnlineCollector
+from selectrl.collectors.base import PolicyCollector
+from selectrl.collectors.configs import OfflineConfig
+from selectrl.protocols import Policy
+from selectrl.structs import Moment
 
-if TYPE_CHECKING:
-    from selectrl.collectors.configs import OfflineConfig
 
-
-class OfflineCollector(OnlineCollector):
+class OfflineCollector(PolicyCollector[OfflineConfig]):
     """Each block is one episode of the unseen task's stored data, or as many independent rows as a block has steps.
 
     No method has such data in practice; the gap to self-collected context is what a collector has to close. This is the
@@ -24,4 +24,9 @@ class OfflineCollector(OnlineCollector):
     """
 
     def __init__(self, config: OfflineConfig) -> None:
+        super().__init__(config)
         self.offline = config.draw
+
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
+        """Return the policy's mode, (world, action)."""
+        return policy.mode(obs, z)

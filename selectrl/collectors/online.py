@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from selectrl.collectors.base import PolicyCollector
+from selectrl.collectors.configs import OnlineConfig
 from selectrl.protocols import Policy
-from selectrl.structs import Belief, Moment
+from selectrl.structs import Moment
 
 
-class OnlineCollector:
+class OnlineCollector(PolicyCollector[OnlineConfig]):
     """The mode of the policy under the mean belief; no exploration.
 
     In a deterministic environment the first block repeats the context-free episode.
@@ -18,20 +19,6 @@ class OnlineCollector:
         The prior-context protocol of FOCAL's and CSRO's code.
     """
 
-    offline = ""
-
-    def latent(self, belief: Belief, normal: Tensor) -> Tensor:
-        """Return the mean belief, (world, latent)."""
-        return belief.z
-
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode, (world, action)."""
         return policy.mode(obs, z)
-
-    def updates(self, progress: float, block_end: bool) -> bool:
-        """Read the belief again after each block."""
-        return block_end
-
-    def keeps(self, returns: Tensor) -> Tensor:
-        """Keep every block, (world,)."""
-        return torch.ones_like(returns[:, -1], dtype=torch.bool)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from selectrl.collectors.online import OnlineCollector
-from selectrl.structs import Belief
+from selectrl.collectors.base import PolicyCollector
+from selectrl.collectors.configs import PosteriorConfig
+from selectrl.protocols import Policy
+from selectrl.structs import Belief, Moment
 
 
-class PosteriorCollector(OnlineCollector):
+class PosteriorCollector(PolicyCollector[PosteriorConfig]):
     r"""The mode of the policy under :math:`z = \mu + \sigma\epsilon`, redrawn for each block.
 
     Before any context an encoder believes N(0, I), so the first block acts on a draw from the prior. Scored episodes
@@ -23,3 +25,7 @@ class PosteriorCollector(OnlineCollector):
     def latent(self, belief: Belief, normal: Tensor) -> Tensor:
         """Return a draw from the belief, (world, latent)."""
         return belief.z + belief.spread * normal
+
+    def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
+        """Return the policy's mode, (world, action)."""
+        return policy.mode(obs, z)

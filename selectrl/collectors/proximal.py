@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from selectrl.collectors.online import OnlineCollector
+from selectrl.collectors.base import PolicyCollector
+from selectrl.collectors.configs import AnnealedConfig, BeliefScaledConfig, HeldConfig, ProximalConfig
 from selectrl.functional.values import smoothed_action
 from selectrl.protocols import Policy
 from selectrl.structs import Moment
 
-if TYPE_CHECKING:
-    from selectrl.collectors.configs import AnnealedConfig, BeliefScaledConfig, HeldConfig, ProximalConfig
-
 CLIP = 2.5  # where noise is clipped, in its own deviations, unless a config says otherwise
 
 
-class ProximalCollector(OnlineCollector):
+def pushed(action: Tensor, normal: Tensor, config: ProximalConfig) -> Tensor:
+    """Return the action plus σ times the noise, clipped at c, (world, action) in [-1, 1]."""
+    clip = CLIP * config.sigma if config.clip is None else config.clip
+    return smoothed_action(action, normal, scale=config.sigma, clip=clip)
+
+
+class ProximalCollector(PolicyCollector[ProximalConfig]):
     r"""Eq. 4 of SELECT: :math:`a = \operatorname{clip}(\pi(s,z) + \operatorname{clip}(\epsilon, \pm c), \pm1)`.
 
     ε ~ N(0, σ²) is redrawn every step, there is no random phase, and the executed action enters the context.
@@ -27,32 +30,25 @@ class ProximalCollector(OnlineCollector):
         SELECT, AAMAS 2025, Eq. 4. The paper gives neither σ nor c.
     """
 
-    def __init__(self, config: ProximalConfig | HeldConfig) -> None:
-        self.sigma = config.sigma
-        self.clip = CLIP * config.sigma if config.clip is None else config.clip
-
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus clipped noise, (world, action)."""
-        return smoothed_action(policy.mode(obs, z), moment.normal, scale=self.sigma, clip=self.clip)
+        return pushed(policy.mode(obs, z), moment.normal, self.config)
 
 
-class HeldCollector(ProximalCollector):
+class HeldCollector(PolicyCollector[HeldConfig]):
     """Eq. 4 with ε drawn once per block: a constant push instead of a shake, whose effects do not cancel over steps."""
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus the block's clipped noise, (world, action)."""
-        return smoothed_action(policy.mode(obs, z), moment.held, scale=self.sigma, clip=self.clip)
+        return pushed(policy.mode(obs, z), moment.held, self.config)
 
 
-class AnnealedCollector(OnlineCollector):
+class AnnealedCollector(PolicyCollector[AnnealedConfig]):
     r"""Eq. 4 with a σ that falls over the budget: from wide exploration to context near the policy.
 
     With p the fraction of the budget spent, :math:`\sigma = \sigma_0 + (\sigma_1-\sigma_0)\,h(p)`, where h is p
     (linear) or :math:`(1-\cos\pi p)/2` (cosine); c is 2.5 σ.
     """
-
-    def __init__(self, config: AnnealedConfig) -> None:
-        self.config = config
 
     def sigma(self, progress: float) -> float:
         """Return the noise's deviation after a fraction of the budget."""
@@ -66,7 +62,7 @@ class AnnealedCollector(OnlineCollector):
         return smoothed_action(policy.mode(obs, z), moment.normal, scale=sigma, clip=CLIP * sigma)
 
 
-class BeliefScaledCollector(OnlineCollector):
+class BeliefScaledCollector(PolicyCollector[BeliefScaledConfig]):
     r"""Eq. 4 with a σ as wide as the belief is unsure, world by world.
 
     .. math:: \sigma = \operatorname{clip}(k \bar s, \sigma_{low}, \sigma_{high})
@@ -74,9 +70,6 @@ class BeliefScaledCollector(OnlineCollector):
     k is the scale, s̄ the mean spread over dimensions, c is 2.5 σ. Before any context a belief's spread is 1. That of a
     posterior shrinks with evidence; that of a plain mean is the deviation of its row embeddings and need not.
     """
-
-    def __init__(self, config: BeliefScaledConfig) -> None:
-        self.config = config
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus clipped noise, (world, action)."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
+from selectrl.collectors.configs import ReturnFilteredConfig
 from selectrl.protocols import Policy
+from selectrl.registry import COLLECTORS
 from selectrl.structs import Belief, Moment
-
-if TYPE_CHECKING:
-    from selectrl.collectors.configs import ReturnFilteredConfig
 
 
 class ReturnFilteredCollector:
@@ -28,8 +25,8 @@ class ReturnFilteredCollector:
     """
 
     def __init__(self, config: ReturnFilteredConfig) -> None:
-        self.inner = config.collector.build()
-        self.quantile = config.quantile
+        self.config = config
+        self.inner = COLLECTORS.build(config.collector)
         self.offline = self.inner.offline
 
     def latent(self, belief: Belief, normal: Tensor) -> Tensor:
@@ -46,5 +43,5 @@ class ReturnFilteredCollector:
 
     def keeps(self, returns: Tensor) -> Tensor:
         """Keep what the inner collector keeps and returns enough, (world,); returns (world, block)."""
-        good = returns[:, -1] >= returns.quantile(self.quantile, dim=1)
+        good = returns[:, -1] >= returns.quantile(self.config.quantile, dim=1)
         return self.inner.keeps(returns) & good

@@ -1,20 +1,51 @@
-"""Configs of the critics, and their registration; free of torch so that listing and dry runs start fast."""
+"""Configs of the critics and of their estimators of V; free of torch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
-from selectrl.critics.values import TdTargetConfig
-from selectrl.fields import as_tuple, integer, number, part, sizes
+from selectrl.fields import as_tuple, choice, integer, number, part, shared, sizes
 from selectrl.protocols import ValueConfig
-from selectrl.registry import CRITICS, VALUES
+from selectrl.registry import VALUES
 
-if TYPE_CHECKING:
-    from selectrl.critics.dual_target import DualTargetCritic
-    from selectrl.critics.twin_q_v import TwinQVCritic
-    from selectrl.structs import Spec
+
+@attrs.frozen(kw_only=True)
+class TdTargetConfig:
+    """V regresses on the critic's own y, the wPC reading of the paper."""
+
+
+@attrs.frozen(kw_only=True)
+class MinTargetQConfig:
+    """V regresses on min Q′(s, a) at the data's action: the value of the behaviour."""
+
+
+@attrs.frozen(kw_only=True)
+class MinTargetQPolicyConfig:
+    """V regresses on min Q′(s, π(s, z)), the paper read literally: the value of the policy."""
+
+
+@attrs.frozen(kw_only=True)
+class ExpectileConfig:
+    """IQL's V: the upper expectile of min Q′(s, a) over the data's actions, so that only the better ones beat it.
+
+    Attributes:
+        expectile: τ; .5 is the mean, towards 1 the best action of the data. IQL has .7, and .9 on AntMaze.
+    """
+
+    expectile: float = attrs.field(default=0.7, validator=number(0, 1, above=True))
+
+
+@attrs.frozen(kw_only=True)
+class EnsembleConfig:
+    """Several V networks, each regressed on y from its own initial parameters, read as one.
+
+    Attributes:
+        members: how many networks.
+        reduce: ``mean``, or ``min``, which lowers V where the networks disagree and so clones more of what is rare.
+    """
+
+    members: int = attrs.field(default=5, validator=integer(1, 100))
+    reduce: str = attrs.field(default="mean", validator=choice("mean", "min"))
 
 
 @attrs.frozen(kw_only=True)
@@ -30,23 +61,19 @@ class QVConfig:
         v_lr: learning rate of V (Adam).
     """
 
-    hidden: tuple[int, ...] = attrs.field(default=(256, 256, 256), converter=as_tuple, validator=sizes())
-    discount: float = attrs.field(default=0.99, validator=number(0, 1))
-    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True))
-    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True))
-    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
-    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True))
+    hidden: tuple[int, ...] = attrs.field(
+        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shared("HIDDEN")
+    )
+    discount: float = attrs.field(default=0.99, validator=number(0, 1), metadata=shared("DISCOUNT"))
+    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True), metadata=shared("REWARD_SCALE"))
+    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True), metadata=shared("TAU"))
+    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)
 class TwinQVConfig(QVConfig):
     """SAC-v1's critic; its one target is a copy of V."""
-
-    def build(self, spec: Spec, latent_dim: int) -> TwinQVCritic:
-        """Build the critic."""
-        from selectrl.critics.twin_q_v import TwinQVCritic
-
-        return TwinQVCritic(self, spec, latent_dim)
 
 
 @attrs.frozen(kw_only=True)
@@ -64,23 +91,3 @@ class DualTargetConfig(QVConfig):
     smoothing: float = attrs.field(default=0.2, validator=number(0))
     smoothing_clip: float = attrs.field(default=0.5, validator=number(0))
     value: ValueConfig = attrs.field(factory=TdTargetConfig, validator=part(VALUES))
-
-    def build(self, spec: Spec, latent_dim: int) -> DualTargetCritic:
-        """Build the critic."""
-        from selectrl.critics.dual_target import DualTargetCritic
-
-        return DualTargetCritic(self, spec, latent_dim)
-
-
-CRITICS.add(
-    "twin_q_v",
-    TwinQVConfig,
-    paper="Haarnoja et al., ICML 2018",
-    summary="twin Q and V with a target V (SAC-v1), as in PEARL, FOCAL and CSRO",
-)
-CRITICS.add(
-    "dual_target",
-    DualTargetConfig,
-    paper="SELECT, AAMAS 2025",
-    summary="twin Q with target Q and target policy (TD3), and a V for the constraint's weight",
-)

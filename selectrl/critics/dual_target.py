@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
+from selectrl.critics.configs import DualTargetConfig
 from selectrl.critics.qv import QVNetworks
 from selectrl.functional.values import smoothed_action, twin_td_loss
 from selectrl.protocols import Agent, Noise, Objective, Optim, Policy, Track
+from selectrl.registry import VALUES
 from selectrl.structs import Batch, Losses, Spec
 
-if TYPE_CHECKING:
-    from selectrl.critics.configs import DualTargetConfig
 
-
-class DualTargetCritic(QVNetworks):
+class DualTargetCritic(QVNetworks[DualTargetConfig]):
     r"""Twin Q on a TD3-style target, and V beside it, in one objective.
 
     .. math:: y = \rho r + (1-d)\,\gamma\big(\min_j Q'_j(s', \tilde a', z') - \tau_\pi\log\pi'\big), \qquad
@@ -32,8 +29,9 @@ class DualTargetCritic(QVNetworks):
     """
 
     def __init__(self, config: DualTargetConfig, spec: Spec, latent_dim: int) -> None:
-        super().__init__(config, spec, latent_dim, members=config.value.members)
-        self.config = config
+        value = VALUES.build(config.value)
+        super().__init__(config, spec, latent_dim, members=value.members)
+        self.value = value
         shape = ("task", "rl", spec.action)
         self.noise = (Noise("next_policy", "normal", shape), Noise("smoothing", "normal", shape))
 
@@ -49,7 +47,7 @@ class DualTargetCritic(QVNetworks):
 
     def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
         """Return V(s, z), (task, batch)."""
-        return self.config.value.combine(self.v_net(obs, z))
+        return self.value.combine(self.v_net(obs, z))
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The TD loss of both Q, plus V's regression; they share the target and no parameter.
@@ -61,7 +59,7 @@ class DualTargetCritic(QVNetworks):
         q = self.q(rl.obs, rl.action, z)
         td = twin_td_loss(q, target)
         v = self.v_net(rl.obs, z.detach())
-        regression = self.config.value.loss(v, self.config.value.target(agent, batch, target))
+        regression = self.value.loss(v, self.value.target(agent, batch, target))
         terms = {"td": td, "v_loss": regression, "q": q.mean(), "v": v.mean(), "target": target.mean()}
         return Losses(td + regression, terms)
 

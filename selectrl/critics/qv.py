@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
+from selectrl.critics.configs import QVConfig
 from selectrl.functional.values import bellman_target
 from selectrl.nets.mlp import MLP, QNetwork
-from selectrl.protocols import Draw, Policy
+from selectrl.protocols import Draw, Objective, Track
 from selectrl.structs import Rows, Spec
 
-if TYPE_CHECKING:
-    from selectrl.critics.configs import QVConfig
+C = TypeVar("C", bound=QVConfig)
 
 
-class QVNetworks(nn.Module):
+class QVNetworks(nn.Module, ABC, Generic[C]):
     """A twin Q and a V on the RL rows; what they learn is up to the critics built on them.
 
     Args:
@@ -25,8 +26,9 @@ class QVNetworks(nn.Module):
         members: V networks side by side; 0 is a single one without a member axis.
     """
 
-    def __init__(self, config: QVConfig, spec: Spec, latent_dim: int, *, members: int = 0) -> None:
+    def __init__(self, config: C, spec: Spec, latent_dim: int, *, members: int = 0) -> None:
         super().__init__()
+        self.config = config
         self.scales = {"discount": config.discount, "reward_scale": config.reward_scale}
         self.rows = Draw("rl", "rl")
         self.q_net = QNetwork(spec.obs, spec.action, latent_dim, config.hidden)
@@ -36,10 +38,14 @@ class QVNetworks(nn.Module):
         """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""
         return self.q_net.value(obs, action, z, twins)
 
-    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
-        """Return V(s, z), (task, batch)."""
-        return self.v_net(obs, z)
-
     def backup(self, rl: Rows, next_value: Tensor) -> Tensor:
         """Return the one-step target of the rows, (task, batch), without gradient."""
         return bellman_target(rl.reward, rl.terminal, next_value, **self.scales)
+
+    @abstractmethod
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the critic's objectives; the first carries the TD loss."""
+
+    @abstractmethod
+    def tracks(self) -> tuple[Track, ...]:
+        """Return the Polyak targets."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import Tensor
 
+from selectrl.critics.configs import TwinQVConfig
 from selectrl.critics.qv import QVNetworks
 from selectrl.functional.values import twin_td_loss, value_loss
-from selectrl.protocols import Agent, Noise, Objective, Optim, Track
+from selectrl.protocols import Agent, Noise, Objective, Optim, Policy, Track
 from selectrl.structs import Batch, Losses, Spec
 
-if TYPE_CHECKING:
-    from selectrl.critics.configs import TwinQVConfig
 
-
-class TwinQVCritic(QVNetworks):
+class TwinQVCritic(QVNetworks[TwinQVConfig]):
     r"""Twin Q on the target of V, and V on the twin's smaller value.
 
     .. math:: y = \rho r + (1-d)\,\gamma \bar V(s', z'), \qquad
@@ -36,8 +34,11 @@ class TwinQVCritic(QVNetworks):
 
     def __init__(self, config: TwinQVConfig, spec: Spec, latent_dim: int) -> None:
         super().__init__(config, spec, latent_dim)
-        self.config = config
         self.policy_noise = Noise("policy", "normal", ("task", "rl", spec.action))
+
+    def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
+        """Return V(s, z), (task, batch)."""
+        return self.v_net(obs, z)
 
     def td_loss(self, agent: Agent, batch: Batch) -> Losses:
         """The TD loss of both Q."""

@@ -1,127 +1,104 @@
-"""Estimators of the constraint's V, registered so that a binding swaps them; free of torch."""
+"""Estimators of the constraint's V."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar, cast
 
-import attrs
+from torch import Tensor
 
-from selectrl.fields import choice, integer, number
+from selectrl.critics.configs import (
+    EnsembleConfig,
+    ExpectileConfig,
+    MinTargetQConfig,
+    MinTargetQPolicyConfig,
+    TdTargetConfig,
+)
+from selectrl.functional.values import expectile_loss, value_loss
 from selectrl.protocols import Agent
-from selectrl.registry import VALUES
 from selectrl.structs import Batch
 
-if TYPE_CHECKING:
-    from torch import Tensor
+C = TypeVar("C")
 
 
-class OneNetwork:
-    """One V network under a mean-square regression."""
+class SingleValue(ABC, Generic[C]):
+    """A single V network under a mean-square regression."""
 
     members = 1
 
-    def loss(self, v: Tensor, target: Tensor) -> Tensor:
-        """Return the mean square, a scalar; several networks add up."""
-        from selectrl.functional.values import value_loss
+    def __init__(self, config: C) -> None:
+        self.config = config
 
+    @abstractmethod
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+        """Return what V regresses on, (task, batch)."""
+
+    def loss(self, v: Tensor, target: Tensor) -> Tensor:
+        """Return the mean square, a scalar."""
         return value_loss(v, target)
 
     def combine(self, v: Tensor) -> Tensor:
-        """Return the one network's value, (task, batch)."""
+        """Return the network's value, (task, batch)."""
         return v[0]
 
 
-@attrs.frozen(kw_only=True)
-class TdTargetConfig(OneNetwork):
-    """V regresses on the critic's own y, the wPC reading of the paper."""
+class TdTargetValue(SingleValue[TdTargetConfig]):
+    """V on the critic's own y."""
 
     def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
         """Return y, (task, batch)."""
         return td_target
 
 
-@attrs.frozen(kw_only=True)
-class MinTargetQConfig(OneNetwork):
-    """V regresses on min Q′(s, a) at the data's action: the value of the behaviour."""
+class MinTargetQValue(SingleValue[MinTargetQConfig]):
+    """V on the smaller target Q at the data's action."""
 
     def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
         """Return the smaller target Q at the data's action, (task, batch)."""
         return smaller_target_q(agent, batch, batch.draws["rl"].action)
 
 
-@attrs.frozen(kw_only=True)
-class MinTargetQPolicyConfig(OneNetwork):
-    """V regresses on min Q′(s, π(s, z)), the paper read literally: the value of the policy."""
+class MinTargetQPolicyValue(SingleValue[MinTargetQPolicyConfig]):
+    """V on the smaller target Q at the policy's action."""
 
     def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
         """Return the smaller target Q at the policy's mode, (task, batch)."""
         return smaller_target_q(agent, batch, agent.policy.mode(batch.draws["rl"].obs, batch.latent.z))
 
 
-@attrs.frozen(kw_only=True)
-class ExpectileConfig(MinTargetQConfig):
-    """IQL's V: the upper expectile of min Q′(s, a) over the data's actions, so that only the better ones beat it.
+class ExpectileValue(SingleValue[ExpectileConfig]):
+    """V on the upper expectile of the smaller target Q at the data's actions."""
 
-    Attributes:
-        expectile: τ; .5 is the mean, towards 1 the best action of the data. IQL has .7, and .9 on AntMaze.
-    """
-
-    expectile: float = attrs.field(default=0.7, validator=number(0, 1, above=True))
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+        """Return the smaller target Q at the data's action, (task, batch)."""
+        return smaller_target_q(agent, batch, batch.draws["rl"].action)
 
     def loss(self, v: Tensor, target: Tensor) -> Tensor:
         """Return the asymmetric square, a scalar."""
-        from selectrl.functional.values import expectile_loss
-
-        return expectile_loss(v, target, expectile=self.expectile)
+        return expectile_loss(v, target, expectile=self.config.expectile)
 
 
-@attrs.frozen(kw_only=True)
-class EnsembleConfig(TdTargetConfig):
-    """Several V networks, each regressed on y from its own initial parameters, read as one.
+class EnsembleValue:
+    """Several V networks on the critic's own y."""
 
-    Attributes:
-        members: how many networks.
-        reduce: ``mean``, or ``min``, which lowers V where the networks disagree and so clones more of what is rare.
-    """
+    def __init__(self, config: EnsembleConfig) -> None:
+        self.config = config
+        self.members = config.members
 
-    members: int = attrs.field(default=5, validator=integer(1, 100))
-    reduce: str = attrs.field(default="mean", validator=choice("mean", "min"))
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+        """Return y, (task, batch)."""
+        return td_target
+
+    def loss(self, v: Tensor, target: Tensor) -> Tensor:
+        """Return the mean squares, added up over the networks."""
+        return value_loss(v, target)
 
     def combine(self, v: Tensor) -> Tensor:
         """Return the members' mean or minimum, (task, batch)."""
-        return v.mean(0) if self.reduce == "mean" else v.amin(0)
+        return v.mean(0) if self.config.reduce == "mean" else v.amin(0)
 
 
 def smaller_target_q(agent: Agent, batch: Batch, action: Tensor) -> Tensor:
     """Return the smaller of both target Q at the step's rows, (task, batch)."""
     q = agent.target(agent.critic.q_net).value(batch.draws["rl"].obs, action, batch.latent.z)
     return cast("Tensor", q.amin(0))
-
-
-VALUES.add(
-    "td_target", TdTargetConfig, paper="Peng et al., AAAI 2023", summary="V regressed on the critic's own TD target"
-)
-VALUES.add(
-    "min_target_q",
-    MinTargetQConfig,
-    paper="SELECT, AAMAS 2025",
-    summary="V regressed on the smaller target Q at the data's action",
-)
-VALUES.add(
-    "min_target_q_policy",
-    MinTargetQPolicyConfig,
-    paper="SELECT, AAMAS 2025",
-    summary="V regressed on the smaller target Q at the policy's action (the paper read literally)",
-)
-VALUES.add(
-    "expectile",
-    ExpectileConfig,
-    paper="Kostrikov, Nair & Levine, ICLR 2022",
-    summary="upper expectile of the smaller target Q at the data's actions (IQL)",
-)
-VALUES.add(
-    "ensemble",
-    EnsembleConfig,
-    paper="An et al., NeurIPS 2021",
-    summary="several V networks on the TD target, read as their mean or minimum",
-)

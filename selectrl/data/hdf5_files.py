@@ -45,6 +45,47 @@ def open_hdf5(path: Path) -> Iterator[Any]:
             raise DataError(f"{path} cannot be read ({error}); restore it or export the dataset again") from error
 
 
+REMEDY = "restore it or export the dataset again"
+
+
+def group_in(parent: Any, name: str, where: str) -> Any:
+    """Return a group inside a group.
+
+    Raises:
+        DataError: there is none of this name; the sentence begins with ``where``.
+    """
+    import h5py
+
+    return _item(parent, name, where, h5py.Group, "a group")
+
+
+def dataset_in(parent: Any, name: str, where: str) -> Any:
+    """Return a dataset inside a group, its values unread; raises as :func:`group_in`."""
+    import h5py
+
+    return _item(parent, name, where, h5py.Dataset, "a dataset")
+
+
+def attribute_of(item: Any, name: str, where: str) -> Any:
+    """Return an attribute of a group or dataset, None if it has none of this name.
+
+    Raises:
+        DataError: it is of a type that NumPy lacks; the sentence begins with ``where``.
+    """
+    try:
+        return item.attrs.get(name)
+    except (TypeError, ValueError, OSError) as error:
+        raise DataError(f"{where}: the attribute {name!r} is of a type that is not read here; {REMEDY}") from error
+
+
+def _item(parent: Any, name: str, where: str, kind: type, title: str) -> Any:
+    item = parent.get(name)
+    if not isinstance(item, kind):
+        got = "nothing" if item is None else "a dataset" if title == "a group" else "a group"
+        raise DataError(f"{where}: expected {title} called {name!r}, got {got}; {REMEDY}")
+    return item
+
+
 @contextmanager
 def _no_plugins() -> Iterator[None]:
     """Take all folders of plugins from HDF5, which also looks there for help with a file that it cannot open."""

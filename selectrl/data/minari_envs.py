@@ -44,7 +44,7 @@ class Recovery:
     def _find(self) -> tuple[EnvSpec, spaces.Box]:
         manifest = self._manifest
         try:
-            family = FAMILIES[manifest.env].config(**manifest.env_config).build()
+            family = FAMILIES.build(FAMILIES[manifest.env].config(**manifest.env_config))
         except (TypeError, ValueError) as error:  # fields that the config does not have
             raise InputError(f"its settings are not those of {manifest.env} here ({error})") from error
         if (family.env_id, family.spec) != (manifest.env_id, manifest.spec):

@@ -29,7 +29,7 @@ from selectrl.data import json_fields as js
 from selectrl.data.actions import REFUSE, ActionRule, Actions
 from selectrl.data.episodes import Episode, Episodes, stack
 from selectrl.data.folders import entries, inside, leads_to_something
-from selectrl.data.hdf5_files import open_hdf5
+from selectrl.data.hdf5_files import REMEDY, attribute_of, dataset_in, group_in, open_hdf5
 from selectrl.data.json_fields import Fields
 from selectrl.data.manifest import Manifest, TaskEntry, read_spec, write_manifest
 from selectrl.data.minari_envs import Recovery
@@ -341,15 +341,16 @@ def _read_episodes(record: _Record, spec: Spec, actions: Actions, top: Path) -> 
             )
         for i in range(record.episodes):
             where = f"{record.folder}: episode {i}"
-            episode = _episode(where, file[f"episode_{i}"], record.time, spec)
+            episode = _episode(where, group_in(file, f"episode_{i}", str(record.folder)), record.time, spec)
             yield episode._replace(action=actions.fit(where, episode.action))
 
 
 def _episode(where: str, group: Any, time: int, spec: Spec) -> Episode:
     """Read one episode; shapes and types are checked before any value is."""
-    steps = int(group["rewards"].size)
+    rewards = dataset_in(group, "rewards", where).shape or ()  # None and () if it holds nothing or one number
+    steps = rewards[0] if rewards else 0
     if not 1 <= steps <= time:
-        raise DataError(f"{where}: it has {steps} steps, expected 1 to {time}")
+        raise DataError(f"{where}: it has {steps} steps, expected 1 to {time}; {REMEDY}")
     expected: dict[str, tuple[tuple[int, ...], type]] = {
         "observations": ((steps + 1, spec.obs), np.float32),
         "actions": ((steps, spec.action), np.float32),
@@ -358,16 +359,13 @@ def _episode(where: str, group: Any, time: int, spec: Spec) -> Episode:
         "truncations": ((steps,), np.bool_),
     }
     for name, (shape, kind) in expected.items():
-        got = group[name]
+        got = dataset_in(group, name, where)
         if got.shape != shape or got.dtype != kind:
-            raise DataError(
-                f"{where}: {name} are {got.dtype} {got.shape}, expected {np.dtype(kind)} {shape}; "
-                "restore it or export the dataset again"
-            )
+            raise DataError(f"{where}: {name} are {got.dtype} {got.shape}, expected {np.dtype(kind)} {shape}; {REMEDY}")
     obs, action, reward, terminal, truncated = (group[name][:] for name in expected)
-    label = np.asarray(group.attrs.get("label"))
+    label = np.asarray(attribute_of(group, "label", where))
     if label.shape or label.dtype.kind not in "iu" or not 0 <= label <= LARGEST:
-        raise DataError(f"{where}: label is {label!r}, expected a checkpoint step >= 0")
+        raise DataError(f"{where}: label is {js.shorten(label)}, expected a checkpoint step >= 0")
     if terminal[:-1].any() or truncated[:-1].any() or not (terminal[-1] or truncated[-1]):
         raise DataError(f"{where}: expected a termination or truncation at its last step alone")
     return Episode(obs, action, reward, bool(terminal[-1]), int(label))

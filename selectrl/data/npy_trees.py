@@ -143,7 +143,7 @@ def import_tree(
     if tree.gaps and not allow_gaps:
         more = f" (and {len(tree.gaps) - 1} more like it)" if len(tree.gaps) > 1 else ""
         raise DataError(f"{tree.folder} is incomplete: {tree.gaps[0]}{more}; complete it or give --allow-missing")
-    family = config.build()
+    family = FAMILIES.build(config)
     total, done, terminal = sum(len(p) for task in tree.files.values() for p in task.values()), 0, 0
     fitted = Actions(actions, family.spec.action)
     written = []

@@ -1,21 +1,10 @@
-"""Configs of the task families, and their registration; free of Gymnasium and MuJoCo, so that listing them is fast."""
+"""Configs of the task families; free of Gymnasium and MuJoCo, so that listing them is fast."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import attrs
 
 from selectrl.fields import MOST, MOST_TASKS, choice, integer, number
-from selectrl.registry import FAMILIES
-
-if TYPE_CHECKING:
-    from selectrl.envs.ant_goal import AntGoal
-    from selectrl.envs.half_cheetah_vel import HalfCheetahVel
-    from selectrl.envs.hopper_rand_params import HopperRandParams
-    from selectrl.envs.humanoid_dir import HumanoidDir
-    from selectrl.envs.point_robot import PointRobot
-    from selectrl.envs.walker_rand_params import WalkerRandParams
 
 CAPSULES = ("legacy", "modern")
 CONTACT_FORCES = ("zeros", "sensed")
@@ -79,12 +68,6 @@ class PointRobotConfig:
     horizon: int = attrs.field(default=20, validator=integer(1, MOST))
     step_size: float = attrs.field(default=0.1, validator=number(0, above=True))
 
-    def build(self) -> PointRobot:
-        """Build the family."""
-        from selectrl.envs.point_robot import PointRobot
-
-        return PointRobot(self)
-
 
 @attrs.frozen(kw_only=True)
 class HalfCheetahVelConfig(MujocoConfig):
@@ -95,12 +78,6 @@ class HalfCheetahVelConfig(MujocoConfig):
         horizon: steps of an episode.
         capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
     """
-
-    def build(self) -> HalfCheetahVel:
-        """Build the family."""
-        from selectrl.envs.half_cheetah_vel import HalfCheetahVel
-
-        return HalfCheetahVel(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -119,12 +96,6 @@ class AntGoalConfig(ContactConfig):
 
     torso: str = attrs.field(default="late", validator=choice("late", "current"))
 
-    def build(self) -> AntGoal:
-        """Build the family."""
-        from selectrl.envs.ant_goal import AntGoal
-
-        return AntGoal(self)
-
 
 @attrs.frozen(kw_only=True)
 class HumanoidDirConfig(ContactConfig):
@@ -136,12 +107,6 @@ class HumanoidDirConfig(ContactConfig):
         capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
         contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
     """
-
-    def build(self) -> HumanoidDir:
-        """Build the family."""
-        from selectrl.envs.humanoid_dir import HumanoidDir
-
-        return HumanoidDir(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -156,12 +121,6 @@ class HopperRandParamsConfig(RandParamsConfig):
             published, ``fresh`` works it out for each task.
     """
 
-    def build(self) -> HopperRandParams:
-        """Build the family."""
-        from selectrl.envs.hopper_rand_params import HopperRandParams
-
-        return HopperRandParams(self)
-
 
 @attrs.frozen(kw_only=True)
 class WalkerRandParamsConfig(RandParamsConfig):
@@ -174,47 +133,3 @@ class WalkerRandParamsConfig(RandParamsConfig):
         derived: what MuJoCo precomputes from masses and inertias: ``stale`` keeps it as for the unchanged robot, as
             published, ``fresh`` works it out for each task.
     """
-
-    def build(self) -> WalkerRandParams:
-        """Build the family."""
-        from selectrl.envs.walker_rand_params import WalkerRandParams
-
-        return WalkerRandParams(self)
-
-
-FAMILIES.add(
-    "point_robot",
-    PointRobotConfig,
-    paper="Gao et al., NeurIPS 2023",
-    summary="walk in the plane to a hidden goal on the half circle; 20 steps, reward varies",
-)
-FAMILIES.add(
-    "half_cheetah_vel",
-    HalfCheetahVelConfig,
-    paper="Gao et al., NeurIPS 2023",
-    summary="run in a plane at a hidden speed; 200 steps, reward varies",
-)
-FAMILIES.add(
-    "ant_goal",
-    AntGoalConfig,
-    paper="Gao et al., NeurIPS 2023",
-    summary="walk on four legs to a hidden goal on the circle; 200 steps, reward varies",
-)
-FAMILIES.add(
-    "humanoid_dir",
-    HumanoidDirConfig,
-    paper="Gao et al., NeurIPS 2023",
-    summary="run in a hidden direction without falling; 200 steps, reward varies",
-)
-FAMILIES.add(
-    "hopper_rand_params",
-    HopperRandParamsConfig,
-    paper="Gao et al., NeurIPS 2023",
-    summary="hop forwards on a hidden body (masses, damping, friction); 200 steps, dynamics vary",
-)
-FAMILIES.add(
-    "walker_rand_params",
-    WalkerRandParamsConfig,
-    paper="Gao et al., NeurIPS 2023",
-    summary="walk forwards on a hidden body (masses, damping, friction); 200 steps, dynamics vary",
-)

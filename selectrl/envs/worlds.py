@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from selectrl.errors import InputError, RunError
+from selectrl.registry import FAMILIES
 
 Array: TypeAlias = NDArray[Any]
 Seeds: TypeAlias = "int | Sequence[int | None] | None"
@@ -158,7 +159,8 @@ class SingleWorld(gymnasium.Env[Array, Array]):
         self, config: Callable[..., Any], task: int = 0, render_mode: str | None = None, **settings: Any
     ) -> None:
         refuse_horizon(settings)
-        self.worlds: Worlds = config(**settings).build().worlds([task], render_mode)
+        family: Any = FAMILIES.build(config(**settings))
+        self.worlds: Worlds = family.worlds([task], render_mode)
         self.worlds.horizon = sys.maxsize
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": self.worlds.metadata["render_fps"]}
@@ -231,6 +233,7 @@ def vectorised(config: Callable[..., Any]) -> Callable[..., Any]:
             raise InputError(f"expected one task or one per world ({num_envs}), got {len(tasks)}")
         refuse_horizon(settings)
         limit = {} if max_episode_steps is None else {"horizon": max_episode_steps}
-        return config(**limit, **settings).build().worlds(tasks, render_mode)
+        family: Any = FAMILIES.build(config(**limit, **settings))
+        return family.worlds(tasks, render_mode)
 
     return make_worlds

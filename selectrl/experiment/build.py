@@ -11,6 +11,7 @@ import torch
 from selectrl.errors import CompositionError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.protocols import Objective, Phase
+from selectrl.registry import ACTORS, CRITICS, ENCODERS, POLICIES
 from selectrl.streams import key
 from selectrl.structs import Spec
 from selectrl.trainer.agent import Agent
@@ -32,13 +33,13 @@ def build_agent(experiment: Experiment, spec: Spec, seed: int) -> Agent:
             torch.manual_seed(key(seed, "init", name) % 2**63)
 
         seeded("encoder")
-        encoder = experiment.encoder.build(spec)
+        encoder = ENCODERS.build(experiment.encoder, spec)
         seeded("critic")
-        critic = experiment.critic.build(spec, encoder.latent_dim)
+        critic = CRITICS.build(experiment.critic, spec, encoder.latent_dim)
         seeded("actor")
-        actor = experiment.actor.build(spec, encoder.latent_dim)
+        actor = ACTORS.build(experiment.actor, spec, encoder.latent_dim)
         seeded("policy")
-        policy = experiment.actor.policy.build(spec, encoder.latent_dim)
+        policy = POLICIES.build(experiment.actor.policy, spec, encoder.latent_dim)
         return Agent(cast(Any, encoder), cast(Any, critic), cast(Any, actor), cast(Any, policy), critic.tracks())
 
 

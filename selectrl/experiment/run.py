@@ -19,29 +19,27 @@ from selectrl.evaluate.published import PublishedTest
 from selectrl.evaluate.schedules import published
 from selectrl.evaluate.stored import centroid
 from selectrl.experiment.build import build_agent
-from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.drift import warn_of_drift
-from selectrl.experiment.identity import difference, identity_of, read_written, refuse_to_replace
 from selectrl.experiment.labels import label_of
-from selectrl.experiment.provenance import (
-    data_fingerprint,
-    describe_code,
-    read_execution,
-    source_fingerprints,
-    trained_parts,
-)
-from selectrl.experiment.records import SCHEMA, read_record, summary
+from selectrl.experiment.provenance import describe_code, source_fingerprints, trained_parts
+from selectrl.experiment.records import evaluation_record
 from selectrl.experiment.run_folder import RunFolder
+from selectrl.experiment.stored import read_experiment
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.files import write_json
-from selectrl.json_text import sealed
 from selectrl.locks import alone, held
 from selectrl.protocols import CollectorConfig
-from selectrl.registry import registered_name
+from selectrl.registry import COLLECTORS, registered_name
+from selectrl.runs import checkpoint
+from selectrl.runs.diagnostics import DiagnosticsRecord, DonorSwap
+from selectrl.runs.evaluation import EvaluationRecord, TestedState
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.experiment import ExperimentRecord
+from selectrl.runs.identity import difference, identity_of, is_wanted, refuse_to_replace
+from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXPERIMENT, arrays_file, evaluation_file
+from selectrl.runs.reading import Json
 from selectrl.tensor_files import write_tensors
-from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
-from selectrl.trainer.metrics import Record
 
 LATEST = sys.maxsize  # a training step after all others
 
@@ -69,33 +67,34 @@ class Run(RunFolder):
         agent, saved = self._agent()
         return agent, saved["train_step"]
 
-    def _agent(self) -> tuple[Agent, Record]:
+    def _agent(self) -> tuple[Agent, Json]:
         """Return the trained agent, and what evaluations record of its checkpoint."""
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
-        own = read_record(self.folder)
-        if any(found.record.get(name, own.get(name)) != own.get(name) for name in ("key", "seed")):
+        own = ExperimentRecord.read(self.folder)
+        if any(found.record.get(name, value) != value for name, value in (("key", own.key), ("seed", own.seed))):
             raise InputError(
-                f"the newest checkpoint in {self.folder} is of another experiment or seed than its experiment.json; "
+                f"the newest checkpoint in {self.folder} is of another experiment or seed than its {EXPERIMENT}; "
                 "train it again in another folder"
             )
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         agent.load({n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")})
         step = found.step - (found.total - self.experiment.train.steps)
-        saved = {"step": found.step, "digest": checkpoint.digest(found.state, "")}
+        saved = TestedState(step=found.step, digest=checkpoint.digest(found.state, ""))
         return agent, {"train_step": step, "checkpoint": saved}
 
     @property
     def begun_as(self) -> Experiment:
         """The experiment of the run's record, whose collector and test labels are relative to."""
-        return experiment_from_record(read_record(self.folder)["experiment"])
+        return read_experiment(self.folder)[0]
 
-    def identity(self, collector: CollectorConfig, test: TestConfig) -> Record:
+    def identity(self, collector: CollectorConfig, test: TestConfig) -> Json:
         """Return what makes a meta-test of this run the one that it is, see :func:`identity_of`."""
-        reads = bool(collector.build().offline) or test.prior != "zero"
+        reads = bool(COLLECTORS.build(collector).offline) or test.prior != "zero"
         found = source_fingerprints(*trained_parts(self.experiment), collector)
-        return identity_of(collector, test, self.dataset.fingerprint if reads else None, found)
+        fingerprint = self.dataset.fingerprint if reads else None
+        return identity_of(to_record(collector), to_record(test), fingerprint, found)
 
     def refuse_label(self, label: str, collector: CollectorConfig, test: TestConfig, step: int = LATEST) -> None:
         """Refuse a label that is that of another meta-test of this run.
@@ -111,23 +110,25 @@ class Run(RunFolder):
                 step, or cannot be read; or the run's own tests have this label, or have it on the run's own data.
         """
         own, wanted = self.begun_as, self.identity(collector, test)
-        trained_on = data_fingerprint(read_execution(self.folder))
+        execution = ExecutionRecord.read_if_there(self.folder)
+        trained_on = execution.dataset.fingerprint if execution else None
         is_of_own_label = label == label_of(collector, test, own)
         if trained_on is not None and is_of_own_label and difference(wanted, {"dataset": trained_on}):
             raise InputError(
                 f"the label {label!r} is that of a meta-test on the data that {self.folder} was trained on "
                 f"(fingerprint {trained_on[:12]}), not on those in {self.data_folder}; choose another --label"
             )
-        for of_run in ((own.collector, own.test), (OfflineConfig(), own.test)):
-            if label == label_of(*of_run, own) and (collector, test) != of_run:
+        for own_collector in (own.collector, OfflineConfig()):
+            is_own = (collector, test) == (own_collector, own.test)
+            if label == label_of(own_collector, own.test, own) and not is_own:
                 raise InputError(f"the label {label!r} is that of the run's own tests; choose another --label")
         remedy = f"choose another --label, or move that file out of {self.folder.name}"
-        path = self.folder / "evaluations" / f"{label}.json"
-        refuse_to_replace(path, wanted, step, remedy)
+        record = EvaluationRecord.read_if_sound(self.folder, label)
+        refuse_to_replace(evaluation_file(self.folder, label), record, wanted, step, remedy)
 
     def evaluate(
         self, label: str | None = None, collector: CollectorConfig | None = None, test: TestConfig | None = None
-    ) -> Record:
+    ) -> EvaluationRecord:
         """Meta-test the newest checkpoint and write the result below the run.
 
         Args:
@@ -145,52 +146,54 @@ class Run(RunFolder):
         with held(self.folder):
             return self._evaluate(label, collector, test)
 
-    def _evaluate(self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None) -> Record:
+    def _evaluate(
+        self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None
+    ) -> EvaluationRecord:
         warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
         label = label or label_of(collector, test, self.begun_as)
         agent, saved = self._agent()
-        self.refuse_label(label, collector, test, saved["train_step"])
+        folder = self.folder / EVALUATIONS
+        with alone(folder):  # refused before the work: a label in use, a folder that cannot be locked
+            self.refuse_label(label, collector, test, saved["train_step"])
         with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
-        record = {
-            "schema": SCHEMA,
-            "label": label,
-            "env": self.experiment.env_name,
-            "collector": to_record(collector),
+        record = evaluation_record(
+            result,
+            test,
+            self.family.spec.horizon,
+            label=label,
+            env=self.experiment.env_name,
+            collector=to_record(collector),
             **saved,
-            "seed": self.seed,
-            **summary(result, test, self.family.spec.horizon),
-            "dataset": self.identity(collector, test)["dataset"],
+            seed=self.seed,
+            dataset=self.identity(collector, test)["dataset"],
             **describe_code(*trained_parts(self.experiment), collector),
-        }
+        )
         traces: dict[str, np.ndarray[Any, Any]] = {
             "explored": result.explored,
             "scored": result.scored,
             "latents": result.latents,
             "parameters": np.asarray(self.family.parameters[list(result.tasks)], np.float64),
         }
-        folder = self.folder / "evaluations"
         with alone(folder):  # another process may have written this label since
             self.refuse_label(label, collector, test, saved["train_step"])
-            write_tensors(folder / f"{label}.safetensors", traces)
-            write_json(folder / f"{label}.json", sealed(record))
+            write_tensors(arrays_file(evaluation_file(self.folder, label)), traces)
+            record.write(self.folder)
         return record
 
     @property
     def diagnosed(self) -> bool:
         """Whether the diagnostics of the whole training lie there already."""
-        found = read_written(self.folder / "diagnostics.json")
-        if found is None or found["train_step"] != self.experiment.train.steps:
-            return False
-        return difference(found, self._diagnosis) is None
+        record = DiagnosticsRecord.read_if_sound(self.folder)
+        return is_wanted(record, self.experiment.train.steps, self._diagnosis)
 
     @property
-    def _diagnosis(self) -> Record:
+    def _diagnosis(self) -> Json:
         """Data and source code that identify diagnostics."""
         return {"dataset": self.dataset.fingerprint, "sources": source_fingerprints(*trained_parts(self.experiment))}
 
-    def diagnose(self) -> Record:
+    def diagnose(self) -> DiagnosticsRecord:
         """Write what the newest checkpoint's encoder makes of stored context, of training and of test tasks.
 
         ``diagnostics.safetensors`` holds ``train_latents`` and ``test_latents`` float32 (task, draw, latent), each the
@@ -208,11 +211,9 @@ class Run(RunFolder):
         with held(self.folder):
             return self._diagnose()
 
-    def _diagnose(self) -> Record:
+    def _diagnose(self) -> DiagnosticsRecord:
         agent, saved = self._agent()
-        record_file, step = self.folder / "diagnostics.json", saved["train_step"]
-        remedy = f"move that file out of {self.folder.name}, or leave --diagnose out"
-        refuse_to_replace(record_file, self._diagnosis, step, remedy)
+        self._refuse_diagnosis(saved["train_step"])
         test, alive = self.experiment.test, cast(Any, agent)
         sets = {"train": self.train_tasks, "test": self.test_tasks}
         stores = {name: self.store(tasks) for name, tasks in sets.items()}
@@ -222,13 +223,23 @@ class Run(RunFolder):
                 arrays[f"{name}_latents"] = offline_latents(alive, stores[name], test, DRAWS)
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
             swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
-        about = {"dataset": self.dataset.fingerprint, **describe_code(*trained_parts(self.experiment))}
-        record = {"schema": SCHEMA, **saved, "donor_swap": swap, **about}
-        with alone(self.folder / "evaluations"):  # another process may have written them since
-            refuse_to_replace(record_file, self._diagnosis, step, remedy)
-            write_tensors(record_file.with_suffix(".safetensors"), arrays)
-            write_json(record_file, sealed(record))
+        record = DiagnosticsRecord(
+            **saved,
+            donor_swap=DonorSwap.from_json(swap) if swap else None,
+            dataset=self.dataset.fingerprint,
+            **describe_code(*trained_parts(self.experiment)),
+        )
+        with alone(self.folder / EVALUATIONS):  # another process may have written them since
+            self._refuse_diagnosis(saved["train_step"])
+            write_tensors(arrays_file(self.folder / DIAGNOSTICS), arrays)
+            record.write(self.folder)
         return record
+
+    def _refuse_diagnosis(self, step: int) -> None:
+        """Refuse to replace diagnostics of other data or source code, or of a later training step."""
+        record, remedy = DiagnosticsRecord.read_if_sound(self.folder), f"move that file out of {self.folder.name}"
+        remedy += ", or leave --diagnose out"
+        refuse_to_replace(self.folder / DIAGNOSTICS, record, self._diagnosis, step, remedy)
 
     def meta_test(
         self, agent: Agent, collector: CollectorConfig, test: TestConfig, watch: Watch | None = None
@@ -247,7 +258,7 @@ class Run(RunFolder):
 
     def made_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
         """Return a meta-test of an agent, which may run as often as wanted while the agent learns."""
-        built, tasks = collector.build(), self.test_tasks
+        built, tasks = COLLECTORS.build(collector), self.test_tasks
         what: Any = (agent, self.family, built, test)
         stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
         if test.protocol == "equal_budget":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import sysconfig
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from selectrl.errors import InputError, RunError, SelectRLError
 from selectrl.plugins import plugin_of
+from selectrl.remedies import ANY_FILE, reason
 
 #: How torch, the loader of libraries and Python say that memory is short, on the CPU and on CUDA.
 NO_MEMORY = (
@@ -24,20 +24,7 @@ LESS = (
     "run fewer side by side (--jobs) or bind smaller batches; the same command, of a comparison with --retry-failed, "
     "goes on from the last checkpoint"
 )
-FULL = "free the disk, or choose another folder"
-REMEDIES = {
-    errno.EACCES: "ask the owner of it for access, or choose another folder",
-    errno.EPERM: "ask the owner of it for access, or choose another folder",
-    errno.EROFS: "choose a folder that can be written to",
-    errno.ENAMETOOLONG: "give a shorter name",
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
-    errno.EFBIG: FULL,
-    errno.EMFILE: "close programs that hold files open, or raise `ulimit -n`",
-    errno.ENFILE: "close programs that hold files open",
-    errno.EIO: "look after the disk, or choose another folder",
-}
-ANY_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE)  # clear without a path
+SHOWS = "SELECTRL_TRACEBACK=1 shows all lines that led to it"
 HERE = str(Path(__file__).parents[1])
 LIBRARIES = (
     sys.prefix + os.sep,
@@ -69,8 +56,7 @@ def explain(error: Exception) -> SelectRLError | None:
         )
     if isinstance(error, OSError) and (error.filename is not None or error.errno in ANY_FILE):
         path = "a file" if error.filename is None else os.fsdecode(error.filename)
-        remedy = REMEDIES.get(error.errno or 0, "look at that path, or choose another")
-        return InputError(f"cannot read or write {path}: {error.strerror or text}; {remedy}")
+        return InputError(f"cannot read or write {path}: {reason(error)}")
     return None
 
 
@@ -93,7 +79,27 @@ def explained() -> Iterator[None]:
 
 def _unexpected(error: Exception) -> str:
     """Say where an error arose that nobody foresaw, and whose code that is."""
-    text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
+    text = described(error)
+    ours, foreign = places(error)
+    if foreign:
+        return f"{text} at {foreign}; repair that, {SHOWS}"
+    report = "please report this sentence to the authors of selectrl with what `selectrl doctor` prints"
+    return f"internal error at {ours or 'an unknown place'}, {text}; {report}, {SHOWS}"
+
+
+def described(error: BaseException) -> str:
+    """Return the kind of an error and what it says, even of one whose message cannot be printed."""
+    try:
+        return f"{type(error).__name__}: {error}".strip().removesuffix(":")
+    except Exception:
+        return type(error).__name__
+
+
+def places(error: BaseException) -> tuple[str, str]:
+    """Return the last lines of this package and of foreign code that an error passed; empty where there is none.
+
+    The foreign line says whose it is: a plugin's, or the user's own.
+    """
     ours = foreign = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
@@ -104,8 +110,4 @@ def _unexpected(error: Exception) -> str:
             ours = f"{file}:{line}"
         elif Path(file).is_absolute() and not file.startswith(LIBRARIES):
             foreign = f"{file}:{line}, which is not part of selectrl"
-    shows = "SELECTRL_TRACEBACK=1 shows all lines that led to it"
-    if foreign:
-        return f"{text} at {foreign}; repair that, {shows}"
-    report = "please report this sentence to the authors of selectrl with what `selectrl doctor` prints"
-    return f"internal error at {ours or 'an unknown place'}, {text}; {report}, {shows}"
+    return ours, foreign

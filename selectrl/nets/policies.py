@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor, nn
 
 from selectrl.functional.distributions import tanh_gaussian
+from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
 from selectrl.nets.mlp import MLP
-from selectrl.structs import Sample
-
-if TYPE_CHECKING:
-    from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
-    from selectrl.structs import Spec
+from selectrl.structs import Sample, Spec
 
 HEAD = 1e-3  # bound of the last layer's initialisation, smaller than that of value networks
 
@@ -22,14 +17,14 @@ class TanhGaussianPolicy(nn.Module):
 
     def __init__(self, config: TanhGaussianConfig, spec: Spec, latent_dim: int) -> None:
         super().__init__()
+        self.config = config
         self.temperature = config.temperature
-        self.bounds = (config.log_std_min, config.log_std_max)
         self.net = MLP(spec.obs, latent_dim, config.hidden, 2 * spec.action, head=HEAD)
 
     def sample(self, obs: Tensor, z: Tensor, normal: Tensor) -> Sample:
         """Draw tanh(μ + σ·normal)."""
         mean, raw = self.net(obs, z).chunk(2, dim=-1)
-        log_std = raw.clamp(*self.bounds)
+        log_std = raw.clamp(self.config.log_std_min, self.config.log_std_max)
         action, log_prob = tanh_gaussian(mean, log_std, normal)
         return Sample(action, log_prob, mean.square().mean(-1) + log_std.square().mean(-1))
 
@@ -45,6 +40,7 @@ class DeterministicPolicy(nn.Module):
 
     def __init__(self, config: DeterministicConfig, spec: Spec, latent_dim: int) -> None:
         super().__init__()
+        self.config = config
         self.net = MLP(spec.obs, latent_dim, config.hidden, spec.action, head=HEAD)
 
     def sample(self, obs: Tensor, z: Tensor, normal: Tensor) -> Sample:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+TYPE_CHECKING = False  # typing is not imported: a command handles no signals yet
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
-from selectrl.report.records import Report
+    from selectrl.report.records import Report
 
 __all__ = ["Report", "build_report"]
 
@@ -22,7 +24,7 @@ def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None,
             out and listed.
         out: folder to write to; it is made where it is missing, and files of an earlier report are replaced.
         export: new or empty folder to copy what a report reads to, without weights and data.
-        last: number of tests at the end of training whose mean return is reported beside the last one's.
+        last: number of tests at the end of training whose mean return is reported next to the last one's.
 
     Returns:
         The path of the page, and what could not be used of the runs.

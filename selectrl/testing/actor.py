@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 import torch
 
-from selectrl.protocols import ActorConfig, WeightConfig
+from selectrl.protocols import ActorConfig
+from selectrl.registry import WEIGHTS
 from selectrl.structs import Spec
 from selectrl.testing.losses import check_objectives, check_record, encoded, entered
 from selectrl.testing.scene import Scene, make_scene, part_name
@@ -39,9 +40,13 @@ def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
     kind: Any = type(config)
     for field in attrs.fields(kind) if attrs.has(kind) else ():
         inside = getattr(config, field.name)
-        if isinstance(inside, WeightConfig):
+        if WEIGHTS.find(type(inside)):
             check_weight(inside)
-    with guarded(part, "building it", "build() takes Spec and latent_dim, and the config has a policy"):
+    with guarded(
+        part,
+        "building it",
+        "register its class, which takes config, Spec and latent_dim; its config has a policy",
+    ):
         scene = make_scene(actor=config, spec=spec)
         actor: Any = scene.agent().actor
         objectives = actor.objectives()

@@ -11,6 +11,7 @@ from torch import Tensor
 from selectrl.actors.configs import WeightedBcConfig
 from selectrl.nets.configs import DeterministicConfig
 from selectrl.protocols import CollectorConfig
+from selectrl.registry import COLLECTORS
 from selectrl.streams import stream
 from selectrl.structs import Belief, Moment, Spec
 from selectrl.testing.losses import check_record
@@ -41,8 +42,8 @@ def check_collector(config: CollectorConfig, spec: Spec | None = None) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(part, "building it", "build() takes nothing and returns the collector"):
-        collector: Any = config.build()
+    with guarded(part, "building it", "register its class, which takes the config"):
+        collector: Any = COLLECTORS.build(config)
         offline = collector.offline
     demand(offline in OFFLINE, part, f"offline is {offline!r}", f"one of {OFFLINE}", "say '' to collect")
     for actor in (ACTOR, WeightedBcConfig(policy=DeterministicConfig(hidden=HIDDEN))):

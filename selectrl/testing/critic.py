@@ -35,7 +35,11 @@ def check_critic(config: CriticConfig, spec: Spec | None = None) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(part, "building it", "build() takes Spec and latent_dim; tracks() name modules of the agent"):
+    with guarded(
+        part,
+        "building it",
+        "register its class, which takes config, Spec and latent_dim; tracks() name modules",
+    ):
         scene = make_scene(critic=config, spec=spec)
         critic: Any = scene.agent().critic
         objectives, tracks = critic.objectives(), critic.tracks()

@@ -51,7 +51,7 @@ def check_encoder(config: EncoderConfig, spec: Spec | None = None) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(part, "building it", "build() takes the Spec and returns the encoder"):
+    with guarded(part, "building it", "register its class, which takes config and Spec"):
         scene = make_scene(encoder=config, spec=spec)
         agent = scene.agent()
     check_declared(part, agent.encoder)

@@ -12,6 +12,7 @@ from gymnasium.utils.env_checker import check_env as check_gymnasium
 from numpy.typing import NDArray
 
 from selectrl.protocols import FamilyConfig, TaskFamily
+from selectrl.registry import FAMILIES
 from selectrl.streams import stream
 from selectrl.testing.losses import check_record
 from selectrl.testing.scene import part_name
@@ -44,8 +45,8 @@ def check_env(config: FamilyConfig) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(part, "building it", "build() takes nothing and returns the family"):
-        family = config.build()
+    with guarded(part, "building it", "register its class, which takes the config"):
+        family = FAMILIES.build(config)
     check_tasks(part, family)
     tasks = [*family.train_tasks[:2], family.test_tasks[0]]
     path = check_rollout(part, family, tasks)

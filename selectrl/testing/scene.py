@@ -17,7 +17,7 @@ from selectrl.critics.configs import TwinQVConfig
 from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
-from selectrl.encoders.configs.sets import FocalConfig
+from selectrl.encoders.sets.configs import FocalConfig
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.nets.configs import TanhGaussianConfig
 from selectrl.protocols import ActorConfig, CriticConfig, EncoderConfig, Phase

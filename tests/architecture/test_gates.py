@@ -25,13 +25,22 @@ GATES = {
 }
 
 HEAD = '"""Planted."""\n\nfrom __future__ import annotations\n\n'
-#: An encoder's config and its registration; what stands for the parts in capitals decides whether the types fit.
-CONFIG = (
+#: An encoder and its config; what stands for REGISTRATION decides whether the types fit.
+PART = (
     HEAD
     + '''import attrs
 
-from selectrl.registry import ENCODERS
+from selectrl.collectors.configs import OnlineConfig, ProximalConfig
+from selectrl.collectors.online import OnlineCollector
+from selectrl.encoders.blind.configs import BlindConfig
+from selectrl.encoders.blind.encoder import BlindEncoder
+from selectrl.registry import ACTORS, COLLECTORS, ENCODERS
 from selectrl.structs import Spec
+
+
+@attrs.frozen(kw_only=True)
+class PlantedConfig:
+    """Planted."""
 
 
 class Half:
@@ -39,21 +48,32 @@ class Half:
 
     latent_dim = 5
 
+    def __init__(self, config: PlantedConfig, spec: Spec) -> None:
+        self.config = config
 
-@attrs.frozen(kw_only=True)
-class PlantedConfig:
-    """Planted."""
 
-BODY
+class Whole(BlindEncoder):
+    """Is built from its own config."""
 
-ENCODERS.add("planted", PlantedConfig, paper="none", summary="planted")
+    def __init__(self, config: PlantedConfig, spec: Spec) -> None:
+        super().__init__(BlindConfig(), spec)
+
+
+class Narrow(BlindEncoder):
+    """Takes no shapes."""
+
+    def __init__(self, config: PlantedConfig) -> None:
+        super().__init__(BlindConfig(), Spec(1, 1, 1, False))
+
+
+REGISTRATION
 '''
 )
-BUILDS_HALF = '''
-    def build(self, spec: Spec) -> Half:
-        """Build half an encoder."""
-        return Half()
-'''
+
+
+def registration(line: str) -> str:
+    """Return the planted module with a line that registers a part."""
+    return PART.replace("REGISTRATION", f'{line[:-1]}, paper="none", summary="planted")')
 
 
 @attrs.frozen
@@ -72,34 +92,50 @@ VIOLATIONS = {
     "a function without types": Violation(
         "types", "nets/planted.py", HEAD + "def double(x):\n    return 2 * x\n", "is missing a type annotation"
     ),
-    "a part that builds nothing": Violation(
+    "a part that misses the protocol": Violation(
         "types",
-        "encoders/planted.py",
-        CONFIG.replace("BODY", ""),
-        'has incompatible type "type[PlantedConfig]"; expected "type[EncoderConfig]"',
+        "planted.py",
+        registration('ENCODERS.add("planted", PlantedConfig, Half)'),
+        'has incompatible type "type[Half]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder]"',
     ),
-    "a part that builds half an encoder": Violation(
+    "a part with the config of another": Violation(
         "types",
-        "encoders/planted.py",
-        CONFIG.replace("BODY", BUILDS_HALF),
-        'has incompatible type "type[PlantedConfig]"; expected "type[EncoderConfig]"',
+        "planted.py",
+        registration('ENCODERS.add("planted", PlantedConfig, BlindEncoder)'),
+        'Argument 3 to "add" of "Registry" has incompatible type "type[BlindEncoder]"',
+    ),
+    "a part that is built from less": Violation(
+        "types",
+        "planted.py",
+        registration('ENCODERS.add("planted", PlantedConfig, Narrow)'),
+        'has incompatible type "type[Narrow]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder]"',
     ),
     "a collector registered as an encoder": Violation(
         "types",
-        "encoders/planted.py",
-        HEAD
-        + "from selectrl.collectors.configs import OnlineConfig\nfrom selectrl.registry import ENCODERS\n\n"
-        + 'ENCODERS.add("planted", OnlineConfig, paper="none", summary="planted")\n',
-        'has incompatible type "type[OnlineConfig]"; expected "type[EncoderConfig]"',
+        "planted.py",
+        registration('ENCODERS.add("planted", OnlineConfig, OnlineCollector)'),
+        'has incompatible type "type[OnlineCollector]"; expected "Callable[[OnlineConfig, Spec], ContextEncoder]"',
+    ),
+    "an encoder registered as an actor": Violation(
+        "types",
+        "planted.py",
+        registration('ACTORS.add("planted", PlantedConfig, Whole)'),
+        'has incompatible type "type[Whole]"; expected "Callable[[PlantedConfig, Spec, int], ActorLoss]"',
+    ),
+    "a collector with the config of another": Violation(
+        "types",
+        "planted.py",
+        registration('COLLECTORS.add("planted", ProximalConfig, OnlineCollector)'),
+        'Argument 3 to "add" of "Registry" has incompatible type "type[OnlineCollector]"',
     ),
     **{
         f"{path} imports {module}": Violation("layers", path, HEAD + f"import {module}  # noqa: F401\n", "BROKEN")
         for path, module in [
             ("encoders/planted.py", "selectrl.critics.configs"),
             ("critics/planted.py", "selectrl.actors.configs"),
-            ("collectors/planted.py", "selectrl.encoders.mean"),
+            ("collectors/planted.py", "selectrl.encoders.sets.focal"),
             ("trainer/planted.py", "selectrl.evaluate.harness"),
-            ("trainer/planted.py", "selectrl.encoders.csro"),
+            ("trainer/planted.py", "selectrl.encoders.sets.csro"),
             ("evaluate/planted.py", "selectrl.trainer.engine"),
             ("data/planted.py", "selectrl.experiment.config"),
             ("data/planted.py", "selectrl.nets.mlp"),
@@ -120,7 +156,7 @@ VIOLATIONS = {
     },
     "protocols.py imports gin": Violation("layers", "protocols.py", "\nimport gin  # noqa\n", "BROKEN"),
     "a module that no layer names": Violation(
-        "layers", "planted.py", HEAD + "import selectrl.encoders.configs  # noqa: F401\n", "planted"
+        "layers", "planted.py", HEAD + "import selectrl.encoders.sets.configs  # noqa: F401\n", "planted"
     ),
     "an unused import": Violation("lint", "nets/planted.py", HEAD + "import os\n", "F401"),
     "a print": Violation("lint", "nets/planted.py", HEAD + 'print("here")\n', "T201"),
@@ -164,7 +200,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the gates read."""
     folder = tmp_path_factory.mktemp("tree")
     skipped = shutil.ignore_patterns("__pycache__")
-    for name in ("selectrl", "gin", "examples"):
+    for name in ("selectrl", "gin", "tools", "examples"):
         shutil.copytree(ROOT / name, folder / name, ignore=skipped)
     shutil.copy2(ROOT / "pyproject.toml", folder)
     return folder
@@ -191,6 +227,16 @@ def check(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Check:
         return done.returncode, done.stdout + done.stderr
 
     return check
+
+
+def test_a_part_that_fits_is_registered(tree: Path, check: Check) -> None:
+    path = tree / "selectrl" / "planted.py"
+    path.write_text(registration('ENCODERS.add("planted", PlantedConfig, Whole)'))
+    try:
+        code, said = check("types")
+    finally:
+        path.unlink()
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("gate", GATES)

@@ -20,6 +20,7 @@ from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.point_robot import PointRobot
 from selectrl.errors import DataError, FieldError, InputError, RunError, UnreadableError
 from selectrl.gin_edge import build_collection, shipped_layer
+from selectrl.registry import FAMILIES
 
 FAMILY = PointRobotConfig(tasks=4)
 TINY = SacBehaviourConfig(
@@ -59,14 +60,14 @@ def test_published_labels(tmp_path):
 
 
 def test_dataset(whole):
-    dataset = OfflineDataset.open(whole, env="point_robot", spec=FAMILY.build().spec)
+    dataset = OfflineDataset.open(whole, env="point_robot", spec=FAMILIES.build(FAMILY).spec)
     manifest = dataset.manifest
     assert manifest.env_id == "selectrl/PointRobot-v0"
     assert manifest.split == {"train": (0, 1, 3), "test": (2,)}
     assert manifest.behaviour["hidden"] == [8]
     assert dataset.verify() == []
     assert not (whole / WORK).exists()
-    for entry, goal in zip(manifest.tasks, FAMILY.build().parameters, strict=True):
+    for entry, goal in zip(manifest.tasks, FAMILIES.build(FAMILY).parameters, strict=True):
         episodes = dataset.task(entry.task)
         assert entry.parameter == tuple(goal)
         assert episodes.label.tolist() == [0] * 2 + [60] * 3 + [80] * 3 + [100] * 3
@@ -220,7 +221,7 @@ def test_remains_that_cannot_be_read_are_not_called_damaged(tmp_path, name):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_an_update_never_waits_for_the_gpu(tmp_path):
-    collection = Collection(FAMILY.build(), TINY, range(4), tmp_path, "cuda")
+    collection = Collection(FAMILIES.build(FAMILY), TINY, range(4), tmp_path, "cuda")
     collection.resume()
     for _ in range(TINY.warmup + 5):
         collection.advance()

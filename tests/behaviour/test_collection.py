@@ -14,6 +14,7 @@ from selectrl.behaviour.parts import read_parts
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.worlds import Worlds
 from selectrl.errors import RunError
+from selectrl.registry import FAMILIES
 from selectrl.structs import Spec
 
 TINY = SacBehaviourConfig(
@@ -114,7 +115,7 @@ def state(collection):
     return collection.sac.state() | collection.replay.state()
 
 
-@pytest.mark.parametrize("family", [Ledge(), PointRobotConfig(tasks=3).build()], ids=["ledge", "point_robot"])
+@pytest.mark.parametrize("family", [Ledge(), FAMILIES.build(PointRobotConfig(tasks=3))], ids=["ledge", "point_robot"])
 def test_resume_is_exact_at_any_step(family, tmp_path):
     @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, TINY.steps), st.integers(0, 30))
@@ -159,7 +160,7 @@ def test_seed_changes_the_data(ledge, tmp_path):
 
 
 def test_time_outs_do_not_end_the_bootstrap(tmp_path):
-    collection = run(begin(PointRobotConfig(tasks=3).build(), tmp_path))
+    collection = run(begin(FAMILIES.build(PointRobotConfig(tasks=3)), tmp_path))
     assert not collection.replay.terminal.any()
     assert torch.nonzero(collection.replay.ended[1]).flatten().tolist() == [19, 39, 59, 79, 99, 119]
 
@@ -167,7 +168,7 @@ def test_time_outs_do_not_end_the_bootstrap(tmp_path):
 @pytest.mark.parametrize(("train_every", "updates", "count"), [(1, 1, 100), (4, 1, 25), (3, 2, 68)])
 def test_number_of_updates(tmp_path, train_every, updates, count):
     config = attrs.evolve(TINY, train_every=train_every, updates_per_step=updates)
-    collection = run(begin(PointRobotConfig(tasks=3).build(), tmp_path, config))
+    collection = run(begin(FAMILIES.build(PointRobotConfig(tasks=3)), tmp_path, config))
     assert collection.sac.state()["adam.policy.0.step"] == count
 
 

@@ -18,6 +18,8 @@ from selectrl.json_text import unsealed
 
 Call = Callable[..., Any]
 SELECT = ("--method", "select", "--env", "point_robot")
+TWO_TIMES = ("--launcher-set", "time=1", "--launcher-set", "time=2")
+TWICE = ("--set", "a=1", "--set", "a=2")
 
 
 @pytest.fixture
@@ -74,6 +76,30 @@ class TestWords:
             (["train", *SELECT, "--jobs", "0"], "--jobs"),
             (["train", *SELECT, "--jobs", "-2"], "--jobs"),
             (["train", *SELECT, "--threads", "0"], "--threads"),
+            (["train", *SELECT, "--threads", "1024"], "threads only wait for each other; give --threads"),
+            (["evaluate", ".", "--threads", "1024"], "threads only wait for each other; give --threads"),
+            (["render", ".", "--threads", "1024"], "threads only wait for each other; give --threads"),
+            (["collect", "--env", "point_robot", "--threads", "1024"], "threads only wait for each other"),
+            (["tune", *SELECT, "--threads", "1024"], "threads only wait for each other"),
+            (["compare", "--env", "point_robot", "--methods", "select,csro", "--threads", "1024"], "threads only wait"),
+            (
+                ["train", *SELECT, "--set", "BATCH=3", "--set", "BATCH=4"],
+                "BATCH is bound to something else in --set BATCH",
+            ),
+            (
+                ["train", *SELECT, "--set", "train.batch=3", "--set", " train.batch = 4"],
+                "in --set train.batch=3; keep one",
+            ),
+            (["collect", "--env", "point_robot", *TWICE], "bound to something else in --set a=1; keep one of the two"),
+            (["evaluate", ".", "--repeats", "3", "--set", "test.repeats=5"], "no run at or below"),
+            (
+                ["ablate", *SELECT, "--vary", "actor=brac,weighted_bc", "--vary", "actor=td3_bc"],
+                "actor is given twice; give it once, with commas",
+            ),
+            (
+                ["compare", "--env", "point_robot", "--methods", "select,csro", "--launcher", "slurm", *TWO_TIMES],
+                "time is given twice; keep one of the two",
+            ),
             (["train", *SELECT, "--threads", "100000"], 'Invalid value "100000" for --threads. Must be <= 1024'),
             (["train", *SELECT, "--seeds", "1000000000"], "--seeds. Must be <= 10000"),
             (["train", *SELECT, "--seed", "9223372036854775808"], "--seed. Must be <= 9223372036854775807"),
@@ -94,7 +120,7 @@ class TestWords:
             (["train", *SELECT, "--name", ""], "Expected up to 100 letters"),
             (["train", *SELECT, "--name", 300 * "x"], "Expected up to 100 letters"),
             (["train", "missing.gin"], "cannot read missing.gin: No such file or directory"),
-            (["train", "."], "cannot read .: Is a directory; a regular file is expected there"),
+            (["train", "."], "cannot read .: Is a directory; put a regular file there"),
             (["list", "--kind", "encoder"], "no parts of the kind 'encoder': did you mean 'encoders'?"),
             (["list", "encoders"], "encoders"),
             (["collect"], "--env"),
@@ -486,16 +512,14 @@ class TestFailures:
         assert len([line for line in done.err.splitlines() if line.startswith("selectrl: ")]) == 2
         assert "Traceback" not in done.err
 
+    @pytest.mark.own_process
     def test_a_full_disk(self, spawn: Call, small: Call, tmp_path: Path) -> None:
         """Files may grow to 30 kB here, which a checkpoint does not fit."""
         import resource
 
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
-        try:
-            process = spawn("train", *small(), "--out", tmp_path / "runs")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        words = small()  # writes the dataset
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        process = spawn("train", *words, "--out", tmp_path / "runs")
         _, err = process.communicate(timeout=120)
         assert process.returncode in (1, 2), err
         assert "cannot write" in err.splitlines()[-1]

@@ -19,6 +19,7 @@ from selectrl.data.minari_files import export_minari
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.json_text import unsealed
+from selectrl.registry import FAMILIES
 
 Call = Callable[..., Any]
 TASKS = 8
@@ -28,7 +29,7 @@ ENV = ("--env", "point_robot", "--set", f"envs.point_robot.tasks={TASKS}")
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree of the tasks that the command line's other tests train on; none may change it."""
-    return write_tree(tmp_path_factory.mktemp("offline") / "point-robot", PointRobotConfig(tasks=TASKS).build())
+    return write_tree(tmp_path_factory.mktemp("offline") / "point-robot", FAMILIES.build(PointRobotConfig(tasks=TASKS)))
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ class TestImport:
 
     def test_actions_beyond_the_box(self, tree: Path, call: Call, refused: Callable[..., str], tmp_path: Path) -> None:
         own = shutil.copytree(tree, tmp_path / "tree")
-        rng, family = np.random.default_rng(1), PointRobotConfig(tasks=TASKS).build()
+        rng, family = np.random.default_rng(1), FAMILIES.build(PointRobotConfig(tasks=TASKS))
         rows = [[obs, action * 2, reward, after] for obs, action, reward, after in play(family, 7, rng)]
         write_rows(own / "goal_idx7" / "trj_evalsample1_step2400.npy", rows)
         count = sum(bool(np.abs(row[1]).max() > 1) for row in rows)

@@ -15,7 +15,7 @@ import pytest
 
 from selectrl.cli.board import board
 from selectrl.cli.screen import NARROWEST, WIDEST, bars, console, say, table
-from selectrl.launch.job import Event
+from selectrl.launch.job import Event, Failure
 
 ROWS = [["csro", "max-min mutual information: distance metric and CLUB bound", "2023"], ["blind", "", "2021"]]
 
@@ -80,13 +80,14 @@ def test_brackets_of_the_user_are_no_markup(capsys, monkeypatch):
     experiment = SimpleNamespace(name="[/n]", env_name="[/e]")
     job = SimpleNamespace(folder="[/f]", experiment=experiment, name="[/n] seed 0")
     with board([job]) as lines:
-        lines.show(Event(job, "failed", ("[/why]", 1)))
+        lines.show(Event(job, "failed", Failure("[/why]")))
     assert "[/e] [/n] seed 0" in capsys.readouterr().err
 
 
 STREAMS = """
 import os, sys
-from selectrl.cli.screen import emit, line, open_streams, say
+from selectrl.cli.screen import emit, line, say
+from selectrl.cli.stdio import open_streams
 open_streams()
 say("r\\udcff\\u00d7")
 line("x\\udcff \\u00d7 0, 1, \\u2026")
@@ -144,3 +145,23 @@ def test_stderr_that_takes_nothing_stops_no_work(monkeypatch):
     say("unheard")
     with bars() as shown:
         shown.update("job", 1, 2, tell=True)
+
+
+INHERITED = """
+import os, subprocess, sys
+from selectrl.cli.stdio import open_streams
+open_streams()
+child = "import os, sys; open(sys.argv[1], 'w').write(str([os.path.realpath(f'/proc/self/fd/{i}') for i in range(3)]))"
+subprocess.run([sys.executable, "-c", child, sys.argv[1]])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("shell", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_processes_started_here_have_three_open_streams_too(shell, tmp_path):
+    """Else the first file that a worker opens gets what it prints."""
+    line = shlex.join([sys.executable, "-c", INHERITED, str(tmp_path / "streams")])
+    subprocess.run(["sh", "-c", f"{line} {shell}"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    streams = (tmp_path / "streams").read_text()
+    assert str(tmp_path) not in streams
+    assert "/dev/null" in streams

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,21 @@ VALUES = np.arange(6, dtype="f4")
 
 
 @pytest.fixture(autouse=True)
-def never_waits() -> Iterator[None]:
-    """End a test that waits on a pipe."""
-    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits"))
-    signal.alarm(60)
+def never_waits(tmp_path: Path) -> Iterator[None]:
+    """Fail a test that waits on a pipe: after a minute a writer opens and closes each pipe, which ends the wait."""
+    waited = []
+
+    def release() -> None:
+        for pipe in [path for path in tmp_path.rglob("*") if path.is_fifo()]:
+            waited.append(pipe)
+            os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
+
+    timer = threading.Timer(60, release)
+    timer.start()
     yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    timer.cancel()
+    timer.join()
+    assert not waited
 
 
 @pytest.fixture

@@ -138,10 +138,42 @@ def relabel(root: Path) -> None:
         opened["episode_1"].attrs["label"] = -5
 
 
-def regroup(root: Path) -> None:
+def regroup(name: str) -> Callable[[Path], None]:
+    """Put a group in the place of a dataset."""
+
+    def regroup(root: Path) -> None:
+        with h5py.File(hdf5(root), "a") as opened:
+            del opened[name]
+            opened.create_group(name)
+
+    return regroup
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    def remove(root: Path) -> None:
+        with h5py.File(hdf5(root), "a") as opened:
+            del opened[name]
+
+    return remove
+
+
+def flatten(root: Path) -> None:
+    """Put a dataset in the place of an episode's group."""
     with h5py.File(hdf5(root), "a") as opened:
-        del opened["episode_1/rewards"]
-        opened.create_group("episode_1/rewards")
+        del opened["episode_1"]
+        opened["episode_1"] = np.zeros(2, "f4")
+
+
+def rename(root: Path) -> None:
+    with h5py.File(hdf5(root), "a") as opened:
+        opened.move("episode_1", "episode_7")
+
+
+def label_of_a_strange_type(root: Path) -> None:
+    with h5py.File(hdf5(root), "a") as opened:
+        del opened["episode_1"].attrs["label"]
+        space = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(opened["episode_1"].id, b"label", h5py.h5t.UNIX_D32LE, space)
 
 
 def external(root: Path) -> None:
@@ -224,7 +256,24 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a text as label": (label_as("0"), "episode 1: label is .*, expected a checkpoint step"),
     "labels": (label_as([0, 1]), "episode 1: label is .*, expected a checkpoint step"),
     "rewards as text": (replace("rewards", ["a", "b"]), r"episode 1: rewards are object \(2,\), expected float32"),
-    "rewards as a group": (regroup, "cannot be read"),
+    **{
+        f"{name} as a group": (
+            regroup(f"episode_1/{name}"),
+            f"data: episode 1: expected a dataset called '{name}', got a group; restore it or export",
+        )
+        for name in ("observations", "actions", "rewards", "terminations", "truncations")
+    },
+    "no rewards": (remove("episode_1/rewards"), "episode 1: expected a dataset called 'rewards', got nothing"),
+    "no actions": (remove("episode_1/actions"), "episode 1: expected a dataset called 'actions', got nothing"),
+    "an episode as a dataset": (flatten, "expected a group called 'episode_1', got a dataset; restore it"),
+    "an episode of another name": (rename, "expected a group called 'episode_1', got nothing"),
+    "one reward": (replace("rewards", np.float32(1)), "episode 1: it has 0 steps, expected 1 to"),
+    "empty rewards": (replace("rewards", h5py.Empty("f4")), "episode 1: it has 0 steps, expected 1 to"),
+    "empty actions": (replace("actions", h5py.Empty("f4")), "episode 1: actions are float32 None, expected float32"),
+    "rewards in columns": (replace("rewards", np.zeros((2, 1), "f4")), r"rewards are float32 \(2, 1\), expected"),
+    "an empty label": (label_as(h5py.Empty("i8")), "episode 1: label is .*, expected a checkpoint step"),
+    "a label of records": (label_as(np.zeros((), "i4,i4")), "episode 1: label is .*, expected a checkpoint step"),
+    "a label of a strange type": (label_of_a_strange_type, "episode 1: the attribute 'label' is of a type that is not"),
     "values in another file": (external, "'/episode_1/rewards' keeps its values in another file"),
     "a link to another file": (lambda r: link_within(r, hdf5(r, 1)), "'/episode_1/rewards' is a link to another file"),
     "a link to a pipe": (lambda r: link_within(r, r / "pipe"), "'/episode_1/rewards' is a link to another file"),

@@ -30,7 +30,7 @@ def write_data(
     folder: Path, config: Any, change: Callable[[Episodes], Episodes] = lambda e: e, **manifest: Any
 ) -> Path:
     """Write a dataset of two random episodes a task, the first reset with seed 3."""
-    family, entry = config.build(), FAMILIES.find(type(config))
+    family, entry = FAMILIES.build(config), FAMILIES.find(type(config))
     assert entry is not None
     rng, entries = np.random.default_rng(0), []
     for task in range(config.tasks):

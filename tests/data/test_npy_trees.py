@@ -20,11 +20,12 @@ from selectrl.data.npy_trees import find_files, import_tree, read_episode
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import DataError, InputError
+from selectrl.registry import FAMILIES
 from selectrl.structs import Spec
 
 TASKS, LABELS, EPISODES = 4, (2200, 2400), 2
 CONFIG = PointRobotConfig(tasks=TASKS)
-FAMILY = CONFIG.build()
+FAMILY = FAMILIES.build(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +254,7 @@ class TestRefusals:
     def test_neighbouring_tasks_are_told_apart(self, tmp_path: Path) -> None:
         """Of forty goals, random data of one look much like those of the next."""
         config = PointRobotConfig()
-        tree = write_tree(tmp_path / "tree", config.build(), labels=(50,), episodes=1)
+        tree = write_tree(tmp_path / "tree", FAMILIES.build(config), labels=(50,), episodes=1)
         import_tree(find_files(tree, 40), config, tmp_path / "good", source="x")
         shutil.rmtree(tree / "goal_idx21")
         shutil.copytree(tree / "goal_idx22", tree / "goal_idx21")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import os
 import re
 import subprocess
@@ -11,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tool_programs import load_tool
 
 import selectrl
 from selectrl.gin_edge import shipped
@@ -29,16 +29,6 @@ def build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
         timeout=300,
         env=os.environ | QUIET,
     )
-
-
-def tool(name: str):
-    """A module of docs/tools."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +94,7 @@ def test_a_broken_link_fails_the_build(tmp_path):
 
 
 def test_docstrings_become_markdown():
-    text = tool("docstrings").to_markdown(
+    text = load_tool("pages/docstrings").to_markdown(
         "Keep :math:`x_i` of :class:`~a.B`.\n\n.. math:: x =\n   y\n\nAs in::\n\n    code\n"
     )
     assert text == "Keep $x_i$ of `a.B`.\n\n\n$$ x = y $$\n\nAs in:\n\n    code\n"
@@ -112,7 +102,7 @@ def test_docstrings_become_markdown():
 
 def test_an_equation_that_cannot_be_set_names_its_page():
     page = type("Page", (), {"file": type("File", (), {"src_uri": "methods/x.md"})})
-    markup = tool("markup")
+    markup = load_tool("pages/markup")
     assert "<mfrac>" in markup.on_page_content(r'<span class="arithmatex">\(\frac12\)</span>', page)
     for wrong in (r"\nonsense{x}", "x_1_2"):
         with pytest.raises(ValueError, match=r"methods/x\.md"):
@@ -130,7 +120,7 @@ def test_the_composition_matrix_shows_every_outcome():
         ],
         "collectors": [{"encoder": "focal", "collector": "online", "outcome": "tested", "return": -15.25}],
     }
-    text = "\n\n".join(tool("generate").matrix(grid))
+    text = "\n\n".join(load_tool("pages/generate").matrix(grid))
     assert "| encoder | `sac` | `brac` |" in text
     assert "| `focal` | trained | refused (1) |" in text
     assert "1. it needs a policy with a density" in text

@@ -51,7 +51,7 @@ def assert_same(one: list[Any], other: list[Any]) -> None:
     ids=str,
 )
 def test_a_copy_of_worlds_continues_as_the_original_does(name: str, settings: dict[str, Any], way: str) -> None:
-    worlds = FAMILIES[name].config(**settings).build().worlds([3, 7, 11])
+    worlds = FAMILIES.build(FAMILIES[name].config(**settings)).worlds([3, 7, 11])
     worlds.reset(seed=5)
     for _ in range(7):
         worlds.step(np.random.default_rng(1).uniform(-0.3, 0.3, worlds.action_space.shape))
@@ -63,7 +63,7 @@ def test_a_copy_of_worlds_continues_as_the_original_does(name: str, settings: di
 
 @pytest.mark.parametrize("name", NAMES)
 def test_worlds_that_were_never_reset_can_be_copied(name: str) -> None:
-    worlds = FAMILIES[name].config().build().worlds([0, 1])
+    worlds = FAMILIES.build(FAMILIES[name].config()).worlds([0, 1])
     twin = copy.deepcopy(worlds)
     assert_same([twin.reset(seed=3)[0]], [worlds.reset(seed=3)[0]])
 
@@ -71,7 +71,7 @@ def test_worlds_that_were_never_reset_can_be_copied(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("way", ["deepcopy", "pickle"])  # a shallow copy of Gymnasium's wrappers shares the environment
 def test_a_copy_of_a_made_environment_continues_as_the_original_does(name: str, way: str) -> None:
-    env = gymnasium.make(FAMILIES[name].config().build().env_id, task=6)
+    env = gymnasium.make(FAMILIES.build(FAMILIES[name].config()).env_id, task=6)
     env.reset(seed=4)
     rng = np.random.default_rng(0)
     action = rng.uniform(-0.3, 0.3, env.action_space.shape).astype(np.float32)
@@ -91,7 +91,7 @@ def test_worlds_of_make_vec_keep_their_spec() -> None:
 
 
 def test_a_pickle_is_read_in_another_process(tmp_path: Any) -> None:
-    worlds = FAMILIES["half_cheetah_vel"].config().build().worlds([1, 2])
+    worlds = FAMILIES.build(FAMILIES["half_cheetah_vel"].config()).worlds([1, 2])
     worlds.reset(seed=0)
     worlds.step(np.full((2, 6), 0.3))
     (tmp_path / "worlds").write_bytes(pickle.dumps(worlds))

@@ -16,7 +16,7 @@ from selectrl.envs.robots import compiled
 from selectrl.errors import InputError, RunError
 from selectrl.registry import FAMILIES
 
-BUILT = {name: FAMILIES[name].config().build() for name in NAMES}
+BUILT = {name: FAMILIES.build(FAMILIES[name].config()) for name in NAMES}
 ID = {name: BUILT[name].env_id for name in NAMES}
 
 
@@ -108,7 +108,7 @@ def test_partial_reset_touches_the_masked_worlds_alone(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_time_outs(name):
-    worlds = FAMILIES[name].config(horizon=4).build().worlds([0, 1])
+    worlds = FAMILIES.build(FAMILIES[name].config(horizon=4)).worlds([0, 1])
     worlds.reset(seed=0)
     cut = [worlds.step(np.zeros((2, worlds.model.nu)))[2:4] for _ in range(4)]
     assert [bool(truncated.all()) for _, truncated in cut] == [False, False, False, True]
@@ -151,7 +151,7 @@ def test_settings_pass_through_gymnasium():
 
 
 def test_every_family_has_its_id():
-    assert {entry.config().build().env_id for entry in FAMILIES} == set(IDS)
+    assert {FAMILIES.build(entry.config()).env_id for entry in FAMILIES} == set(IDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -196,7 +196,7 @@ def test_pictures_leave_the_simulation_alone(gl):
 
 
 def test_the_ants_goal_is_in_the_picture(gl):
-    worlds = FAMILIES["ant_goal"].config().build().worlds([37])
+    worlds = FAMILIES.build(FAMILIES["ant_goal"].config()).worlds([37])
     worlds.reset(seed=0)
     red, green, blue = np.moveaxis(np.stack(worlds.render()).astype(int), -1, 0)
     worlds.close()
@@ -220,7 +220,7 @@ def test_mujoco_is_imported_with_the_first_worlds():
         "from selectrl.registry import FAMILIES\n"
         "configs = [entry.config() for entry in FAMILIES]\n"
         "assert 'gymnasium' not in sys.modules\n"
-        "built = [config.build() for config in configs]\n"
+        "built = [FAMILIES.build(config) for config in configs]\n"
         "assert 'mujoco' not in sys.modules and 'torch' not in sys.modules\n"
         "built[1].worlds([0]).reset()\n"
         "assert 'mujoco' in sys.modules and 'torch' not in sys.modules"
@@ -233,7 +233,7 @@ def test_without_mujoco_the_error_says_what_to_install():
         "import selectrl.envs\n"
         "from selectrl.registry import FAMILIES\n"
         "from selectrl.errors import RunError\n"
-        "try: FAMILIES['ant_goal'].config().build().worlds([0])\n"
+        "try: FAMILIES.build(FAMILIES['ant_goal'].config()).worlds([0])\n"
         "except RunError as error: assert 'pip install' in str(error)\n"
         "else: raise SystemExit(1)"
     )

@@ -16,7 +16,7 @@ from selectrl.errors import FieldError, InputError
 from selectrl.registry import FAMILIES
 from selectrl.structs import Spec
 
-FAMILY = PointRobotConfig().build()
+FAMILY = FAMILIES.build(PointRobotConfig())
 
 
 def returns(act, tasks):
@@ -54,7 +54,7 @@ def test_uniform_random_return():
 def test_reference_returns_are_those_of_the_default_family_on_its_test_tasks():
     assert FAMILY.reference_returns(FAMILY.train_tasks) is None
     for other in (PointRobotConfig(step_size=0.2), PointRobotConfig(horizon=30), PointRobotConfig(tasks=41)):
-        family = other.build()
+        family = FAMILIES.build(other)
         assert family.reference_returns(family.test_tasks) is None
 
 

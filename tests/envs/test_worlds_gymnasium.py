@@ -19,7 +19,7 @@ from selectrl.errors import InputError
 from selectrl.registry import FAMILIES
 
 ID = "selectrl/PointRobot-v0"
-FAMILY = PointRobotConfig().build()
+FAMILY = FAMILIES.build(PointRobotConfig())
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ STANDING = {"selectrl/PointRobot-v0": 20, "selectrl/HalfCheetahVel-v0": 200, "se
 
 
 def test_every_id_is_registered_with_its_familys_horizon():
-    horizons = {entry.config().build().env_id: entry.config().horizon for entry in FAMILIES}
+    horizons = {FAMILIES.build(entry.config()).env_id: entry.config().horizon for entry in FAMILIES}
     assert {env_id: gymnasium.spec(env_id).max_episode_steps for env_id in IDS} == horizons
 
 

@@ -16,7 +16,7 @@ FALLING = {"humanoid_dir", "hopper_rand_params", "walker_rand_params"}
 
 @pytest.mark.parametrize("name", [entry.name for entry in FAMILIES])
 def test_a_block_is_a_horizon_of_real_steps_and_restarts_are_starts(name: str) -> None:
-    family: Any = FAMILIES[name].config().build()
+    family: Any = FAMILIES.build(FAMILIES[name].config())
     encoder, horizon = Telling(), family.spec.horizon
     result, _ = meta_test(
         NonPriorConfig(random_fraction=1.0),

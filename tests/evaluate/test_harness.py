@@ -17,6 +17,7 @@ from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import MetaTest
 from selectrl.evaluate.noise import CommonNoise
+from selectrl.registry import FAMILIES
 from selectrl.structs import Rows
 
 # --- budget and shapes ------------------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ def test_the_filtered_belief_equals_the_encoding_of_the_collected_rows() -> None
     telling = Telling()
     telling.latent_dim = agent.encoder.latent_dim
     state = agent.encoder.init(4)
-    meta_test(ProximalConfig(), family=PointRobotConfig().build(), encoder=telling, tasks=(2, 6))
+    meta_test(ProximalConfig(), family=FAMILIES.build(PointRobotConfig()), encoder=telling, tasks=(2, 6))
     for rows, live in telling.reads[-1].seen:
         state = agent.encoder.step(state, rows, live)
     context = Rows(*(torch.stack([getattr(r, f) for r, _ in telling.reads[-1].seen], 1) for f in Rows._fields))
@@ -287,7 +288,7 @@ class Choosy(Collecting):
 def test_a_block_that_is_not_kept_leaves_no_trace_in_the_belief(every_step: bool) -> None:
     agent, _, _ = fakes.method("csro")
     fakes.scramble(agent)
-    family = PointRobotConfig().build()
+    family = FAMILIES.build(PointRobotConfig())
     collector = Choosy(size=0.5, every_step=every_step)
     encoder = Remembering(agent.encoder)
     meta_test(collector, family=family, encoder=encoder, tasks=(2, 6), repeats=1, blocks=3)

@@ -19,7 +19,7 @@ from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import TestResult
 from selectrl.evaluate.published import PublishedTest
 from selectrl.evaluate.schedules import published
-from selectrl.registry import registered_name
+from selectrl.registry import COLLECTORS, registered_name
 from selectrl.structs import Belief, Rows
 
 FALLS = {0: 99, 1: 2}  # task 1 falls after two steps
@@ -36,7 +36,7 @@ def play(
     collector: Any, *, tasks: tuple[int, ...] = (0, 1), repeats: int = 2, budget: int = 3 * HORIZON, **options: Any
 ) -> tuple[TestResult, Telling]:
     encoder: Any = options.pop("encoder", None) or Telling()
-    family, built = options.pop("family", None) or FallingFamily(FALLS), collector.build()
+    family, built = options.pop("family", None) or FallingFamily(FALLS), COLLECTORS.build(collector)
     agent: Any = SimpleNamespace(encoder=encoder, policy=options.pop("policy", Noting()))
     config = TestConfig(protocol="paper", budget=budget, repeats=repeats, gate=options.pop("gate", 2))
     protocol = published(built.offline or registered_name(collector))

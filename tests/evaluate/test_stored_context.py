@@ -24,6 +24,7 @@ from selectrl.evaluate.stored import centroid
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.protocols import ROW_FIELDS
+from selectrl.registry import FAMILIES
 
 
 def manifest(spec: Any, tasks: Sequence[int]) -> Any:
@@ -137,5 +138,5 @@ def stored_point_robot(tasks: Sequence[int]) -> RowStore:
         length, label = torch.full((2,), 20), torch.zeros(2)
         return Episodes(torch.zeros(2, 21, 2), torch.zeros(2, 20, 2), zeros, zeros.bool(), length, label)
 
-    dataset: Any = SimpleNamespace(task=task, manifest=manifest(PointRobotConfig().build().spec, tasks))
+    dataset: Any = SimpleNamespace(task=task, manifest=manifest(FAMILIES.build(PointRobotConfig()).spec, tasks))
     return RowStore(dataset, tasks)

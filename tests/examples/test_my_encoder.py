@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import write_dataset
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "my_encoder"
@@ -100,18 +100,8 @@ def test_its_own_tests_pass(place: Path, call: Call) -> None:
     assert "3 passed" in done.stdout
 
 
-def write_data(folder: Path) -> None:
-    """Write a tiny dataset."""
-    spec = importlib.util.spec_from_file_location("cli_fixtures", ROOT / "tests" / "cli" / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    fixtures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fixtures)
-    fixtures.write_dataset(folder / "point_robot" / "tiny")
-
-
 def test_it_trains(place: Path, call: Call, tmp_path: Path) -> None:
-    write_data(tmp_path / "data")
+    write_dataset(tmp_path / "data" / "point_robot" / "tiny")
     sets = [word for name, value in SIZES.items() for word in ("--set", f"{name}={value}")]
     done = call("-m", "selectrl", *line("train"), "--json", *sets, path=(place,))
     assert done.returncode == 0, done.stderr
@@ -126,7 +116,7 @@ def test_a_run_is_of_the_source_code_that_trained_it(place: Path, call: Call, tm
     """A part is edited between two calls of one command; an editable install has the same version all along."""
     installed = tmp_path / "installed"
     shutil.copytree(place, installed)
-    write_data(tmp_path / "data")
+    write_dataset(tmp_path / "data" / "point_robot" / "tiny")
     sets = [word for name, value in SIZES.items() for word in ("--set", f"{name}={value}")]
     words = ["-m", "selectrl", *line("train"), "--json", *sets]
     first = call(*words, path=(installed,))

@@ -13,7 +13,7 @@ from random import Random
 from typing import NamedTuple
 
 import torch
-from cli.conftest import SETTINGS, write_dataset
+from commands import SETTINGS, write_dataset
 from report.conftest import write_run
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -33,16 +33,17 @@ from selectrl.experiment.training import train
 from selectrl.files import write_json
 from selectrl.gin_edge import SHIPPED, build_collection, build_experiment, experiment_layers, shipped_layer, user_layers
 from selectrl.json_text import unsealed
+from selectrl.registry import FAMILIES
 from selectrl.report import build_report
 from selectrl.report.analysis.analyse import analyse
 from selectrl.report.analysis.group import group
 from selectrl.report.load import load
 from selectrl.report.pages.export import write_numbers, write_table
 from selectrl.report.pages.tables import tables
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 
 CONFIG = PointRobotConfig(tasks=4)
-SMALL = [f"{path}={value}" for path, value in SETTINGS.items()]
+SMALL = [f"{path}={value}" for path, value in {**SETTINGS, "train.steps": 6, "test.budget": 20}.items()]
 
 
 def _take_seal(victim: Path) -> None:
@@ -99,7 +100,7 @@ def _read_data(folder: Path, out: Path) -> None:
     dataset = OfflineDataset.open(folder / "data")
     with contextlib.redirect_stdout(io.StringIO()):
         commands.info(folder / "data")
-    family = PointRobotConfig(tasks=4).build()
+    family = FAMILIES.build(PointRobotConfig(tasks=4))
     dataset = OfflineDataset.open(folder / "data", env="point_robot", spec=family.spec)
     store = RowStore(dataset, family.train_tasks)
     local = torch.arange(len(family.train_tasks))
@@ -110,7 +111,7 @@ def _read_data(folder: Path, out: Path) -> None:
 
 def write_trained(folder: Path) -> None:
     write_dataset(folder / "data" / "point_robot" / "tiny")
-    layers = experiment_layers(method="select", env="point_robot", settings=[*SMALL, "train.steps=6", "test.budget=20"])
+    layers = experiment_layers(method="select", env="point_robot", settings=SMALL)
     run = Run(folder / "run", build_experiment(layers, "select"), 0, Execution(data=folder / "data"))
     train([run])
 
@@ -160,7 +161,7 @@ def _read_minari(folder: Path, out: Path) -> None:
 
 def _write_imports(folder: Path) -> None:
     _write_minari(folder)
-    write_tree(folder / "tree", CONFIG.build(), episodes=1)
+    write_tree(folder / "tree", FAMILIES.build(CONFIG), episodes=1)
 
 
 def _read_imports(folder: Path, out: Path) -> None:
@@ -212,7 +213,9 @@ TARGETS = {
     "experiment": Target(write_trained, ("run/experiment.json", "run/execution.json"), _read_trained, cases=5000),
     "records": Target(_write_runs, RECORDS, _read_records, cases=2000),
     "report": Target(_write_runs, RECORDS, lambda folder, out: build_report([folder / "runs"], out), cases=400),
-    "npy tree": Target(lambda folder: write_tree(folder, CONFIG.build(), episodes=1), ("**/*.npy",), _read_tree),
+    "npy tree": Target(
+        lambda folder: write_tree(folder, FAMILIES.build(CONFIG), episodes=1), ("**/*.npy",), _read_tree
+    ),
     "minari": Target(_write_minari, ("minari/**/*.hdf5", "minari/**/*.json"), _read_minari, cases=1000),
     "gin": Target(_write_gin, ("*.gin",), _read_gin),
     "external storage": _leading_out(hostile.external_storage),

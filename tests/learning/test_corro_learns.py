@@ -18,17 +18,18 @@ from selectrl.critics.configs import TwinQVConfig
 from selectrl.data.episodes import Episodes
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
-from selectrl.encoders.configs.corro import CorroConfig, CvaeConfig
+from selectrl.encoders.corro.configs import CorroConfig, CvaeConfig
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import RunError
 from selectrl.experiment.build import build_agent, build_phases
+from selectrl.registry import FAMILIES
 from selectrl.streams import stream
 from selectrl.structs import Batch, Latent, Rows
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import needs
 
-FAMILY = PointRobotConfig().build()
+FAMILY = FAMILIES.build(PointRobotConfig())
 EPISODES, TIME = 50, 20
 CVAE_STEPS, CONTRASTIVE_STEPS, LR = 800, 1000, 1e-3
 SEEDS = (0, 1, 2)

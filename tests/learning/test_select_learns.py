@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selectrl.api import compose, train
+from selectrl import compose, train
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.store import Episodes, write_manifest, write_task
+from selectrl.registry import FAMILIES
 
 SETTINGS = [
     "encoders.csro.hidden=(64,64)",
@@ -68,9 +69,11 @@ def scripted_data(folder, family, rng):
 @pytest.mark.slow
 def test_select_adapts_to_unseen_goals(tmp_path):
     experiment = compose("select", "point_robot", settings=SETTINGS)
-    scripted_data(tmp_path / "data" / "point_robot" / "scripted", experiment.env.build(), np.random.default_rng(0))
+    scripted_data(
+        tmp_path / "data" / "point_robot" / "scripted", FAMILIES.build(experiment.env), np.random.default_rng(0)
+    )
     run = train(experiment, data=tmp_path / "data", out=tmp_path / "runs")
     assert run.dataset.opened == set(run.family.train_tasks)  # no test task was read for training
     offline = run.evaluate("offline", OfflineConfig())
-    assert offline["return"] > -15  # -8 to -11 over seeds and processors; standing still -20, optimum -3.86
-    assert offline["return"] > offline["context_free"] + 3
+    assert offline.final_return > -15  # -8 to -11 over seeds and processors; standing still -20, optimum -3.86
+    assert offline.final_return > offline.context_free + 3

@@ -20,7 +20,7 @@ OBS, Z, NORMAL = (
 
 
 def build(config: Any) -> Any:
-    return fakes.scramble(config.build(fakes.SPEC, fakes.LATENT)).double()
+    return fakes.scramble(POLICIES.build(config, fakes.SPEC, fakes.LATENT)).double()
 
 
 def heads(policy: Any) -> np.ndarray:
@@ -60,7 +60,9 @@ def test_gaussian_policy() -> None:
 def test_golden_of_constant_heads() -> None:
     # μ = (artanh .5 - 1, 0), log σ = (0, -9 clipped to -3), ε = (1, 0): a = (.5, 0).
     # log π = (-.5 - .918939 + .287681) + (-.918939 + 3) = .949803; size = (.2030 + 0) / 2 + (0 + 9) / 2 = 4.601488
-    policy = TanhGaussianConfig(hidden=(4,), log_std_min=-3.0, log_std_max=0.4).build(fakes.SPEC, fakes.LATENT)
+    policy = POLICIES.build(
+        TanhGaussianConfig(hidden=(4,), log_std_min=-3.0, log_std_max=0.4), fakes.SPEC, fakes.LATENT
+    )
     fakes.constant(policy.net, np.arctanh(0.5) - 1, 0.0, 0.0, -9.0)
     normal = torch.tensor([[[1.0, 0.0]]])
     sample = policy.sample(torch.ones(1, 1, 3), torch.ones(1, 1, 4), normal)
@@ -71,7 +73,7 @@ def test_golden_of_constant_heads() -> None:
 
 def test_a_deviation_at_its_bound_gets_no_gradient() -> None:
     """As with the clamp of the published code."""
-    policy = TanhGaussianConfig(hidden=(4,), log_std_max=0.0).build(fakes.SPEC, fakes.LATENT)
+    policy = POLICIES.build(TanhGaussianConfig(hidden=(4,), log_std_max=0.0), fakes.SPEC, fakes.LATENT)
     fakes.constant(policy.net, 0.0, 0.0, 5.0, -1.0)
     sample = policy.sample(torch.ones(1, 1, 3), torch.ones(1, 1, 4), torch.ones(1, 1, 2))
     (gradient,) = torch.autograd.grad(sample.log_prob.sum(), [policy.net.biases[-1]])
@@ -82,7 +84,7 @@ def test_a_deviation_at_its_bound_gets_no_gradient() -> None:
 @pytest.mark.parametrize("config", [entry.config for entry in POLICIES])
 def test_any_policy_starts_near_zero_and_stays_in_the_box(config: Any) -> None:
     torch.manual_seed(0)
-    fresh = config(hidden=(16,)).build(fakes.SPEC, fakes.LATENT)
+    fresh = POLICIES.build(config(hidden=(16,)), fakes.SPEC, fakes.LATENT)
     assert fresh.mode(OBS.float(), Z.float()).abs().max() < 0.1  # last layer U(±1e-3)
     wild = fakes.scramble(fresh, scale=20.0)
     for action in (wild.mode(OBS.float(), Z.float()), wild.sample(OBS.float(), Z.float(), NORMAL.float()).action):

@@ -5,7 +5,7 @@ sentence, and no file that was finished before may be lost or differ; then both 
 and must end with 0 and in the very files that each makes alone. Commands run in forks of this process, which has torch
 loaded, but never runs it.
 
-    PYTHONPATH=tests python -m stress.pairs --pairs 40
+    PYTHONPATH=tests:tests/support python -m stress.pairs --pairs 40
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stress.kill_storm import COLLECT, LOADED, PATIENCE, command, ended, kill, print_of, sets, start, training
+
+from selectrl.registry import FAMILIES
 
 MORE = ("selectrl.film.shoot", "selectrl.film.edit", "selectrl.data.minari_files", "optuna", "selectrl.compare.tune")
 SIZES = {**training("select"), "STEPS": 60, "train.test_every": 60}
@@ -95,7 +97,7 @@ class Pairs:
 
         from selectrl.envs.configs import PointRobotConfig
 
-        write_tree(self.base / "tree", PointRobotConfig(tasks=8).build(), labels=(2200,), episodes=1)
+        write_tree(self.base / "tree", FAMILIES.build(PointRobotConfig(tasks=8)), labels=(2200,), episodes=1)
         data = ["collect", "--env", "point_robot", "--name", "toy", "--threads", 1, *sets(COLLECT)]
         both = ["compare", "--methods", "select,focal", *WORDS["compare"][3:]]
         for words in ([*data, "--data", self.before / "data"], [str(one).format(world=self.before) for one in both]):

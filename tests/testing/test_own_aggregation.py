@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import attrs
+import pytest
 import torch
 from torch import Tensor
 
-from selectrl.encoders.aggregations import Aggregation
-from selectrl.encoders.configs.sets import FocalConfig
-from selectrl.encoders.focal import FocalEncoder
-from selectrl.structs import Belief, Spec
+from selectrl.encoders.sets.configs import FocalConfig
+from selectrl.registry import AGGREGATIONS
+from selectrl.structs import Belief
 from selectrl.testing import check_encoder
 
 
@@ -22,8 +22,20 @@ class Largest(NamedTuple):
     seen: Tensor  # (world,)
 
 
-class MaxAggregation(Aggregation):
+@attrs.frozen(kw_only=True)
+class MaxConfig:
+    """The maximum."""
+
+
+class MaxAggregation(torch.nn.Module):
     """The element-wise maximum of row embeddings."""
+
+    extra = 0
+    sampled = False
+
+    def __init__(self, config: MaxConfig, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
 
     def pool(self, rows: Tensor, raw: Tensor, live: Tensor | None = None) -> Belief:
         return Belief(rows.amax(-2), torch.ones_like(rows[..., 0, :]))
@@ -41,15 +53,7 @@ class MaxAggregation(Aggregation):
         return Belief(z, torch.ones_like(z))
 
 
-@attrs.frozen(kw_only=True)
-class MaxConfig(FocalConfig):
-    """FOCAL's encoder over a maximum."""
-
-    def build(self, spec: Spec) -> Any:
-        encoder = FocalEncoder(self, spec)
-        encoder.pooling = MaxAggregation(self.latent_dim)
-        return encoder
-
-
-def test_a_maximum_over_rows_keeps_the_protocol() -> None:
-    check_encoder(MaxConfig(latent_dim=4, hidden=(8, 8)))
+def test_a_maximum_over_rows_keeps_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AGGREGATIONS, "_entries", dict(AGGREGATIONS._entries))
+    AGGREGATIONS.add("max", MaxConfig, MaxAggregation, paper="none", summary="the maximum")
+    check_encoder(FocalConfig(latent_dim=4, hidden=(8, 8), aggregation=MaxConfig()))

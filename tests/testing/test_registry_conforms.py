@@ -77,7 +77,7 @@ KINDS: list[tuple[Registry[Any], Callable[..., None]]] = [
 def skip_if_refused(config: Any, spec: Spec) -> None:
     """A composition may be refused when it is built, by one clear sentence."""
     try:
-        config.build(spec)
+        ENCODERS.build(config, spec)
     except CompositionError as error:
         pytest.skip(str(error))
 

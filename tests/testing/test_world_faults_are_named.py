@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from selectrl.collectors.configs import OnlineConfig
 from selectrl.collectors.online import OnlineCollector
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.point_robot import PointRobot, PointRobotWorlds
+from selectrl.registry import Registry
 from selectrl.testing import ConformanceError, check_collector, check_env
 
 
@@ -22,8 +24,16 @@ class Fake:
 
     make: Callable[..., Any]
 
-    def build(self, *arguments: Any) -> Any:
-        return self.make(*arguments)
+
+@pytest.fixture(autouse=True)
+def _build_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every registry build a fake by its own function."""
+    build = Registry.build
+
+    def built(registry: Any, config: Any, *arguments: Any) -> Any:
+        return config.make(*arguments) if isinstance(config, Fake) else build(registry, config, *arguments)
+
+    monkeypatch.setattr(Registry, "build", built)
 
 
 # --- collectors -------------------------------------------------------------------------------------------------------
@@ -64,7 +74,7 @@ class Elsewhere(OnlineCollector):
 
 
 def collector(cls: type) -> None:
-    check_collector(Fake(cls))
+    check_collector(Fake(lambda: cls(OnlineConfig())))
 
 
 COLLECTORS = {

@@ -23,6 +23,7 @@ from selectrl.experiment.build import build_phases
 from selectrl.functional.values import value_loss
 from selectrl.nets.mlp import MLP
 from selectrl.protocols import Draw, Objective, Optim, Phase
+from selectrl.registry import ACTORS, CRITICS, POLICIES
 from selectrl.structs import Batch, Latent, Losses
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
@@ -76,8 +77,8 @@ def make_agent(
     torch.manual_seed(seed)
     encoder: Any = CachedEncoder()
     critic_config, actor_config = fakes.TINY[critic], fakes.TINY[actor]
-    parts = critic_config.build(fakes.SPEC, fakes.LATENT), actor_config.build(fakes.SPEC, fakes.LATENT)
-    policy = actor_config.policy.build(fakes.SPEC, fakes.LATENT)
+    parts = CRITICS.build(critic_config, fakes.SPEC, fakes.LATENT), ACTORS.build(actor_config, fakes.SPEC, fakes.LATENT)
+    policy = POLICIES.build(actor_config.policy, fakes.SPEC, fakes.LATENT)
     agent = fakes.scramble(Agent(encoder, *parts, policy, parts[0].tracks()), seed=seed)
     experiment: Any = SimpleNamespace(train=TrainConfig(steps=RL))
     return agent, build_phases(experiment, agent)
@@ -114,7 +115,7 @@ def make_trainer(folder: Path, **parts: str) -> Trainer:
                 seed=3,
                 sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6, "context": 5}, seed=3),
                 folder=folder,
-                test=lambda step: {"kind": "test", "step": step},
+                test=fakes.return_line,
             )
         ],
         config=TrainConfig(steps=RL, meta_batch=3, batch=6, context=5, log_every=1, checkpoint_every=4, test_every=5),
@@ -302,9 +303,9 @@ def test_own_loss_and_td_loss_may_move_different_layers_in_either_order(own: str
     """Both gradients are those at the step's first parameters, although the first owner moves before the second."""
     torch.manual_seed(0)
     encoder: Any = SharedEncoder(own, critics)
-    critic = fakes.TINY["critics.twin_q_v"].build(fakes.SPEC, fakes.LATENT)
-    actor = fakes.TINY["actors.sac"].build(fakes.SPEC, fakes.LATENT)
-    policy = fakes.GAUSSIAN.build(fakes.SPEC, fakes.LATENT)
+    critic = CRITICS.build(fakes.TINY["critics.twin_q_v"], fakes.SPEC, fakes.LATENT)
+    actor = ACTORS.build(fakes.TINY["actors.sac"], fakes.SPEC, fakes.LATENT)
+    policy = POLICIES.build(fakes.GAUSSIAN, fakes.SPEC, fakes.LATENT)
     agent = fakes.scramble(Agent(encoder, critic, actor, policy, critic.tracks()))
     experiment: Any = SimpleNamespace(train=TrainConfig(steps=RL))
     (rl,) = build_phases(experiment, agent)

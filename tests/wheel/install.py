@@ -15,7 +15,7 @@ import time
 import venv
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1] / "support"))
 from journey import JOURNEY
 
 #: What frightens a newcomer and tells no news.

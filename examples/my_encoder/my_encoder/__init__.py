@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from selectrl.encoders.configs.sets import SetConfig
-from selectrl.encoders.set_encoder import SetEncoder
+from selectrl.encoders.sets.configs import SetConfig
+from selectrl.encoders.sets.set_encoder import SetEncoder
 from selectrl.fields import number
 from selectrl.protocols import Agent, Objective
 from selectrl.registry import ENCODERS
-from selectrl.structs import Batch, Losses, Spec
+from selectrl.structs import Batch, Losses
 
 
 def halves_loss(first: Tensor, second: Tensor, tasks: Tensor, temperature: float) -> Tensor:
@@ -41,27 +41,19 @@ class MyEncoderConfig(SetConfig):
 
     temperature: float = attrs.field(default=0.1, validator=number(0, above=True))
 
-    def build(self, spec: Spec) -> MyEncoder:
-        """Build the encoder."""
-        return MyEncoder(self, spec)
 
-
-class MyEncoder(SetEncoder):
+class MyEncoder(SetEncoder[MyEncoderConfig]):
     """CCM's contrast between contexts of one task and of others, without its momentum encoder and exploration policy.
 
     References:
         Fu et al., "Towards Effective Context for Meta-Reinforcement Learning", AAAI 2021.
     """
 
-    def __init__(self, config: MyEncoderConfig, spec: Spec) -> None:
-        super().__init__(config, spec)
-        self.temperature = config.temperature
-
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The contrastive loss of even against odd context rows, which were drawn independently."""
         rows, raw = self.embed(batch.draws["context"])
         first, second = (self.pooling.pool(rows[:, half::2], raw[:, half::2]).z for half in (0, 1))
-        loss = halves_loss(first, second, batch.tasks, self.temperature)
+        loss = halves_loss(first, second, batch.tasks, self.config.temperature)
         return Losses(loss, {"contrast": loss})
 
     def objectives(self) -> tuple[Objective, ...]:
@@ -70,5 +62,9 @@ class MyEncoder(SetEncoder):
 
 
 ENCODERS.add(
-    "my_encoder", MyEncoderConfig, paper="Fu et al., AAAI 2021", summary="contrast between halves of the context"
+    "my_encoder",
+    MyEncoderConfig,
+    MyEncoder,
+    paper="Fu et al., AAAI 2021",
+    summary="contrast between halves of the context",
 )

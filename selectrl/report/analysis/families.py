@@ -10,6 +10,7 @@ from selectrl.errors import InputError
 from selectrl.experiment.config import from_record
 from selectrl.json_text import parse
 from selectrl.protocols import TaskFamily
+from selectrl.registry import FAMILIES
 from selectrl.report.records import Row
 from selectrl.structs import ReferenceReturns
 
@@ -22,10 +23,9 @@ def task_family(row: Row) -> TaskFamily | None:
 @cache
 def _build(env: str) -> TaskFamily | None:
     try:
-        family: TaskFamily = from_record(parse(env), "env").build()
+        return FAMILIES.build(from_record(parse(env), "env"))
     except InputError:
         return None
-    return family
 
 
 def reference_returns(row: Row) -> ReferenceReturns | None:

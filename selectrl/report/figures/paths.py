@@ -19,8 +19,9 @@ from selectrl.report.analysis.group import arguments
 from selectrl.report.analysis.metrics import CONTEXT_FREE
 from selectrl.report.figures.drawing import Drawing, Panel
 from selectrl.report.figures.style import LIGHT, hue
-from selectrl.report.read import tensors
-from selectrl.report.records import Omission, Traces, usable
+from selectrl.report.records import Omission
+from selectrl.runs.arrays import Traces, read_arrays, usable
+from selectrl.runs.layout import EVALUATIONS
 from selectrl.structs import Arena
 
 KINDS = ("before", "explored", "after")
@@ -64,14 +65,14 @@ def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
         try:
             found.append(_story(traces, summary, arena))
         except InputError as error:
-            where = summary.row.runs[0].path / "evaluations" / traces.file.name
+            where = summary.row.runs[0].path / EVALUATIONS / traces.file.name
             reason = str(error).replace(str(traces.file), str(where))
             omissions.append(Omission(where, f"{reason}; its numbers are kept"))
     return found, omissions
 
 
 def _story(traces: Traces, summary: Summary, arena: Arena) -> Story:
-    arrays = tensors(traces.file, ("scored", "explored"))
+    arrays = read_arrays(traces.file, ("scored", "explored"))
     goals, scored = traces.parameters, arrays.get("scored", np.zeros(0))
     tasks = len(summary.row.evaluation.tasks)
     explored = arrays.get("explored", np.zeros((tasks, 0, 1, 1 + max(arena.coordinates)), np.float32))

@@ -17,10 +17,11 @@ from selectrl.report.analysis.sentences import beside, order, sentence, verdict
 from selectrl.report.figures.drawing import Drawing, single
 from selectrl.report.figures.ink import inline, render
 from selectrl.report.figures.style import DARK, LIGHT, Mark, variables
+from selectrl.report.pages.provenance import fairness, provenance, quirks
 from selectrl.report.pages.run_tables import bindings
 from selectrl.report.pages.table import Table, html, named
-from selectrl.report.provenance import fairness, provenance, quirks
 from selectrl.report.records import EQUAL_BUDGET, Omission
+from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, METRICS
 from selectrl.version import __version__
 
 MOST_VERDICTS = 6
@@ -41,23 +42,23 @@ class Wanted(NamedTuple):
     files: str
 
 
-LOG, TRACES, DIAGNOSTICS = "metrics.jsonl", "evaluations/*.safetensors", "diagnostics.*"
+TESTS, TRACES, DIAGNOSED = (
+    f"{EVALUATIONS}/*.json",
+    f"{EVALUATIONS}/*.safetensors",
+    f"{DIAGNOSTICS.removesuffix('.json')}.*",
+)
 
 WANTED = {
-    "learning": Wanted("learning curves", "no meta-test was logged while training", LOG),
+    "learning": Wanted("learning curves", "no meta-test was logged while training", METRICS),
     "few_shot": Wanted("few-shot curves", "no method was given context", ""),
     "by_task": Wanted("returns by task parameter", "evaluations hold no parameters", TRACES),
     "picture": Wanted("paths of the robot", "kept beside evaluations, where worlds move in a plane", TRACES),
-    "latents": Wanted("the map of task variables", "no latents were kept", f"{TRACES} {DIAGNOSTICS}"),
-    "donors": Wanted("the donor swap", "not measured, or dynamics vary", DIAGNOSTICS),
-    "collectors": Wanted("other collectors", "each method was tested with its own only", "evaluations/*.json"),
-    "alike": Wanted(
-        "methods under one collector", "no two were tested with the same but as their own", "evaluations/*.json"
-    ),
-    "given": Wanted(
-        "differences with context from the data", "fewer than two methods were tested with it", "evaluations/*.json"
-    ),
-    "training": Wanted("what losses logged", "no metrics.jsonl", LOG),
+    "latents": Wanted("the map of task variables", "no latents were kept", f"{TRACES} {DIAGNOSED}"),
+    "donors": Wanted("the donor swap", "not measured, or dynamics vary", DIAGNOSED),
+    "collectors": Wanted("other collectors", "each method was tested with its own only", TESTS),
+    "alike": Wanted("methods under one collector", "no two were tested with the same but as their own", TESTS),
+    "given": Wanted("differences with context from the data", "fewer than two methods were tested with it", TESTS),
+    "training": Wanted("what losses logged", f"no {METRICS}", METRICS),
 }
 
 

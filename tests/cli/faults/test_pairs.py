@@ -14,7 +14,7 @@ from stress import pairs
 def test_pairs_of_commands_neither_lose_nor_spoil_anything(tmp_path: Path) -> None:
     """In a process of its own, because forks of one in which torch has run may hang."""
     tests = Path(pairs.__file__).parents[1]
-    path = os.pathsep.join([str(tests), str(tests.parent)])
+    path = os.pathsep.join([str(tests), str(tests / "support"), str(tests.parent)])
     words = [sys.executable, "-m", "stress.pairs", "--pairs", "6", "--seed", "239", "--folder", str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600, check=False)

@@ -18,7 +18,7 @@ from selectrl.cli import main
 from selectrl.experiment.run import Run
 from selectrl.launch.job import Job
 from selectrl.launch.slurm import Work
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 
 Call = Callable[..., Any]
 SENTENCE = "selectrl: interrupted; give the same command again to go on"
@@ -103,6 +103,7 @@ def test_a_meta_test_ends_at_once_and_leaves_nothing(
     assert print_of(tmp_path) == before
 
 
+@pytest.mark.own_process
 def test_a_task_of_a_cluster_saves_before_it_is_queued_again(
     call: Call, at_step: Call, words: list[str], whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,12 +118,9 @@ def test_a_task_of_a_cluster_saves_before_it_is_queued_again(
         raise SystemExit(-1)
 
     work = Work((jobs[0],), (tmp_path / "outcome.json",))
-    before = signal.signal(signal.SIGUSR2, requeue)
-    try:
-        with pytest.raises(SystemExit), at_step(23, lambda: signal.raise_signal(signal.SIGUSR2)):
-            work()
-    finally:
-        signal.signal(signal.SIGUSR2, before)
+    signal.signal(signal.SIGUSR2, requeue)
+    with pytest.raises(SystemExit), at_step(23, lambda: signal.raise_signal(signal.SIGUSR2)):
+        work()
     assert requeued == [23]
     assert not work.outcomes[0].exists()
     work()

@@ -1,0 +1,1 @@
+"""Aggregations: they make one task variable of many row embeddings."""

@@ -1,0 +1,25 @@
+"""Configs of the aggregations: how a set encoder makes one task variable of many row embeddings."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class MeanConfig:
+    """The arithmetic mean of the row embeddings."""
+
+
+@attrs.frozen(kw_only=True)
+class InverseVarianceConfig:
+    """The mean weighted by the inverse of a variance that the network gives each row and dimension."""
+
+
+@attrs.frozen(kw_only=True)
+class ProductOfGaussiansConfig:
+    """PEARL's product of the rows' Gaussian factors; in training z is sampled from it."""
+
+
+@attrs.frozen(kw_only=True)
+class AttentionConfig:
+    """CORRO's attention pooling: softmax over rows of a learned linear score."""

@@ -1,0 +1,1 @@
+"""No encoder: z is 0 in every task."""

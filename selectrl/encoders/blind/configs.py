@@ -1,0 +1,18 @@
+"""Config of the encoder that says nothing."""
+
+from __future__ import annotations
+
+import attrs
+
+from selectrl.fields import WIDEST, integer, shared
+
+
+@attrs.frozen(kw_only=True)
+class BlindConfig:
+    """No encoder: z is 0 in every task.
+
+    Attributes:
+        latent_dim: width of z, so that critic and policy are as large as with an encoder.
+    """
+
+    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST), metadata=shared("LATENT_DIM"))

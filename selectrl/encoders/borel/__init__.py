@@ -1,0 +1,1 @@
+"""BOReL: a belief over the task, filtered at every step."""

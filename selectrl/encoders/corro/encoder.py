@@ -1,0 +1,180 @@
+"""CORRO: transitions of one task are told from what the same (s, a) might have brought in another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import torch
+from torch import Tensor
+
+from selectrl.encoders.corro.configs import CorroConfig
+from selectrl.encoders.corro.negatives import standard_units, stored_rows
+from selectrl.encoders.sets.set_encoder import SetEncoder
+from selectrl.errors import CompositionError, RunError
+from selectrl.functional.contrastive import info_nce
+from selectrl.protocols import Agent, Draw, Negatives, Objective, Optim, Phase
+from selectrl.registry import NEGATIVES, tag
+from selectrl.structs import Batch, Latent, Losses, Rows, Spec
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from selectrl.data.rows import RowStore
+
+
+class CorroEncoder(SetEncoder[CorroConfig]):
+    """A row network trained by InfoNCE in a phase of its own, then frozen, under a pooling that the TD loss trains.
+
+    Phases: whatever the source of negatives trains itself, ``contrastive``, and rl, in which the row network's
+    embeddings of all training rows are looked up in a table.
+
+    Differs from the authors' code (numbers are those of PKU-RL/CORRO at 210ad40):
+
+    1. One run with three phases; theirs are three scripts that hand checkpoints on, the last tenth of each unused.
+    2. Query and key are stratified over the tasks of a meta-batch, 16 times 4, where theirs are 64 i.i.d. draws. In the
+       rl phase tasks are drawn for each step and differ within a meta-batch; theirs are drawn with replacement
+       (``train.replacement``) and kept for 200 updates (``train.hold_tasks``).
+    3. The context in the rl phase may be independent rows; theirs is one trajectory (``context_draw="episodes"``).
+    4. Both critics' gradients reach the pooling in one backward, which equals their two passes.
+    5. No test task is seen in training; a split by task id, not by the order of files.
+    6. Negatives may, as theirs, come close to the query's own task.
+    7. The row network reads standard units; theirs reads columns as they are, of which positions and velocities on
+       Half-Cheetah-Vel drown the reward: after 3,000 steps all rows still had one embedding (``standardise=False``).
+    8. A fall ends the bootstrap; their data record no terminal, so that every transition bootstraps.
+    9. A collapse stops the run in one sentence before the rl phase; theirs goes on with one z for all tasks.
+
+    Args:
+        config: widths, pooling, negatives and the contrastive phase.
+        spec: shapes of the family.
+
+    Raises:
+        CompositionError: the aggregation reads outputs of the row network that no phase trains.
+
+    References:
+        Yuan & Lu, "Robust Task Representations for Offline Meta-RL via Contrastive Learning", ICML 2022.
+    """
+
+    centre: Tensor  # (width,), mean of the row network's columns over the training rows; kept in checkpoints
+    scale: Tensor  # (width,), their deviation
+    cache: Tensor  # (task, row, latent), embeddings of the training tasks' rows
+    place: Tensor  # (task id,), a task's place in that table
+
+    def __init__(self, config: CorroConfig, spec: Spec) -> None:
+        super().__init__(config, spec)
+        if self.pooling.extra:
+            raise CompositionError(
+                "encoders.corro trains its row network by embeddings alone, so nothing would train the weights that "
+                f"{tag(config.aggregation)} reads beside them; bind "
+                "encoders.corro.aggregation = @aggregations.attention()"
+            )
+        self.negatives: Negatives = NEGATIVES.build(config.negatives, spec)
+        self.query, self.key = (Draw(name, "context", self.fields, config.queries) for name in ("query", "key"))
+        if config.context_draw == "episodes":
+            self.context = Draw("context", "episodes", self.fields, 1)
+        pooling = list(self.pooling.parameters())
+        self.critic_params = {"encoder.pooling": Optim(lr=config.lr)} if pooling else {}
+        width = self.net.rows
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("cache", torch.zeros(0), persistent=False)
+        self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
+
+    def columns(self, rows: Rows) -> Tensor:
+        """Return what the row network reads of each transition, in standard units once there are some."""
+        return (super().columns(rows) - self.centre) / self.scale
+
+    def candidates(self, batch: Batch) -> Rows:
+        """Return each query, its key and its negatives, in this order, (task, query, 2 + K, …)."""
+        query, key = batch.draws["query"], batch.draws["key"]
+        reward, next_obs = self.negatives.replace(query, batch)
+        count = reward.shape[2]
+
+        def join(name: str, negatives: Tensor | None = None) -> Tensor:
+            ours, theirs = (getattr(rows, name)[:, :, None] for rows in (query, key))
+            if negatives is None:
+                negatives = ours.expand(-1, -1, count, *ours.shape[3:])
+            return torch.cat((ours, theirs, negatives), 2)
+
+        return Rows(
+            obs=join("obs"),
+            action=join("action"),
+            reward=join("reward", reward),
+            next_obs=join("next_obs", next_obs if "next_obs" in self.fields else None),
+            terminal=join("terminal"),
+            row=join("row"),
+        )
+
+    def loss(self, agent: Agent, batch: Batch) -> Losses:
+        """The contrastive loss, with one forward for queries, keys and negatives."""
+        z, _ = self.embed(self.candidates(batch))  # (task, query, 2 + K, latent)
+        query, key, negatives = z[:, :, 0], z[:, :, 1], z[:, :, 2:]
+        loss = info_nce(query, key, negatives, temperature=self.config.temperature)
+        alike, different = (query * key).sum(-1).mean(), (query[:, :, None] * negatives).sum(-1).mean()
+        return Losses(loss, {"loss": loss, "key_similarity": alike, "negative_similarity": different})
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return nothing: in the rl phase the row network is frozen."""
+        return ()
+
+    def phases(self, rl: Phase) -> tuple[Phase, ...]:
+        """Return the negatives' own phases, the contrastive one, and rl with a table of embeddings."""
+        contrast = Objective(
+            name="contrastive",
+            loss=self.loss,
+            moves={"encoder.net": Optim(lr=self.config.lr)},
+            draws=(self.query, self.key),
+            noise=(self.negatives.noise(self.config.negative_count),),
+        )
+        contrastive = Phase(
+            name="contrastive",
+            steps=self.config.contrastive_steps,
+            objectives=(contrast,),
+            encodes=False,
+            prepare=self.standard,
+        )
+        (rl,) = super().phases(rl)
+        return (*self.negatives.phases(), contrastive, attrs.evolve(rl, prepare=self.prepare))
+
+    def standard(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+        """Return what the negatives need, and the units in which the row network reads."""
+        made: dict[str, Tensor] = agent.encoder.negatives.prepare(agent, store, generator)
+        if not self.config.standardise:
+            return made
+        centre, scale = standard_units(store, super().columns, self.fields)
+        return {**made, "encoder.centre": centre, "encoder.scale": scale}
+
+    @torch.no_grad()
+    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+        """Return the embeddings of every row of the training tasks.
+
+        Raises:
+            RunError: they are all alike.
+        """
+        tables, real = [], []
+        for task in range(len(store.tasks)):
+            rows = stored_rows(store, task, self.fields)
+            tables.append(agent.encoder.embed(rows)[0])
+            real.append(tables[-1][rows.row >= 0])
+        if (spread := float(torch.cat(real).var(0, correction=0).sum())) < self.config.min_spread:
+            scaled = "" if self.config.standardise else ", or bind encoders.corro.standardise = True"
+            raise RunError(
+                f"encoders.corro has collapsed: its embeddings of all training rows vary by {spread:.2g} where "
+                f"min_spread asks for {self.config.min_spread:g}, so that every task would have one z; raise "
+                f"encoders.corro.contrastive_steps ({self.config.contrastive_steps}) or encoders.corro.lr{scaled}"
+            )
+        return {"encoder.cache": torch.cat(tables), "encoder.place": store.place}
+
+    def encode(self, batch: Batch) -> Latent:
+        """Pool each task's context, looked up in the table once there is one; rows past an episode's end do not count.
+
+        Features are those of every set encoder: ``rows`` (task, context, latent), ``mean`` and ``spread``.
+        """
+        context = batch.draws["context"]
+        if self.cache.numel():
+            rows = self.cache[self.place[batch.tasks][:, None], context.row.clamp(min=0)]
+        else:
+            rows, _ = self.embed(context)
+        belief = self.pooling.pool(rows, rows[..., :0], context.row >= 0)
+        z = belief.z[:, None]
+        return Latent(z, z, {"rows": rows, "mean": belief.z, "spread": belief.spread})

@@ -1,0 +1,166 @@
+"""Where CORRO's negatives come from: what a query's (s, a) might have brought in another task."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from selectrl.encoders.corro.configs import RewardNoiseConfig, TrueTaskConfig
+from selectrl.errors import CompositionError
+from selectrl.protocols import Agent, Noise, Phase
+from selectrl.registry import tag
+from selectrl.structs import Batch, Rows, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.random import Generator
+
+    from selectrl.data.rows import RowStore
+
+C = TypeVar("C")
+
+
+class RewardNegatives(nn.Module, ABC, Generic[C]):
+    """Negatives that keep the query's own next observation and take another reward.
+
+    Args:
+        config: the source's settings.
+        spec: shapes of the family.
+
+    Raises:
+        CompositionError: the dynamics vary.
+    """
+
+    def __init__(self, config: C, spec: Spec) -> None:
+        super().__init__()
+        if spec.dynamics_vary:
+            raise CompositionError(
+                f"encoders.corro cannot learn from {tag(config)} where the dynamics vary: such negatives keep the "
+                "query's own next observation; bind encoders.corro.negatives = @negatives.cvae()"
+            )
+        self.config = config
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Return nothing: there is nothing to train."""
+        return ()
+
+    @abstractmethod
+    def noise(self, count: int) -> Noise:
+        """Return the noise from which so many negatives of each query are drawn, named ``negatives``."""
+
+    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+        """Return the buffers of the contrastive phase: none."""
+        return {}
+
+    @abstractmethod
+    def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the other rewards and the query's own s'."""
+
+
+def stored_rows(store: RowStore, place: int, fields: Collection[str]) -> Rows:
+    """Return all rows that are stored of one task in the order of their numbers, (1, episode * time, …)."""
+    episodes = torch.arange(store.episodes, device=store.device)[None]
+    return store.whole(torch.full_like(episodes, place), episodes, fields)
+
+
+def standard_units(
+    store: RowStore, columns: Callable[[Rows], Tensor], fields: Collection[str]
+) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation, (width,) each, of what is made of every stored row; 1 for a column that is constant.
+
+    Args:
+        store: rows of the training tasks.
+        columns: rows (…) -> (…, width).
+        fields: what it reads of a row.
+    """
+    count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for task in range(len(store.tasks)):
+        rows = stored_rows(store, task, fields)
+        values = columns(rows)[rows.row >= 0]
+        exact = values.double()
+        count, total, squares = count + len(exact), total + exact.sum(0), squares + exact.square().sum(0)
+    mean = total / count
+    deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+    return mean.to(values), torch.where(deviation > 1e-6, deviation, 1).to(values)
+
+
+def own_next_obs(query: Rows, like: Tensor) -> Tensor:
+    """Return the query's own s' for each of its negatives; like is (task, query, negative)."""
+    return query.next_obs[:, :, None].expand(*like.shape, -1)
+
+
+class RewardNoiseNegatives(RewardNegatives[RewardNoiseConfig]):
+    """The query's own outcome with Gaussian noise on its reward.
+
+    Args:
+        config: the noise's deviation.
+        spec: shapes of the family.
+
+    Raises:
+        CompositionError: the dynamics vary.
+    """
+
+    def noise(self, count: int) -> Noise:
+        """Return one number per negative."""
+        return Noise("negatives", "normal", ("task", "query", count))
+
+    def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the noisy rewards and the query's own s'."""
+        reward = query.reward[..., None] + self.config.deviation * batch.noise["negatives"]
+        return reward, own_next_obs(query, reward)
+
+
+class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
+    """The reward that another training task, drawn for each negative, gives the query's transition.
+
+    Args:
+        config: nothing to choose.
+        spec: shapes of the family.
+
+    Raises:
+        CompositionError: the dynamics vary.
+    """
+
+    rewards: Tensor  # (task, other task, row)
+    place: Tensor  # (task id,), a task's place in that table
+
+    def __init__(self, config: TrueTaskConfig, spec: Spec) -> None:
+        super().__init__(config, spec)
+        self.register_buffer("rewards", torch.zeros(0), persistent=False)
+        self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
+
+    def noise(self, count: int) -> Noise:
+        """Return one number per negative, which chooses the other task."""
+        return Noise("negatives", "uniform", ("task", "query", count))
+
+    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+        """Return the reward of every stored row under every training task.
+
+        Raises:
+            CompositionError: the family does not tell its reward as a function of a transition.
+        """
+        if store.reward_of is None:
+            raise CompositionError(
+                "negatives.true_task needs the reward as a function of a transition, which this family does not tell; "
+                "bind encoders.corro.negatives = @negatives.cvae()"
+            )
+        rewards = []
+        for task in range(len(store.tasks)):
+            rows = stored_rows(store, task, ("obs", "action", "next_obs"))
+            rewards.append(store.reward_of(store.parameters[:, None], rows.obs, rows.action, rows.next_obs))
+        table = torch.stack(rewards).to(store.reward.dtype)
+        return {"encoder.negatives.rewards": table, "encoder.negatives.place": store.place}
+
+    def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return other tasks' rewards and the query's own s'."""
+        uniform, own = batch.noise["negatives"], self.place[batch.tasks][:, None, None]
+        others = self.rewards.shape[0] - 1
+        shift = (uniform * others).to(torch.int64).clamp(max=others - 1)  # a product just below may round up
+        other = (own + 1 + shift) % (others + 1)
+        reward: Any = self.rewards[own, other, query.row[..., None]]
+        return reward, own_next_obs(query, reward)

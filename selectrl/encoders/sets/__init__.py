@@ -1,0 +1,1 @@
+"""Encoders of unordered sets of transitions."""

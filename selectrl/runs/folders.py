@@ -1,0 +1,65 @@
+"""Run directories below a folder, and how one makes room for another. Free of torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+from selectrl.errors import UnreadableError
+from selectrl.files import unreadable, unwritable
+from selectrl.locks import locked
+from selectrl.runs.layout import EXPERIMENT
+
+REPLACED = re.compile(r"\.replaced-\d+$")
+
+
+def _refuse(folder: Path, error: UnreadableError) -> None:
+    raise error
+
+
+def run_folders(above: Path, on_unreadable: Callable[[Path, UnreadableError], object] = _refuse) -> list[Path]:
+    """Return the run directories at or below a folder, without those that :func:`set_aside` renamed.
+
+    Args:
+        above: the folder; links in it are not followed.
+        on_unreadable: called with each folder that cannot be listed and may hold runs; by default it is refused.
+
+    Raises:
+        UnreadableError: a folder cannot be listed.
+    """
+    found: set[Path] = set()
+
+    def note(error: OSError) -> None:
+        folder = Path(error.filename)
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if not gone and not found.intersection(folder.parents):  # inside a run it is for whoever reads the run
+            on_unreadable(folder, unreadable(folder, error))
+
+    for place, below, names in os.walk(above, onerror=note):
+        if EXPERIMENT in (*below, *names):
+            found.add(Path(place))
+    files = sorted(folder / EXPERIMENT for folder in found)
+    return [file.parent for file in files if not any(map(REPLACED.search, file.parent.relative_to(above).parts))]
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename a run directory, so that another run can take its place, and return where it lies now.
+
+    Returns:
+        The new place, or None if the folder holds no run.
+
+    Raises:
+        InputError: another process works in it, or it cannot be renamed.
+    """
+    if not (folder / EXPERIMENT).exists():
+        return None
+    with locked(folder):
+        place = next(p for n in count(1) if not (p := folder.with_name(f"{folder.name}.replaced-{n}")).exists())
+        try:
+            folder.rename(place)
+        except OSError as error:
+            raise unwritable(place, error) from error
+    return place

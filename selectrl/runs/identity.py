@@ -1,0 +1,95 @@
+"""Which meta-test an evaluation holds: collector, settings, data and source code, not its label. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from selectrl.errors import InputError
+from selectrl.runs.diagnostics import DiagnosticsRecord
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.reading import Bindings, Json
+
+SETTINGS = {"protocol": "protocol", "budget": "budget", "repeats": "repeats", "prior": "prior", "seed": "test_seed"}
+"""Settings of a meta-test by their name in evaluations; a published schedule has its gate besides."""
+
+
+def settings_of(test: Bindings) -> Json:
+    """Return the settings that a meta-test depends on, as evaluations name them, from a test config's record."""
+    names = SETTINGS | ({"gate": "gate"} if test.get("protocol") == "paper" else {})
+    return {written: test.get(name) for name, written in names.items()}
+
+
+def identity_of(collector: Bindings, test: Bindings, fingerprint: str | None, sources: Mapping[str, str]) -> Json:
+    """Return what makes a meta-test of a policy the one that it is.
+
+    Args:
+        collector: record of the collector's config.
+        test: record of the test's config.
+        fingerprint: of the dataset, or None where the meta-test reads no data.
+        sources: fingerprints of the source code of outside parts, by part.
+    """
+    return {"collector": collector, **settings_of(test), "dataset": fingerprint, "sources": dict(sources)}
+
+
+def difference(identity: Bindings, wanted: Bindings) -> str | None:
+    """Return the first name in which a written evaluation is another meta-test than the wanted one, or None.
+
+    A value that either of them does not record is no difference.
+    """
+    for name, value in wanted.items():
+        written = identity.get(name)
+        if name == "sources":
+            parts = written or {}
+            changed = [part for part in value if parts.get(part, value[part]) != value[part]]
+            if changed:
+                return f"source code of {changed[0]}"
+        elif None not in (written, value) and written != value:
+            return name
+    return None
+
+
+def is_own(identity: Bindings, experiment: Bindings, fingerprint: str | None = None) -> bool:
+    """Say whether an evaluation is the run's own meta-test: the experiment's collector, settings and data.
+
+    Args:
+        identity: of the evaluation.
+        experiment: the run's experiment, as it was written.
+        fingerprint: of the dataset that the run was trained on, as far as it is recorded.
+    """
+    collector, test = experiment.get("collector"), experiment.get("test")
+    wanted = settings_of(test if isinstance(test, Mapping) else {})
+    same = collector is not None and identity.get("collector") == collector
+    return same and difference(identity, {**wanted, "dataset": fingerprint}) is None
+
+
+def is_wanted(record: EvaluationRecord | DiagnosticsRecord | None, steps: int, wanted: Bindings) -> bool:
+    """Say whether a record is the wanted one of the whole training."""
+    return record is not None and record.train_step == steps and difference(record.identity, wanted) is None
+
+
+def refuse_to_replace(
+    path: Path, record: EvaluationRecord | DiagnosticsRecord | None, wanted: Bindings, step: int, remedy: str
+) -> None:
+    """Refuse to replace a record by one of another identity or of an earlier training step.
+
+    Args:
+        path: the record's file.
+        record: what it holds; nothing stands in the way of None.
+        wanted: identity of what would be written.
+        step: the training step that it would be of.
+        remedy: what to do instead, the end of the sentence.
+
+    Raises:
+        InputError: the file holds something else or something later.
+    """
+    if record is None:
+        return
+    identity = record.identity
+    other = difference(identity, wanted)
+    if other is not None:
+        values = f": {identity[other]!s:.80}, not {wanted[other]!s:.80}" if other in wanted else ""
+        raise InputError(f"{path} is of another meta-test ({other} differs{values}); {remedy}")
+    if record.train_step > step:
+        at = record.train_step
+        raise InputError(f"{path} is of training step {at:,}, later than {step:,}, and is kept; {remedy}")

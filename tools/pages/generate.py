@@ -1,0 +1,358 @@
+"""The pages that are made of the code: methods, parts, API and the composition matrix; MkDocs runs it."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import attrs
+import griffe
+import mkdocs_gen_files
+
+import selectrl
+from selectrl.citations import citation, used
+from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.config import Experiment
+from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shared_numbers, shipped
+from selectrl.protocols import Phase
+from selectrl.registry import COLLECTORS, FAMILIES, REGISTRIES, Entry
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "methods"
+GRID = ROOT / "results" / "grid" / "point_robot.json"
+TITLES = {
+    "select": "SELECT",
+    "select_plus": "SELECT with a task posterior",
+    "csro": "CSRO",
+    "focal": "FOCAL",
+    "offpearl": "OffPEARL",
+    "corro": "CORRO",
+    "borel": "BOReL",
+}
+#: Rooms in the order of the layers; ``cli`` is left out, because its reference is ``--help``.
+HIDDEN = ("__main__", "cli")
+#: A pipe that would end a table's cell: outside of code.
+PIPE = re.compile(r"(`[^`]*`)|\|")
+
+
+def write(path: str, *texts: str) -> None:
+    """Write a page of the site."""
+    with mkdocs_gen_files.open(path, "w") as page:
+        page.write("\n\n".join(texts) + "\n")
+
+
+def summary(folder: str, pages: dict[str, str]) -> None:
+    """Write the list of a folder's pages, by title."""
+    write(f"{folder}/SUMMARY.md", "\n".join(f"* [{title}]({page})" for title, page in pages.items()))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [
+        columns,
+        ["---"] * len(columns),
+        *([PIPE.sub(lambda found: found[1] or "\\|", cell) for cell in row] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# Parts: one page per kind.
+
+
+def meanings(config: type) -> dict[str, str]:
+    """Return what the docstrings of a config class and of its bases say of each field."""
+    found: dict[str, str] = {}
+    for cls in reversed(config.__mro__):
+        for section in griffe.Docstring(cls.__doc__ or "").parse("google"):
+            if section.kind is griffe.DocstringSectionKind.attributes:
+                found |= {one.name: " ".join(one.description.split()) for one in section.value}
+    return found
+
+
+def default(field: Any) -> str:
+    """Return a field's default as gin writes it."""
+    value = field.default
+    if value is attrs.NOTHING:
+        return "required"
+    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+        value = value.factory()
+    inner = list(used(value)) if attrs.has(type(value)) else []
+    return f"`@{inner[0][0]}()`" if inner else f"`{value!r}`"
+
+
+def part_section(kind: str, entry: Entry[..., Any]) -> str:
+    """Return what is said of one part."""
+    path = f"{entry.config.__module__}.{entry.config.__qualname__}"
+    link = f"[`{entry.config.__name__}`][{path}]" if path.startswith("selectrl.") else f"`{path}`"
+    head = f"## `{kind}.{entry.name}`\n\n{entry.summary[:1].upper()}{entry.summary[1:]}. *{entry.paper}.* {link}"
+    said = meanings(entry.config)
+    rows = [
+        [f"`{field.name}`", f"{default(field)}<br>{field.type}".replace("|", "or"), said.get(field.name, "")]
+        for field in attrs.fields(entry.config)
+    ]
+    return head + ("\n\n" + table(["field", "default and type", "meaning"], rows) if rows else "\n\nIt has no fields.")
+
+
+def parts() -> None:
+    """Write the pages of the parts."""
+    pages = {}
+    for registry in REGISTRIES:
+        sections = [part_section(registry.kind, entry) for entry in registry]
+        if sections:
+            intro = f"Bound in gin as `@{registry.kind}.NAME()`; their fields as `{registry.kind}.NAME.FIELD = …`."
+            write(f"parts/{registry.kind}.md", f"# {registry.kind.capitalize()}", intro, *sections)
+            pages[registry.kind.capitalize()] = f"{registry.kind}.md"
+    summary("parts", pages)
+
+
+# Methods: the hand-written page, then what the code says.
+
+SHARED = """??? note "What every method shares"
+    Fields of parts take these numbers, whose values the environment and the profile set:
+
+    ```python
+{numbers}
+    ```
+
+    `shared/loop.gin`:
+
+    ```python
+    --8<-- "gin/shared/loop.gin"
+    ```""".format(numbers=indent(shared_numbers().text.rstrip(), "    "))
+
+
+def ours(kind: str) -> list[str]:
+    """Return the names of our gin files of a kind; those of installed plugins have no page here."""
+    return [name for name, path in shipped(kind).items() if path.is_relative_to(SHIPPED)]
+
+
+def compositions(method: str) -> dict[str, Experiment]:
+    """Return the different compositions of a method, by the environments that have them; empty where all do."""
+    found: dict[tuple[str, ...], tuple[list[str], Experiment]] = {}
+    for env in ours("envs"):
+        one = build_experiment(experiment_layers(method=method, env=env), method)
+        names = tuple(name for name, _ in used(one) if not name.startswith("envs."))
+        found.setdefault(names, ([], one))[0].append(env)
+    if len(found) == 1:
+        return {"": next(iter(found.values()))[1]}
+    few = sorted(found.values(), key=lambda group: len(group[0]))
+    return {
+        f" on {', '.join(envs)}" if len(envs) < 3 else f" on the {len(envs)} other environments": one
+        for envs, one in few
+    }
+
+
+def composition(experiment: Experiment) -> str:
+    """Return a table of the parts of an experiment, its environment aside."""
+    rows = [(name, part) for name, part in used(experiment) if not name.startswith("envs.")]
+    links = [f"[`{name}`](../parts/{name.partition('.')[0]}.md#{name.replace('.', '')})" for name, _ in rows]
+    return table(
+        ["part", "what it does", "paper"],
+        [[link, part.summary, part.paper] for link, (_, part) in zip(links, rows, strict=True)],
+    )
+
+
+def objectives(phases: Iterable[Phase]) -> Iterator[list[str]]:
+    """Go through the rows of the table of objectives, in the order in which they step."""
+    for phase in phases:
+        for one in phase.objectives:
+            moves = [
+                f"`{prefix}` ({optim.name} {optim.lr:g}{', late' * optim.late})" for prefix, optim in one.moves.items()
+            ]
+            draws = dict.fromkeys(
+                draw.name + f" ({draw.kind})" * (draw.kind != draw.name)
+                for draw in (*(phase.draws * phase.encodes), *one.draws)
+            )
+            every = "every step" if one.every == 1 else f"every {one.every} steps"
+            yield [f"`{phase.name}`", f"`{one.name}`", ", ".join(moves), ", ".join(draws), every]
+
+
+def method_sections(name: str) -> list[str]:
+    """Return what the code says of a method."""
+    sections, classes = [], {}
+    for where, experiment in compositions(name).items():
+        spec = FAMILIES.build(experiment.env).spec
+        agent = build_agent(experiment, spec, 0)
+        phases = build_phases(experiment, agent)
+        sections += [f"## Composition{where}", composition(experiment), f"## What is trained{where}"]
+        sections += ["In this order within a step. Parameters that an objective does not move enter its loss detached."]
+        sections += [table(["phase", "objective", "moves", "draws", "due"], objectives(phases))]
+        tracks = [f"`{one.source}` (τ = {one.tau:g}, every {one.every})" for one in phases[-1].tracks]
+        sections += [f"Polyak targets: {', '.join(tracks)}."] if tracks else []
+        for part in (agent.encoder, agent.critic, agent.actor, COLLECTORS.build(experiment.collector)):
+            classes[f"{type(part).__module__}.{type(part).__qualname__}"] = part
+    sections += [f"## Hyper-parameters: `{name}.gin`"]
+    sections += ["Sizes, scales and budgets are those of every method; names after `%` are macros of the environment."]
+    sections += [f'```python\n--8<-- "gin/methods/{name}.gin"\n```', SHARED]
+    sections += ["## Parts, and how they differ from the authors' code"]
+    options = "    options: {members: false, skip_local_inventory: true, heading_level: 3, show_bases: false}"
+    sections += [f"::: {path}\n{options}" for path in classes]
+    return sections
+
+
+def families(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the methods that have a page, each with its presets: what has none itself, as ``csro_reference``."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        base = name.partition("_")[0]
+        if base in found and not (PAGES / f"{name}.md").exists():
+            found[base].append(name)
+        else:
+            found[name] = []
+    order = list(TITLES)
+    return dict(sorted(found.items(), key=lambda one: order.index(one[0]) if one[0] in order else len(order)))
+
+
+def methods() -> None:
+    """Write the pages of the methods; a preset stands on the page of its method.
+
+    Raises:
+        FileNotFoundError: a shipped method has no page.
+    """
+    pages = {}
+    for name, presets in families(ours("methods")).items():
+        text = (PAGES / f"{name}.md").read_text(encoding="utf-8").strip()
+        sections = [text, *method_sections(name)]
+        for preset in presets:
+            sections += [f"## Preset `{preset}`", "Its header says what it is for and what it changes."]
+            for where, experiment in compositions(preset).items():
+                sections += [f"Composition{where}:", composition(experiment)]
+            sections += [f'```python\n--8<-- "gin/methods/{preset}.gin"\n```']
+        experiment = next(iter(compositions(name).values()))
+        sections += ["## Cite", f"As `selectrl cite --method {name} --env {experiment.env_name}` prints it:"]
+        sections += [f"```bibtex\n{citation(experiment)}\n```"]
+        write(f"methods/{name}.md", *sections)
+        pages[TITLES.get(name, name)] = f"{name}.md"
+    summary("methods", pages)
+
+
+# Ablations: what the header of each shipped file says.
+
+
+def ablations() -> None:
+    """Write the page of the shipped ablations."""
+    rows = []
+    for name in ours("ablations"):
+        text = shipped("ablations")[name].read_text(encoding="utf-8")
+        header = " ".join(re.match(r"(?:#.*\n)+", text)[0].replace("#", "").split())  # type: ignore[index]
+        rows.append([f"`{name}`", header])
+    intro = (
+        "Files that change one thing, laid over method, environment and profile: `selectrl train --method select "
+        "--env point_robot --ablation NAME`. A binding that nothing uses is refused, so an ablation that does not "
+        "fit a method says so."
+    )
+    write("ablations.md", "# Ablations", intro, table(["name", "what it changes, and whose numbers it has"], rows))
+
+
+# API: one page per room.
+
+
+def modules(name: str) -> list[str]:
+    """Return a module and all below it."""
+    module = import_module(name)
+    below = pkgutil.walk_packages(module.__path__, f"{name}.") if hasattr(module, "__path__") else ()
+    return [name, *(one.name for one in below)]
+
+
+def api() -> None:
+    """Write the reference: the public interface, and one page per room."""
+    rooms = [one.name for one in pkgutil.iter_modules(selectrl.__path__) if one.name not in HIDDEN]
+    pages = {"selectrl": "index.md"}
+    public = {name: getattr(selectrl, name) for name in selectrl.__all__ if not name.startswith("_")}
+    links = {name: f"[`selectrl.{name}`][{one.__module__}.{one.__qualname__}]" for name, one in public.items()}
+    names = "\n".join(f"* {link}: {first_sentence(public[name])}" for name, link in links.items())
+    lines = [f"* [`selectrl.{room}`]({room}.md): {first_line(room)}" for room in rooms]
+    write("api/index.md", "# selectrl", "The public interface:", names, "Everything, by room:", "\n".join(lines))
+    for room in rooms:
+        blocks = [
+            f"::: selectrl.{name}\n    options: {{heading_level: 2, show_root_full_path: true}}"
+            for name in (one.removeprefix("selectrl.") for one in modules(f"selectrl.{room}"))
+        ]
+        write(f"api/{room}.md", f"# selectrl.{room}", *blocks)
+        pages[room] = f"{room}.md"
+    summary("api", pages)
+
+
+def first_line(room: str) -> str:
+    """Return the first sentence of a room's docstring."""
+    return first_sentence(import_module(f"selectrl.{room}"))
+
+
+def first_sentence(described: object) -> str:
+    """Return the first sentence of a docstring on one line, without its end."""
+    sentence = re.split(r"(?<=[.:])\s", (described.__doc__ or "").strip())[0]
+    return " ".join(sentence.split()).rstrip(":.")
+
+
+# The composition matrix.
+
+
+def matrix(grid: dict[str, Any]) -> list[str]:
+    """Return what came of every composition: a table per critic, encoders down, actors across; then the collectors."""
+    rows: list[dict[str, str]] = grid["compositions"]
+    axis = {name: list(dict.fromkeys(row[name] for row in rows)) for name in ("encoder", "critic", "actor")}
+    found = {(row["encoder"], row["critic"], row["actor"]): row for row in rows}
+    reasons = list(dict.fromkeys(row["reason"] for row in rows if row["outcome"] == "refused"))
+    sections = []
+    for critic in axis["critic"]:
+        cells = [
+            [f"`{encoder}`", *(cell(found.get((encoder, critic, actor)), reasons) for actor in axis["actor"])]
+            for encoder in axis["encoder"]
+        ]
+        sections += [f"## Critic `{critic}`", table(["encoder", *(f"`{actor}`" for actor in axis["actor"])], cells)]
+    if reasons:
+        sections += ["Refused:", "\n".join(f"{i}. {reason}" for i, reason in enumerate(reasons, 1))]
+    tested: list[dict[str, Any]] = grid["collectors"]
+    columns = list(dict.fromkeys(row["collector"] for row in tested))
+    returns = {(row["encoder"], row["collector"]): row for row in tested}
+    encoders = dict.fromkeys(row["encoder"] for row in tested)
+    cells = [[f"`{one}`", *(returned(returns.get((one, column))) for column in columns)] for one in encoders]
+    note = "Returns after so little training compare nothing; that each cell holds one is what is shown."
+    return [*sections, "## Collectors", note, table(["encoder", *(f"`{one}`" for one in columns)], cells)]
+
+
+def cell(row: dict[str, str] | None, reasons: list[str]) -> str:
+    """Return what came of one composition."""
+    if row is None:
+        return ""
+    return "trained" if row["outcome"] == "trained" else f"refused ({reasons.index(row['reason']) + 1})"
+
+
+def returned(row: dict[str, Any] | None) -> str:
+    """Return what a collector's meta-test gave."""
+    if row is None:
+        return ""
+    return f"{row['return']:.1f}" if isinstance(row.get("return"), int | float) else str(row["outcome"])
+
+
+def grid() -> None:
+    """Write the composition matrix from what ``make grid`` found.
+
+    Raises:
+        FileNotFoundError: it has not been run.
+    """
+    if not GRID.exists():
+        raise FileNotFoundError(f"{GRID} is missing; `make grid` writes it")
+    found = json.loads(GRID.read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "composition.md").read_text(encoding="utf-8").strip()
+    text = text.replace("STEPS", str(found["steps"])).replace("COUNT", str(len(found["compositions"])))
+    write("composition.md", text, *matrix(found))
+
+
+def main() -> None:
+    """Write every generated page."""
+    parts()
+    methods()
+    ablations()
+    api()
+    grid()
+
+
+if __name__ == "<run_path>":  # the name under which mkdocs-gen-files runs a script
+    main()
