@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 import attrs
 
 from selectrl.fields import choice, flag, number
-from selectrl.structs import Batch, Belief, Latent, Losses, Moment, Rows, Sample, Spec
+from selectrl.structs import Arena, Batch, Belief, Latent, Losses, Moment, ReferenceReturns, Rows, Sample, Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -272,6 +272,15 @@ class TaskFamily(Protocol):
     @property
     def reward(self) -> Reward | None:
         """The reward as a function of parameters and transition; None where they do not tell it, or dynamics vary."""
+        ...
+
+    @property
+    def arena(self) -> Arena | None:
+        """The plane that the worlds move in, for pictures of paths; None where they move in none."""
+        ...
+
+    def reference_returns(self, tasks: Sequence[int]) -> ReferenceReturns | None:
+        """Return the optimum and random actions' return on tasks; None where they are not known for these."""
         ...
 
     def worlds(self, tasks: Sequence[int], *, threads: int = 1) -> Any:

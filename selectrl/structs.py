@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from torch import Tensor
 
 
@@ -27,6 +28,44 @@ class Spec(NamedTuple):
     action: int
     horizon: int
     dynamics_vary: bool
+
+
+class ReferenceReturns(NamedTuple):
+    """Returns to read others by, means over test tasks.
+
+    Attributes:
+        optimum: of the best policy that knows the task.
+        random: of uniformly random actions.
+        margin: a difference between two methods that is too small to matter.
+    """
+
+    optimum: float
+    random: float
+    margin: float
+
+
+class Arena(NamedTuple):
+    """The plane that the worlds of a family move in, for pictures of paths.
+
+    Attributes:
+        coordinates: places of x and y in an observation.
+        start: where every episode begins, (2,).
+        goals: the goal of each task, (task, 2).
+        places: place of each goal along the outline, from 0 to 1, (task,); pictures take a hue from it.
+        outline: the curve that the goals lie on, (point, 2).
+        inner: lower left and upper right corner of what a picture always shows, (2, 2).
+        outer: the corners beyond which a picture never reaches, (2, 2).
+        words: sentences on what a picture shows, up to the marks that all pictures share.
+    """
+
+    coordinates: tuple[int, int]
+    start: ndarray
+    goals: ndarray
+    places: ndarray
+    outline: ndarray
+    inner: ndarray
+    outer: ndarray
+    words: str
 
 
 class Rows(NamedTuple):

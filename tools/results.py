@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from selectrl.report import build_report
-from selectrl.report.words import number
+from selectrl.report.analysis.formats import number
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURES, RESULTS = ROOT / "docs" / "results.md", ROOT / "docs" / "figures", ROOT / "results"

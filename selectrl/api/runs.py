@@ -214,19 +214,21 @@ def evaluate(
     return evaluate_all(plans, diagnose=diagnose, progress=progress)
 
 
-def report(*runs: Path | str, out: Path | str = "report", export: Path | str | None = None) -> Report:
+def report(*runs: Path | str, out: Path | str = "report", export: Path | str | None = None, last: int = 3) -> Report:
     """Write one HTML page from finished runs, as ``selectrl report`` does, with every figure and table as files.
 
     Args:
         runs: run directories, or folders above them; runs that are not finished or damaged are left out and named.
         out: folder of the report, whose earlier files are replaced.
         export: new folder to copy all that a report reads to, without weights and data.
+        last: number of tests at the end of training whose mean return is reported next to the last one's.
 
     Returns:
         The path of the page, and the runs and files that were left out with the reason for each.
 
     Raises:
-        InputError: no run is given or finished, ``export`` is not empty, or a folder cannot be written to.
+        InputError: no run is given or finished, ``last`` is below 2, ``export`` is not empty, or a folder cannot be
+            written to.
     """
     from pathlib import Path
 
@@ -235,4 +237,5 @@ def report(*runs: Path | str, out: Path | str = "report", export: Path | str | N
 
     if not runs:
         raise InputError("no run given; for example `selectrl report runs/point_robot`")
-    return build_report([Path(run) for run in runs], Path(out), export=None if export is None else Path(export))
+    copy = None if export is None else Path(export)
+    return build_report([Path(run) for run in runs], Path(out), export=copy, last=last)

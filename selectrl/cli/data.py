@@ -33,7 +33,7 @@ def info(
 
     dataset = OfflineDataset.open(folder)
     if plot is not None:
-        from selectrl.report.dataset import draw_dataset
+        from selectrl.report.figures.dataset import draw_dataset
 
         draw_dataset(dataset.manifest, plot)
     summary: Any = dataset.summary() | ({"plot": str(plot)} if plot else {})

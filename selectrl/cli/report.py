@@ -21,6 +21,9 @@ def report(
     export: Annotated[
         Path | None, Parameter(help="Also copy what a report reads, without weights and data, to this new folder.")
     ] = None,
+    last: Annotated[
+        int, Parameter(help="Tests at the end of training whose mean return is reported next to the last one's.")
+    ] = 3,
     json: Json = False,
 ) -> None:
     """Write one HTML page from the runs on disk, with every figure and table as files.
@@ -30,7 +33,7 @@ def report(
 
     A report on an exported folder is the same report.
     """
-    written = selectrl.report(*runs, out=out, export=export)
+    written = selectrl.report(*runs, out=out, export=export, last=last)
     tell_left_out(written)
     if json:
         copy = None if export is None else str(export)

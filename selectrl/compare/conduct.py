@@ -94,7 +94,7 @@ def conduct(
 
 def report_on(plan: Plan, out: Path) -> Report:
     """Write the report of a comparison below the folder of its runs."""
-    from selectrl.report.build import build
+    from selectrl.report import build_report
 
     folders = [policy.folder for policy in plan.policies if any(policy.folder.glob(f"seed*/{EXPERIMENT}"))]
-    return build(folders, out / "report", None)
+    return build_report(folders, out / "report")

@@ -10,7 +10,9 @@ import attrs
 from selectrl.compare.plan import Plan, Policy
 from selectrl.errors import InputError
 from selectrl.launch.job import Job
-from selectrl.report import analyse, words
+from selectrl.report.analysis.comparison import compare
+from selectrl.report.analysis.formats import digits_for
+from selectrl.report.analysis.sentences import verdict
 from selectrl.report.load import load
 from selectrl.report.records import Row
 
@@ -25,7 +27,9 @@ class Verdict:
         b: name of the other.
         difference: mean return of ``a`` minus that of ``b``, over the seeds that both have if there are any; ``None``
             where their meta-tests differ.
-        interval: 95 % interval of the difference; ``None`` where there are too few seeds for it.
+        interval: its 95% interval on these tasks; ``None`` where there are too few seeds for it.
+        interval_other_tasks: its 95% interval on other tasks of the family; ``None`` where there are too few seeds.
+        margin: a difference this small does not matter; ``None`` where the family declares none.
         seeds: how many seeds both have.
         sentence: the same as a sentence.
     """
@@ -35,6 +39,8 @@ class Verdict:
     b: str
     difference: float | None
     interval: tuple[float, float] | None
+    interval_other_tasks: tuple[float, float] | None
+    margin: float | None
     seeds: int
     sentence: str
 
@@ -76,15 +82,17 @@ def _rows(policy: Policy, folders: list[Path], finished: set[Path]) -> Mapping[s
 
 
 def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> Verdict:
-    comparison = analyse.compare(rows[a], rows[b])
+    comparison = compare(rows[a], rows[b])
     effect = comparison.effect
-    digits = words.digits_for((effect.value,) if effect else ())
+    digits = digits_for((effect.value,) if effect else ())
     return Verdict(
         env=env,
         a=a,
         b=b,
         difference=effect.value if effect else None,
         interval=effect.interval if effect else None,
+        interval_other_tasks=effect.interval_other_tasks if effect else None,
+        margin=comparison.margin,
         seeds=effect.seeds if effect else 0,
-        sentence=f"{env}: {words.verdict(comparison, digits)}",
+        sentence=f"{env}: {verdict(comparison, digits)}",
     )

@@ -18,7 +18,7 @@ from selectrl.envs.robots import compiled
 from selectrl.envs.split import interleaved
 from selectrl.envs.worlds import Worlds, checked
 from selectrl.protocols import Reward
-from selectrl.structs import Spec
+from selectrl.structs import Arena, ReferenceReturns, Spec
 
 Array: TypeAlias = NDArray[Any]
 
@@ -56,6 +56,15 @@ class MujocoFamily(Generic[C]):
     @property
     def reward(self) -> Reward | None:
         """The reward as a function of parameters and transition, where these tell it."""
+        return None
+
+    @property
+    def arena(self) -> Arena | None:
+        """None: paths of a robot's torso tell little of what it does."""
+        return None
+
+    def reference_returns(self, tasks: Sequence[int]) -> ReferenceReturns | None:
+        """Return None: no robot's optimum is known."""
         return None
 
     def model(self) -> Any:

@@ -13,9 +13,14 @@ from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.drawing import draw
 from selectrl.envs.split import interleaved
 from selectrl.envs.worlds import SingleWorld, Worlds, checked, vectorised
-from selectrl.structs import Spec
+from selectrl.structs import Arena, ReferenceReturns, Spec
 
 Array: TypeAlias = NDArray[Any]
+
+REFERENCES = ReferenceReturns(optimum=-3.855, random=-20.4, margin=0.83)
+"""Mean returns on the ten test tasks of the default family: straight to the goal, and uniformly random actions.
+
+The margin is 5% of the distance between the two."""
 
 
 def reward(goal: Any, next_obs: Any) -> Any:
@@ -47,6 +52,27 @@ class PointRobot:
         angle = np.linspace(0.0, np.pi, config.tasks)
         self.parameters: Array = np.stack((np.cos(angle), np.sin(angle)), -1)  # (task, 2)
         self.train_tasks, self.test_tasks = interleaved(config.tasks)
+
+    @property
+    def arena(self) -> Arena:
+        """The plane of the half circle of goals."""
+        angle = np.linspace(0.0, np.pi, 91)
+        return Arena(
+            coordinates=(0, 1),
+            start=np.zeros(2),
+            goals=self.parameters,
+            places=np.linspace(0.0, 1.0, len(self.parameters)),
+            outline=np.stack((np.cos(angle), np.sin(angle)), -1),
+            inner=np.array([[-1.12, -0.12], [1.12, 1.12]]),
+            outer=np.array([[-1.6, -0.35], [1.6, 1.6]]),
+            words="The robot starts at the dot and earns minus its distance to a goal that it does not observe. Every "
+            "test task is a goal on the half circle",
+        )
+
+    def reference_returns(self, tasks: Sequence[int]) -> ReferenceReturns | None:
+        """Return the optimum and random actions' return on the default family's test tasks; None on others."""
+        usual = self.config == PointRobotConfig() and tuple(tasks) == self.test_tasks
+        return REFERENCES if usual else None
 
     def reward(self, parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
         """Return the reward of transitions under goals (…, 2), NumPy or torch, (…)."""

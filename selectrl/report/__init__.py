@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "build_report"]
 
 
-def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None) -> Report:
+def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None, last: int = 3) -> Report:
     """Read finished runs and write a report on them.
 
     Written are ``out/index.html`` (self-contained: no network, no script), ``out/figures/`` (every figure as PNG, PDF
@@ -24,14 +24,15 @@ def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None)
             out and listed.
         out: folder to write to; it is made where it is missing, and files of an earlier report are replaced.
         export: new or empty folder to copy what a report reads to, without weights and data.
+        last: number of tests at the end of training whose mean return is reported next to the last one's.
 
     Returns:
         The path of the page, and what could not be used of the runs.
 
     Raises:
-        InputError: a path holds no run, no run is finished, ``export`` is not empty, something that it needs cannot
-            be read, or a folder cannot be written to.
+        InputError: ``last`` is below 2, a path holds no run, no run is finished, ``export`` is not empty, something
+            that it needs cannot be read, or a folder cannot be written to.
     """
     from selectrl.report.build import build  # matplotlib is slow to import and needed only now
 
-    return build(runs, out, export)
+    return build(runs, out, export, last)

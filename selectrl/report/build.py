@@ -6,22 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selectrl.errors import InputError
-from selectrl.report import archive, curves, export, returns
-from selectrl.report.analyse import Analysis, analyse
-from selectrl.report.drawing import Drawing
-from selectrl.report.group import group
-from selectrl.report.ink import drawing
-from selectrl.report.latents import latent_map
+from selectrl.report import archive
+from selectrl.report.analysis.analyse import Analysis, analyse
+from selectrl.report.analysis.group import group
+from selectrl.report.analysis.metrics import declared
+from selectrl.report.figures import curves, returns
+from selectrl.report.figures.drawing import Drawing
+from selectrl.report.figures.ink import drawing
+from selectrl.report.figures.latents import latent_map
+from selectrl.report.figures.paths import picture
+from selectrl.report.figures.style import Mark, marks
 from selectrl.report.load import load
-from selectrl.report.page import Section, page
-from selectrl.report.picture import picture
+from selectrl.report.pages import export
+from selectrl.report.pages.page import Section, page
+from selectrl.report.pages.tables import tables
 from selectrl.report.records import EQUAL_BUDGET, Omission, Report
-from selectrl.report.style import Mark, marks
-from selectrl.report.tables import tables
 
 
-def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Report:
+def build(runs: Sequence[Path], out: Path, export_to: Path | None, last: int) -> Report:
     """Do the work of :func:`selectrl.report.build_report`."""
+    declared(last)  # refuses a number of tests before anything is read
     planned = {} if export_to is None else archive.plan(runs, export_to)
     loaded, omissions = load(runs)
     if not loaded:
@@ -31,7 +35,7 @@ def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Report:
     families, odd = group(loaded)
     omissions += odd
     of_method = marks(row.method for family in families for row in family.rows)
-    analyses = [analyse(family) for family in families]
+    analyses = [analyse(family, last) for family in families]
     with drawing():
         overview = _overview(analyses, of_method)
         sections = []

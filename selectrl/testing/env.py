@@ -31,6 +31,9 @@ def check_env(config: FamilyConfig) -> None:
       repeat themselves for equal seeds and actions;
     - worlds stepped together are those stepped alone, and a reset by mask touches the masked worlds alone;
     - ``reward``, if there is one, gives the rewards that were stepped;
+    - ``reference_returns`` of the test tasks, if there are any, put the optimum above random actions and have a
+      margin above 0, and ``arena``, if
+      there is one, has a goal and a place for each task;
     - Gymnasium's own ``check_env`` passes on ``env_id``, if it is registered;
     - a registered config comes back equal from its JSON record.
 
@@ -51,6 +54,7 @@ def check_env(config: FamilyConfig) -> None:
     check_mask(part, family, tasks)
     check_horizon(part, family, tasks[0])
     check_reward(part, family, tasks, path)
+    check_offers(part, family)
     if family.env_id in gymnasium.registry:
         with guarded(part, f"Gymnasium's check_env of {family.env_id}", "see its sentence"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -70,6 +74,29 @@ def check_tasks(part: str, family: TaskFamily) -> None:
     demand(
         good, part, f"parameters of shape {parameters.shape} for {len(every)} tasks", expected, "one row per task id"
     )
+
+
+def check_offers(part: str, family: TaskFamily) -> None:
+    """Check what the family offers to a report: reference returns, and the plane of its pictures of paths."""
+    with guarded(part, "asking for reference_returns and arena", "return None where there is nothing to offer"):
+        returns, arena = family.reference_returns(family.test_tasks), family.arena
+    if returns is not None:
+        good = bool(np.isfinite(returns).all()) and returns.optimum > returns.random and returns.margin > 0
+        demand(
+            good,
+            part,
+            f"reference_returns are {returns}",
+            "finite ones, the optimum above random, a margin above 0",
+            "correct them",
+        )
+    if arena is not None:
+        tasks = len(family.parameters)
+        shapes = [np.shape(values) for values in (arena.goals, arena.places, arena.start, arena.inner, arena.outer)]
+        expected = [(tasks, 2), (tasks,), (2,), (2, 2), (2, 2)]
+        names = "arena's goals, places, start, inner and outer"
+        demand(shapes == expected, part, f"{names} have shapes {shapes}", f"{expected}", "one goal and place per task")
+        inside = max(arena.coordinates) < family.spec.obs
+        demand(inside, part, f"arena.coordinates are {arena.coordinates}", "places in an observation", "correct them")
 
 
 class Path:

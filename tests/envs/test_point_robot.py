@@ -36,6 +36,7 @@ def test_oracle_return():
     # in each axis the nearest reachable point at every step is optimal: the axes do not compete
     oracle = returns(lambda position, goal, _: ((goal - position) / 0.1).clip(-1, 1), FAMILY.test_tasks)
     assert oracle == pytest.approx(-3.855, abs=1e-3)
+    assert FAMILY.reference_returns(FAMILY.test_tasks).optimum == pytest.approx(oracle, abs=1e-3)
 
 
 def test_standing_still_returns_minus_twenty():
@@ -45,7 +46,27 @@ def test_standing_still_returns_minus_twenty():
 def test_uniform_random_return():
     rng = np.random.default_rng(0)
     tasks = [task for task in FAMILY.test_tasks for _ in range(1000)]
-    assert returns(lambda position, *_: rng.uniform(-1, 1, position.shape), tasks) == pytest.approx(-20.35, abs=0.1)
+    random = returns(lambda position, *_: rng.uniform(-1, 1, position.shape), tasks)
+    assert random == pytest.approx(-20.35, abs=0.1)
+    assert FAMILY.reference_returns(FAMILY.test_tasks).random == pytest.approx(random, abs=0.15)
+
+
+def test_reference_returns_are_those_of_the_default_family_on_its_test_tasks():
+    assert FAMILY.reference_returns(FAMILY.train_tasks) is None
+    for other in (PointRobotConfig(step_size=0.2), PointRobotConfig(horizon=30), PointRobotConfig(tasks=41)):
+        family = FAMILIES.build(other)
+        assert family.reference_returns(family.test_tasks) is None
+
+
+def test_the_arena_shows_every_goal_on_its_outline():
+    arena = FAMILY.arena
+    angle = np.pi * arena.places
+    np.testing.assert_allclose(arena.goals, np.stack((np.cos(angle), np.sin(angle)), -1), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(arena.outline, axis=1), 1.0)
+    assert (arena.goals > arena.inner[0]).all()
+    assert (arena.goals < arena.inner[1]).all()
+    assert (arena.outer[0] < arena.inner[0]).all()
+    assert (arena.outer[1] > arena.inner[1]).all()
 
 
 def test_spec_goals_and_split():

@@ -16,10 +16,10 @@ from selectrl.experiment.config import to_record
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.files import read_json, write_json
-from selectrl.report.analyse import analyse
-from selectrl.report.export import numbers
-from selectrl.report.group import group
+from selectrl.report.analysis.analyse import analyse
+from selectrl.report.analysis.group import group
 from selectrl.report.load import load
+from selectrl.report.pages.export import numbers
 from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.folders import run_folders, set_aside
 from selectrl.runs.identity import difference, identity_of, is_own, is_wanted

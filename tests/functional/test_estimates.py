@@ -15,7 +15,6 @@ from selectrl.functional.estimates import (
     improvement,
     improvement_interval,
     iqm,
-    paired_interval,
     profile,
     slopes,
     stratified_bootstrap,
@@ -57,20 +56,9 @@ def test_a_few_normal_runs_have_students_interval(runs: int) -> None:
     for ours in (
         stratified_bootstrap(values[None], np.mean, resamples=20000),
         stratified_bootstrap(np.repeat(values[None], 4, axis=0), np.mean, resamples=20000, together=True),
-        paired_interval(values, np.zeros(runs), resamples=20000),
     ):
         assert np.ptp(ours) == pytest.approx(np.ptp(theirs), rel=0.12)  # a bootstrap follows skewness, Student does not
         assert ours[0] < 1 < ours[1]
-
-
-@pytest.mark.parametrize("seeds", [2, 3, 5])
-def test_of_equals_about_one_interval_in_twenty_excludes_zero_however_few_the_seeds(seeds: int) -> None:
-    generator = np.random.default_rng(11)
-    luck = generator.normal(size=(400, seeds, 1)) + 0.3 * generator.normal(size=(400, seeds, 10))
-    ends = np.array([paired_interval(one, np.zeros_like(one), resamples=400) for one in luck])
-    assert ((ends[:, 0] > 0) | (ends[:, 1] < 0)).mean() <= 0.085  # a plain bootstrap: 0.48, 0.25 and 0.16
-    alone = np.array([stratified_bootstrap(one.T, np.mean, resamples=400, together=True) for one in luck[:200]])
-    assert ((alone[:, 0] > 0) | (alone[:, 1] < 0)).mean() <= 0.1
 
 
 def test_bootstrap_of_one_stratum_agrees_with_scipy() -> None:
@@ -112,47 +100,6 @@ def test_bootstrap_is_ordered_deterministic_and_follows_a_shift(
     np.testing.assert_allclose(interval(values + shift), (low + shift, high + shift), atol=1e-8)
 
 
-def test_paired_interval_over_one_axis_agrees_with_scipy() -> None:
-    generator = np.random.default_rng(2)
-    a = generator.normal(size=25)
-    b = a - 1 + 0.3 * generator.normal(size=25)
-    theirs = scipy.stats.bootstrap(
-        (a - b,), np.mean, n_resamples=8000, method="percentile", rng=np.random.default_rng(3)
-    ).confidence_interval
-    ours = paired_interval(a, b, resamples=8000)
-    np.testing.assert_allclose(ours, widened(theirs, (a - b).mean(), 25), atol=0.02)
-
-
-def test_paired_interval_resamples_seeds_as_whole_units() -> None:
-    """With all spread between seeds, more tasks do not narrow the interval."""
-    luck = np.array([-1.0, 0.0, 1.0, 2.0])
-    one = paired_interval(luck, np.zeros(4))
-    many = paired_interval(np.repeat(luck[:, None], 50, axis=1), np.zeros((4, 50)))
-    np.testing.assert_allclose(many, one, atol=1e-9)
-
-
-def test_paired_interval_matches_a_loop_over_resampled_indices() -> None:
-    generator = np.random.default_rng(5)
-    difference = generator.normal(size=(3, 6)) + generator.normal(size=(3, 1))
-
-    def shares(units: int) -> np.ndarray:
-        drawn = np.bincount(generator.integers(units, size=units), minlength=units) / units
-        return widened(drawn, 1 / units, units)
-
-    means = [shares(3) @ difference @ shares(6) for _ in range(8000)]
-    ours = paired_interval(difference, np.zeros_like(difference), resamples=8000)
-    np.testing.assert_allclose(ours, np.quantile(means, [0.025, 0.975]), atol=0.3)
-
-
-@settings(max_examples=25)
-@given(TABLES, FLOATS)
-def test_paired_interval_is_antisymmetric_and_follows_a_shift(a: np.ndarray, shift: float) -> None:
-    b = np.zeros_like(a)
-    low, high = paired_interval(a, b, resamples=100)
-    np.testing.assert_allclose(paired_interval(b, a, resamples=100), (-high, -low), atol=1e-9)
-    np.testing.assert_allclose(paired_interval(a + shift, b, resamples=100), (low + shift, high + shift), atol=1e-8)
-
-
 @settings(max_examples=25)
 @given(arrays(np.float64, (2, 4), elements=st.integers(0, 3)), arrays(np.float64, (2, 3), elements=st.integers(0, 3)))
 def test_improvement_is_mann_and_whitneys_u_of_each_task(a: np.ndarray, b: np.ndarray) -> None:
@@ -173,19 +120,6 @@ def test_improvement_interval_matches_a_loop_over_resampled_indices() -> None:
     drawn = [np.einsum("tab,t,a,b", wins, shares(6), shares(4), shares(5)) for _ in range(4000)]
     ours = improvement_interval(a, b, resamples=4000)
     np.testing.assert_allclose(ours, np.clip(np.quantile(drawn, [0.025, 0.975]), 0, 1), atol=0.05)
-
-
-def test_planted_tie_and_planted_difference() -> None:
-    """Two hundred comparisons of equals: about one interval in twenty misses; of unequals: none contains the tie."""
-    generator = np.random.default_rng(7)
-    missed = 0
-    for _ in range(200):
-        a, b = generator.normal(size=(2, 12, 20))  # (seed, task)
-        low, high = paired_interval(a, b, resamples=400)
-        missed += not low <= 0 <= high
-        low, high = improvement_interval((a + 2).T, b.T, resamples=100)
-        assert low > 0.5
-    assert missed <= 20
 
 
 def test_profile_is_scipys_survival_function_and_its_band_comes_from_runs() -> None:
@@ -226,8 +160,6 @@ def test_area_is_a_weighted_mean(y: np.ndarray, shift: float, scale: float) -> N
         (lambda: stratified_bootstrap([1.0, 2.0], iqm), r"expected \(stratum, run\)"),
         (lambda: stratified_bootstrap([[1.0], [2.0]], iqm), "two or more runs"),
         (lambda: stratified_bootstrap([[1.0, 2.0]], iqm, level=95.0), "level: expected"),
-        (lambda: paired_interval(np.ones(3), np.ones((3, 1))), r"got \(3,\) and \(3, 1\)"),
-        (lambda: paired_interval([1.0], [2.0]), "two or more pairs"),
         (lambda: improvement(np.ones((2, 3)), np.ones((3, 3))), r"same tasks, got \(2, 3\) and \(3, 3\)"),
         (lambda: profile([1.0], [0.0]), r"expected \(run, task\)"),
         (lambda: slopes([1.0, 1.0], [[1.0, 2.0]]), "a slope needs a span"),

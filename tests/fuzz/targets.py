@@ -35,11 +35,11 @@ from selectrl.gin_edge import SHIPPED, build_collection, build_experiment, exper
 from selectrl.json_text import unsealed
 from selectrl.registry import FAMILIES
 from selectrl.report import build_report
-from selectrl.report.analyse import analyse
-from selectrl.report.export import write_numbers, write_table
-from selectrl.report.group import group
+from selectrl.report.analysis.analyse import analyse
+from selectrl.report.analysis.group import group
 from selectrl.report.load import load
-from selectrl.report.tables import tables
+from selectrl.report.pages.export import write_numbers, write_table
+from selectrl.report.pages.tables import tables
 from selectrl.runs import checkpoint
 
 CONFIG = PointRobotConfig(tasks=4)

@@ -203,9 +203,9 @@ def make_run() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def two_methods(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two methods, two seeds each: one that adapts, one that hardly does."""
+    """Two methods, three seeds each: one that adapts, one that hardly does."""
     root = tmp_path_factory.mktemp("two") / "runs"
-    for seed in (0, 1):
+    for seed in (0, 1, 2):
         write_run(root, "select", seed, labels=("proximal", "non_prior", "offline"), follow=0.1 + 0.2 * seed)
         write_run(root, "focal", seed, skill=0.35, own="prior", labels=("prior",))
     same, differs = {"data": "laptop"}, [{"what": "actor", "values": {"select": "weighted_bc", "focal": "brac"}}]

@@ -7,7 +7,7 @@ import pytest
 
 from selectrl.data.manifest import read_manifest
 from selectrl.data.store import Episodes, write_manifest, write_task
-from selectrl.report.dataset import draw_dataset, returns_of
+from selectrl.report.figures.dataset import draw_dataset, returns_of
 from selectrl.structs import Spec
 
 LABELS = ((0, 200, 10_000), (0, 10_000))  # of task 3 and of task 5, which lacks one

@@ -23,8 +23,8 @@ from selectrl.registry import FAMILIES
 from selectrl.report import build_report
 from selectrl.report.archive import FILES
 from selectrl.report.build import build
-from selectrl.report.export import write_csv
 from selectrl.report.load import Place, load
+from selectrl.report.pages.export import write_csv
 from selectrl.runs.reading import LARGEST
 
 Make = Callable[..., Path]
@@ -118,7 +118,7 @@ def test_an_export_of_what_cannot_be_read_is_refused_before_anything_is_written(
     run = make_run(foreign.root, "m", 0)
     foreign.deny(run / "evaluations/proximal.safetensors")
     with pytest.raises(UnreadableError, match="Permission denied; ask its owner"):
-        build([foreign.root / "point_robot"], foreign.root / "page", foreign.root / "copy")
+        build([foreign.root / "point_robot"], foreign.root / "page", foreign.root / "copy", 3)
     assert not (foreign.root / "copy").exists()
     assert not (foreign.root / "page").exists()
 
@@ -312,7 +312,7 @@ def test_nothing_that_can_be_used_names_the_first_reason(foreign: Foreign, make_
     run = make_run(foreign.root, "m", 0)
     foreign.deny(run / "experiment.json")
     with pytest.raises(InputError, match=r"^no finished run to report: .*m/seed0: cannot read .*Permission denied"):
-        build([foreign.root], foreign.root / "page", None)
+        build([foreign.root], foreign.root / "page", None, 3)
 
 
 def test_uninitialised_memory_is_no_number(make_run: Make, tmp_path: Path) -> None:

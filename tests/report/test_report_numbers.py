@@ -7,14 +7,19 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+import scipy.stats
 
 from selectrl.errors import InputError
-from selectrl.report.analyse import Analysis, analyse
-from selectrl.report.group import difference, group
+from selectrl.functional.estimates import two_way_interval
+from selectrl.report.analysis.analyse import Analysis, analyse
+from selectrl.report.analysis.formats import clock, digits_for, interval, join, number
+from selectrl.report.analysis.group import difference, group
+from selectrl.report.analysis.metrics import AREA, CONTEXT_FREE, GAIN, GAP, IQM, MEAN, STD
+from selectrl.report.analysis.notes import notes
+from selectrl.report.analysis.sentences import gained, order, sentence, verdict
+from selectrl.report.figures.style import DARK, LIGHT, hue, marks
 from selectrl.report.load import load
-from selectrl.report.style import DARK, LIGHT, hue, marks
-from selectrl.report.tables import cost
-from selectrl.report.words import clock, digits_for, gained, interval, join, notes, number, order, sentence, verdict
+from selectrl.report.pages.run_tables import cost
 
 Make = Callable[..., Path]
 
@@ -52,8 +57,10 @@ def test_rows_hold_the_numbers_of_the_files(two_methods: Path) -> None:
     assert [(run.method, run.seed, run.own["equal_budget"]) for run in runs] == [
         ("focal", 0, "prior"),
         ("focal", 1, "prior"),
+        ("focal", 2, "prior"),
         ("select", 0, "proximal"),
         ("select", 1, "proximal"),
+        ("select", 2, "proximal"),
     ]
     families, odd = group(runs)
     assert not omissions
@@ -66,25 +73,24 @@ def test_rows_hold_the_numbers_of_the_files(two_methods: Path) -> None:
         ("select", "non_prior", False),
         ("select", "offline", False),
     ]
-    files = [two_methods / f"point_robot/select/seed{seed}/evaluations/proximal.json" for seed in (0, 1)]
+    files = [two_methods / f"point_robot/select/seed{seed}/evaluations/proximal.json" for seed in (0, 1, 2)]
     returns = np.array([json.loads(file.read_text())["returns"] for file in files])  # (seed, task, repeat, point)
     analysis = analyse(family)
     select = next(one for one in analysis.methods if one.row.method == "select")
     assert select.mean == pytest.approx(returns[..., -1].mean())
-    assert select.std == pytest.approx(np.std(returns[..., -1].mean(axis=(1, 2)), ddof=1))
-    assert select.context_free == pytest.approx(returns[..., 0].mean())
-    assert select.gain.value == pytest.approx((returns[..., -1] - returns[..., 0]).mean())
+    assert select[STD].value == pytest.approx(np.std(returns[..., -1].mean(axis=(1, 2)), ddof=1))
+    assert select[CONTEXT_FREE].value == pytest.approx(returns[..., 0].mean())
+    assert select[GAIN].value == pytest.approx((returns[..., -1] - returns[..., 0]).mean())
     steps = np.array(family.rows[1].evaluation.context_steps)
-    assert select.area == pytest.approx(np.trapezoid(returns.mean(axis=(0, 1, 2)), steps) / 400)
+    assert select[AREA].value == pytest.approx(np.trapezoid(returns.mean(axis=(0, 1, 2)), steps) / 400)
     offline = next(one for one in analysis.summaries if one.row.label == "offline")
-    assert select.gap is not None
-    assert select.gap.value == pytest.approx(offline.mean - select.mean)
+    assert select[GAP].value == pytest.approx(offline.mean - select.mean)
     assert analysis.methods[0] is select
     assert analysis.unbeaten == ("select",)
 
 
 def test_a_planted_difference_is_said_and_with_few_seeds_only_of_these_runs(tmp_path: Path, make_run: Make) -> None:
-    finals = {"alpha": [-5 + noise(s) for s in range(2)], "beta": [-8 + noise(s + 9) for s in range(2)]}
+    finals = {"alpha": [-5 + noise(s) for s in range(3)], "beta": [-8 + noise(s + 9) for s in range(3)]}
     analysis = planted(make_run, tmp_path, finals)
     (pair,) = analysis.verdicts
     assert order(analysis) == verdict(pair, 2)
@@ -94,7 +100,7 @@ def test_a_planted_difference_is_said_and_with_few_seeds_only_of_these_runs(tmp_
     assert verdict(analysis.comparisons["beta", "alpha"], 2).startswith("beta scores below alpha by ")
     assert pair.improvement > 0.95
     assert pair.wins == 10
-    assert any(note.startswith("With as few as 2 seeds to a method") for note in notes(analysis))
+    assert any(note.startswith("With 3 seeds of a method it cannot be checked") for note in notes(analysis))
 
 
 def test_five_seeds_carry_a_claim(tmp_path: Path, make_run: Make) -> None:
@@ -106,11 +112,11 @@ def test_five_seeds_carry_a_claim(tmp_path: Path, make_run: Make) -> None:
 
 
 def test_a_planted_tie_is_called_a_tie(tmp_path: Path, make_run: Make) -> None:
-    finals = {"alpha": [-5 + noise(s) for s in range(2)], "beta": [-5 - noise(s) for s in range(2)]}
+    finals = {"alpha": [-5 + 9 * noise(s) for s in range(3)], "beta": [-5 - 9 * noise(s) for s in range(3)]}
     analysis = planted(make_run, tmp_path, finals)
     (pair,) = analysis.verdicts
     said = order(analysis) + verdict(pair, 2)
-    assert f"{pair.a} and {pair.b} are not told apart: the difference is +" in said
+    assert f"No significant difference between {pair.a} and {pair.b}: +" in said
     assert " above " not in said
     assert " below " not in said
     assert pair.improvement_interval[0] < 0.5 < pair.improvement_interval[1]
@@ -119,15 +125,16 @@ def test_a_planted_tie_is_called_a_tie(tmp_path: Path, make_run: Make) -> None:
 
 def test_shared_luck_of_a_seed_is_not_mistaken_for_many_tasks_agreeing(tmp_path: Path, make_run: Make) -> None:
     """One seed better, one worse, by the same amount on all ten tasks: a tie, whatever the tasks say."""
-    finals = {"alpha": [np.full(10, -4.0), np.full(10, -6.5)], "beta": [np.full(10, -5.0), np.full(10, -5.0)]}
-    assert "not told apart" in order(planted(make_run, tmp_path, finals))
+    finals = {"alpha": [np.full(10, value) for value in (-4.0, -6.5, -5.5)], "beta": [np.full(10, -5.0)] * 3}
+    assert order(planted(make_run, tmp_path, finals)).startswith("No significant difference between beta and alpha: ")
 
 
 def test_three_methods_of_which_two_share_the_top(tmp_path: Path, make_run: Make) -> None:
-    clear = {"a": [-5 + noise(0)] * 2, "b": [-7 - noise(0)] * 2, "c": [-9 + noise(3)] * 2}
+    clear = {"a": [-5 + noise(0)] * 3, "b": [-7 - noise(0)] * 3, "c": [-9 + noise(3)] * 3}
     said = order(planted(make_run, tmp_path / "clear", clear))
     assert said == "a scores above every other method in these runs: the 95% interval of each difference excludes zero."
-    finals = {"a": [-5 + noise(0)] * 2, "b": [-5 - noise(0)] * 2, "c": [-9 + noise(3)] * 2}
+    luck = (np.full(10, value) for value in (-1.0, 0.0, 1.0))
+    finals = {"a": [-5 + noise(0)] * 3, "b": [-5 - noise(0) + shift for shift in luck], "c": [-9 + noise(3)] * 3}
     said = order(planted(make_run, tmp_path / "shared", finals))
     assert said in (
         "No method is shown to be above a or b; c is below at least one.",
@@ -138,15 +145,53 @@ def test_three_methods_of_which_two_share_the_top(tmp_path: Path, make_run: Make
 def test_one_shared_seed_tells_no_methods_apart(tmp_path: Path, make_run: Make) -> None:
     """Ten tasks of one seed agree, and that may be the seed's luck."""
     analysis = planted(make_run, tmp_path, {"a": [-5 + noise(0)], "b": [-9 + noise(1)], "c": [-13 + noise(2)]})
-    assert all(pair.sign == 0 and pair.effect.sign == 1 for pair in analysis.verdicts)
-    assert verdict(analysis.verdicts[0], 2).endswith("It takes two shared seeds to tell a method from a seed’s luck.")
-    assert order(analysis) == "a, b and c are not told apart, some of them for want of shared seeds."
+    assert all(pair.sign == 0 and pair.effect.interval is None for pair in analysis.verdicts)
+    assert verdict(analysis.verdicts[0], 2).endswith("(1 shared seed × 10 tasks): too few seeds for an interval.")
+    assert order(analysis) == "No order of a, b and c can be shown: too few seeds for an interval."
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_an_interval_takes_three_seeds(tmp_path: Path, make_run: Make, seeds: int) -> None:
+    finals = {name: [level + noise(10 * level + s) for s in range(seeds)] for name, level in (("a", 5), ("b", 9))}
+    analysis = planted(make_run, tmp_path, finals)
+    estimates = [one[metric] for one in analysis.methods for metric in (MEAN, IQM, GAIN, AREA)]
+    pair = analysis.verdicts[0]
+    assert {estimate.interval is None for estimate in [*estimates, pair.effect]} == {seeds < 3}
+    assert (pair.improvement_interval is None) == (pair.effect.interval_other_tasks is None) == (seeds < 3)
+    said = [sentence(analysis, analysis.methods[0], 2), order(analysis), *notes(analysis)]
+    assert any("95% interval" in text for text in said) == (seeds >= 3)
+
+
+def test_both_intervals_are_those_of_the_paired_differences(tmp_path: Path, make_run: Make) -> None:
+    finals = {"a": [-5 + noise(s, 2.0) for s in range(4)], "b": [-8 + noise(s + 9, 2.0) for s in range(4)]}
+    pair = planted(make_run, tmp_path, finals).comparisons["a", "b"]
+    table = np.array(finals["a"]) - np.array(finals["b"])  # (seed, task)
+    means = table.mean(axis=1)
+    theirs = scipy.stats.t.interval(0.95, 3, means.mean(), scipy.stats.sem(means))
+    assert pair.effect.interval == pytest.approx(theirs)
+    assert pair.effect.interval_other_tasks == pytest.approx(two_way_interval(table))
+    ends = " to ".join(f"{end:+.2f}".replace("-", "−") for end in pair.effect.interval_other_tasks)
+    assert f"on these tasks, {ends} on other tasks of the family; 4 shared seeds × 10 tasks" in verdict(pair, 2)
+
+
+def test_an_interval_inside_the_margin_says_equal(tmp_path: Path, make_run: Make) -> None:
+    """Point-Robot's margin is 0.83."""
+    finals = {name: [-5 + noise(seed + s, 0.05) for s in range(3)] for name, seed in (("a", 0), ("b", 20), ("c", 40))}
+    analysis = planted(make_run, tmp_path / "near", finals)
+    assert all(pair.is_equal for pair in analysis.comparisons.values())
+    undecided = next(pair for pair in analysis.verdicts if pair.sign == 0)
+    equal = f"{undecided.a} and {undecided.b} are equal within ±0.83: the difference is "
+    assert verdict(undecided, 2).startswith(equal)
+    wide = {"a": [np.full(10, value) for value in (-5.0, -6.0, -4.0)], "b": [np.full(10, -5.0)] * 3}
+    (pair,) = planted(make_run, tmp_path / "wide", wide).verdicts
+    assert not pair.is_equal
+    assert verdict(pair, 2).startswith(f"No significant difference between {pair.a} and {pair.b}: 0.00 (95% interval ")
 
 
 def test_context_that_does_nothing_or_harm_is_said_so(tmp_path: Path, make_run: Make) -> None:
-    finals = {"harm": [-18 + noise(s) for s in range(2)], "idle": [-15 + noise(1), -15 - noise(1)]}
+    finals = {"harm": [-18 + noise(s) for s in range(3)], "idle": [-15 + noise(1), -15 - noise(1), np.full(10, -15.0)]}
     analysis = planted(make_run, tmp_path, finals)
-    said = {one.row.method: gained(one.gain, 2) for one in analysis.methods}
+    said = {one.row.method: gained(one[GAIN], 2) for one in analysis.methods}
     assert said["harm"].startswith("Context lowers it by ")
     assert said["idle"].startswith("No effect of context could be shown (")
 
@@ -154,8 +199,8 @@ def test_context_that_does_nothing_or_harm_is_said_so(tmp_path: Path, make_run: 
 def test_one_seed_has_no_interval_over_seeds_and_the_sentence_says_so(tmp_path: Path, make_run: Make) -> None:
     analysis = planted(make_run, tmp_path, {"alone": [-5 + noise(0)]})
     (one,) = analysis.methods
-    assert one.mean_interval is one.iqm_interval is one.std is None
-    assert "(one seed, so no interval)" in sentence(analysis, one, 2)
+    assert one[MEAN].interval is one[IQM].interval is one.get(STD) is None
+    assert "(1 seed, too few for an interval)" in sentence(analysis, one, 2)
     assert order(analysis) == ""
 
 

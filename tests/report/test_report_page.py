@@ -137,19 +137,17 @@ def test_the_words_match_the_numbers(html: str, built: Path) -> None:
 
 def test_csv_holds_what_was_drawn(built: Path, two_methods: Path) -> None:
     figures = built / "figures"
-    files = [two_methods / f"point_robot/select/seed{seed}/evaluations/proximal.json" for seed in (0, 1)]
+    files = [two_methods / f"point_robot/select/seed{seed}/evaluations/proximal.json" for seed in (0, 1, 2)]
     returns = np.array([json.loads(file.read_text())["returns"] for file in files]).mean(axis=(1, 2))  # (seed, point)
     curve = [row for row in rows_of(figures / "point_robot_few_shot.csv") if row["method"] == "select"]
     assert [float(row["steps_of_context"]) for row in curve] == list(range(0, 401, 20))
     np.testing.assert_allclose([float(row["mean"]) for row in curve], returns.mean(axis=0))
     np.testing.assert_allclose([float(row["std"]) for row in curve], returns.std(axis=0, ddof=1))
 
-    lines = (two_methods / "point_robot/focal/seed1/metrics.jsonl").read_text().splitlines()
-    logged = [e["return"] for e in map(json.loads, lines) if e["kind"] == "test"]
-    other = (two_methods / "point_robot/focal/seed0/metrics.jsonl").read_text().splitlines()
-    logged0 = [e["return"] for e in map(json.loads, other) if e["kind"] == "test"]
+    logs = [(two_methods / f"point_robot/focal/seed{seed}/metrics.jsonl").read_text() for seed in (0, 1, 2)]
+    logged = [[e["return"] for e in map(json.loads, log.splitlines()) if e["kind"] == "test"] for log in logs]
     learned = [row for row in rows_of(figures / "point_robot_learning.csv") if row["method"] == "focal"]
-    np.testing.assert_allclose([float(row["mean"]) for row in learned], np.mean([logged, logged0], axis=0))
+    np.testing.assert_allclose([float(row["mean"]) for row in learned], np.mean(logged, axis=0))
 
     (final,) = [row for row in rows_of(figures / "point_robot_final.csv") if row["method"] == "select"]
     assert float(final["mean"]) == pytest.approx(returns[:, -1].mean())
@@ -234,7 +232,7 @@ def test_one_seed_padding_odd_goals_and_missing_records(tmp_path: Path, make_run
     html = build_report([tmp_path / "runs"], tmp_path / "out").page.read_text(encoding="utf-8")
     text = " ".join(parsed(html).text)
     assert not re.search(r"\bnan\b", text, flags=re.IGNORECASE)
-    assert "one seed, so no interval" in text
+    assert "1 seed, too few for an interval" in text
     assert "not recorded whether the data hold random warm-up episodes" in text
     assert not (tmp_path / "out/figures/point_robot_learning.svg").exists()
     assert "Differences between methods" not in text

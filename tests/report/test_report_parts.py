@@ -11,20 +11,21 @@ from safetensors.numpy import load_file, save_file
 
 from selectrl.errors import InputError
 from selectrl.report import archive, build_report
-from selectrl.report.analyse import Analysis, analyse
-from selectrl.report.curves import ANCHORS
-from selectrl.report.drawing import ONE, reference
-from selectrl.report.group import group
-from selectrl.report.ink import blank, drawing, settle
-from selectrl.report.latents import maps
+from selectrl.report.analysis.analyse import Analysis, analyse
+from selectrl.report.analysis.group import group
+from selectrl.report.analysis.metrics import END_SLOPE
+from selectrl.report.analysis.notes import notes
+from selectrl.report.analysis.projection import axis_of, principal, task_axis
+from selectrl.report.analysis.sentences import by_task_words
+from selectrl.report.figures.drawing import ONE, reference
+from selectrl.report.figures.ink import blank, drawing, settle
+from selectrl.report.figures.latents import maps
 from selectrl.report.load import load
-from selectrl.report.page import WANTED
-from selectrl.report.projection import principal, task_axis
-from selectrl.report.provenance import fairness
-from selectrl.report.returns import axis_of
-from selectrl.report.table import Cell, Table, html, latex, markdown
-from selectrl.report.tables import cost, donors, tables
-from selectrl.report.words import by_task_words, notes
+from selectrl.report.pages.page import WANTED
+from selectrl.report.pages.provenance import fairness
+from selectrl.report.pages.run_tables import donors
+from selectrl.report.pages.table import Cell, Table, html, latex, markdown
+from selectrl.report.pages.tables import tables
 
 Make = Callable[..., Path]
 
@@ -113,7 +114,7 @@ def test_donors_fairness_and_missing_figures(two_methods: Path, tmp_path: Path, 
     (analysis,) = analysed(two_methods)
     table = donors(analysis)
     assert table is not None
-    assert [[cell.text for cell in row] for row in table.rows] == [["select", "0.20", "2"]]
+    assert [[cell.text for cell in row] for row in table.rows] == [["select", "0.30", "3"]]
     fair = analysis.methods[0].row.runs[0].fairness
     assert fair is not None
     assert "✓ one dataset" in fairness(fair)
@@ -153,20 +154,19 @@ def return_line(step: int, value: float) -> dict[str, object]:
 
 
 def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> None:
-    for seed in (0, 1):
+    for seed in (0, 1, 2):
         folder = make_run(tmp_path, "m", seed)
         lines = [return_line(step, -20 + step / 1000 + seed) for step in range(0, 9001, 500)]
         (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (analysis,) = analysed(tmp_path)
     (one,) = analysis.methods
-    assert one.tail is not None
-    assert one.tail.value == pytest.approx(1.0)  # per 1,000 steps
+    assert one[END_SLOPE].value == pytest.approx(1.0)  # per 1,000 steps
     assert any("Still rising at the end of training: m (+1.00, +1.00 to +1.00 per 1,000" in n for n in notes(analysis))
-    assert cost(analysis).rows[0][1].text == "+1.00"
-    for seed in (0, 1):  # three tests in all say nothing of the end: the curve is flat since half-time
+    assert tables(analysis)["tests"].rows[0][3].text == "+1.00"
+    for seed in (0, 1, 2):  # three tests in all say nothing of the end: the curve is flat since half-time
         lines = [return_line(step, value) for step, value in THREE]
         (tmp_path / "point_robot" / "m" / f"seed{seed}" / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert analysed(tmp_path)[0].methods[0].tail is None
+    assert analysed(tmp_path)[0].methods[0].get(END_SLOPE) is None
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_tables_are_escaped_in_every_format() -> None:
     assert r"\caption{T. 50\% | more.}" in tex
     assert tex.count("{") == tex.count("}")
     assert r"| a\_b & $x$ \<i\> | **−1.50** (−2 to 1) |" in markdown(table)
-    from selectrl.report.style import marks
+    from selectrl.report.figures.style import marks
 
     page = html(table, marks(["a_b & $x$ <i>"]))
     assert "a_b &amp; $x$ &lt;i&gt;" in page
@@ -251,7 +251,7 @@ def test_names_of_reference_lines_meet_neither_each_other_nor_a_curve(upright: b
         ax = figure.add_subplot()
         y = np.linspace(far, -3.9, 5)
         ax.plot(*((y, y) if upright else (np.arange(5.0), y)))
-        reference(ax, ANCHORS, upright=upright)
+        reference(ax, {"optimum": -3.855, "random actions": -20.4}, upright=upright)
         settle(figure)
         boxes = [text.get_window_extent() for text in ax.texts]
         assert [text.get_text().split()[0] for text in ax.texts] == ["optimum", "random"]

@@ -11,13 +11,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from selectrl.report import build_report
-from selectrl.report.analyse import Analysis, analyse
-from selectrl.report.group import group
+from selectrl.report.analysis.analyse import Analysis, analyse
+from selectrl.report.analysis.group import group
+from selectrl.report.analysis.metrics import END_SLOPE, GAP, OFFLINE
+from selectrl.report.analysis.notes import notes
+from selectrl.report.analysis.projection import axis_of, task_axis
+from selectrl.report.analysis.sentences import by_task_words
 from selectrl.report.load import load
-from selectrl.report.projection import task_axis
-from selectrl.report.returns import axis_of
-from selectrl.report.tables import given
-from selectrl.report.words import by_task_words, notes
+from selectrl.report.pages.pair_tables import given
 
 Make = Callable[..., Path]
 
@@ -84,8 +85,8 @@ def test_context_from_the_data_is_that_of_the_own_rows_settings(tmp_path: Path, 
         more = {"label": "larger", "budget": 800, "returns": (np.array(record["returns"]) + 100).tolist()}
         file.with_name("larger.json").write_text(json.dumps(record | more))
     analysis = analysed(tmp_path)
-    assert {one.row.method: one.offline for one in analysis.methods} == pytest.approx(returns)
-    assert all(one.gap is not None for one in analysis.methods)
+    assert {one.row.method: one[OFFLINE].value for one in analysis.methods} == pytest.approx(returns)
+    assert all(one.get(GAP) for one in analysis.methods)
     table = given(analysis)
     assert table is not None
     assert sorted(row[0].text for row in table.rows) == ["focal", "select"]
@@ -123,5 +124,5 @@ def test_a_curve_belongs_to_what_was_tested_in_training_alone(tmp_path: Path, ma
     file.with_name("longer.json").write_text(json.dumps(record | {"label": "longer", "budget": 800}))
     file.with_name("renamed.json").write_text(json.dumps(record | {"label": "renamed", "test_seed": 0}))
     analysis = analysed(tmp_path)
-    tails = {one.row.label: one.tail is not None for one in analysis.summaries}
+    tails = {one.row.label: one.get(END_SLOPE) is not None for one in analysis.summaries}
     assert tails == {"proximal": True, "renamed": True, "longer": False, "wider": False}

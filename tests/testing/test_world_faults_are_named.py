@@ -147,11 +147,25 @@ class Crowded(Own):
     worlds_class = Crowding
 
 
+class Backwards(PointRobot):
+    def reference_returns(self, tasks):
+        returns = super().reference_returns(tasks)
+        return returns._replace(optimum=returns.random - 1)
+
+
+class Goalless(PointRobot):
+    @property
+    def arena(self):
+        return super().arena._replace(goals=np.zeros((3, 2)))
+
+
 def env(cls: type) -> None:
     check_env(Fake(lambda: cls(PointRobotConfig())))
 
 
 ENVS = {
+    Backwards: r"reference_returns are .*; expected finite ones, the optimum above random",
+    Goalless: r"arena's goals, .* have shapes \[\(3, 2\), ",
     Leaking: r"tasks \[0\] are training and test tasks; expected disjoint sets",
     Lying: r"reward\(\) is off the stepped rewards",
     Narrow: r"observations are \(3, 2\) float32; expected float32 of shape \(3, 3\)",

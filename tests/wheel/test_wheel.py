@@ -31,7 +31,9 @@ def test_it_holds_every_file_of_the_package_and_no_other(wheel: zipfile.ZipFile)
     assert held == files("selectrl") | {f"selectrl/{name}" for name in files("gin")}
 
 
-@pytest.mark.parametrize("name", ["py.typed", "report/page.html", "envs/assets/ant.xml", "gin/methods/select.gin"])
+@pytest.mark.parametrize(
+    "name", ["py.typed", "report/pages/page.html", "envs/assets/ant.xml", "gin/methods/select.gin"]
+)
 def test_what_is_no_python_is_as_it_is_here(wheel: zipfile.ZipFile, name: str) -> None:
     ours = ROOT / name if name.startswith("gin/") else ROOT / "selectrl" / name
     assert wheel.read(f"selectrl/{name}") == ours.read_bytes()

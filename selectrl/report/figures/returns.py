@@ -10,41 +10,50 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from selectrl.functional.estimates import profile
-from selectrl.report.analyse import Analysis
-from selectrl.report.curves import RETURN, anchors
-from selectrl.report.drawing import ONE, SHADE, Drawing, Panel, clip, curve, dress, numbers, reference
-from selectrl.report.projection import TaskAxis, task_axis
-from selectrl.report.style import LIGHT, Mark
-from selectrl.report.words import by_task_words, digits_for, interval, number
+from selectrl.report.analysis.analyse import Analysis, Summary
+from selectrl.report.analysis.estimate import FEWEST_SEEDS
+from selectrl.report.analysis.families import reference_lines
+from selectrl.report.analysis.formats import digits_for, interval, number
+from selectrl.report.analysis.metrics import CONTEXT_FREE, MEAN, OFFLINE
+from selectrl.report.analysis.projection import axis_of
+from selectrl.report.analysis.samples import seed_means
+from selectrl.report.analysis.sentences import by_task_words
+from selectrl.report.figures.drawing import ONE, SHADE, Drawing, Panel, clip, curve, dress, numbers, reference
+from selectrl.report.figures.style import LIGHT, Mark
 
 
 def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
     """Draw each method's return before any context, after all of it, and with context from the data."""
     methods = analysis.methods
     digits = digits_for(one.mean for one in methods)
-    offline = any(one.offline is not None for one in methods)
+    offline = any(one.get(OFFLINE) for one in methods)
+    disc = "all context, 95% interval" if any(one[MEAN].interval for one in methods) else "all context"
 
     def draw(ax: Axes) -> None:
-        dress(ax, RETURN)
+        dress(ax, MEAN.axis)
         ax.grid(axis="y", visible=False)
         ax.grid(axis="x")
         for y, one in enumerate(methods):
             colour = marks[one.row.method].colour
-            ax.plot([one.context_free, one.mean], [y, y], color=colour, linewidth=1.2, alpha=0.55)
-            if one.mean_interval:
-                ax.plot(one.mean_interval, [y, y], color=colour, linewidth=7, alpha=0.32, solid_capstyle="butt")
-            ax.plot(one.context_free, y, "o", color=LIGHT["ground"], markeredgecolor=colour, markersize=6.5)
-            if one.offline is not None:
-                ax.plot(one.offline, y, "D", color=LIGHT["ground"], markeredgecolor=colour, markersize=5.5)
-            ax.plot(one.mean, y, "o", color=colour, markersize=7)
+            before, after, ends = one[CONTEXT_FREE].value, one.mean, one[MEAN].interval
+            ax.plot([before, after], [y, y], color=colour, linewidth=1.2, alpha=0.55)
+            if ends:
+                ax.plot(ends, [y, y], color=colour, linewidth=7, alpha=0.32, solid_capstyle="butt")
+            else:
+                seeds = seed_means(one.row, analysis.family)
+                ax.plot(seeds, [y] * len(seeds), ".", color=colour, alpha=0.5, markersize=5, markeredgewidth=0)
+            ax.plot(before, y, "o", color=LIGHT["ground"], markeredgecolor=colour, markersize=6.5)
+            if from_data := one.get(OFFLINE):
+                ax.plot(from_data.value, y, "D", color=LIGHT["ground"], markeredgecolor=colour, markersize=5.5)
+            ax.plot(after, y, "o", color=colour, markersize=7)
         ax.set_yticks(range(len(methods)), [clip(one.row.method, 20) for one in methods])
         ax.tick_params(axis="y", labelcolor=LIGHT["ink"], labelsize=9)
         ax.set_ylim(len(methods) - 0.4, -0.6)
-        reference(ax, anchors(methods[0].row.evaluation, analysis.family.env), upright=True)
+        reference(ax, reference_lines(methods[0].row), upright=True)
         ink: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": "none"}
         keys = [
             Line2D([], [], marker="o", markerfacecolor="none", markersize=6.5, label="no context", **ink),
-            Line2D([], [], marker="o", markersize=7, label="all context, 95% interval", **ink),
+            Line2D([], [], marker="o", markersize=7, label=disc, **ink),
         ]
         if offline:
             keys.append(
@@ -55,8 +64,8 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
         )
 
     told = [
-        f"{one.row.method} from {number(one.context_free, digits)} to {number(one.mean, digits)}"
-        + (f" ({interval(one.mean_interval, digits)})" if one.mean_interval else "")
+        f"{one.row.method} from {number(one[CONTEXT_FREE].value, digits)} to {number(one.mean, digits)}"
+        + (f" ({interval(one[MEAN].interval, digits)})" if one[MEAN].interval else "")
         for one in methods
     ]
     diamond = (
@@ -67,26 +76,21 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
         name=f"{analysis.family.name}_final",
         title="What context is worth",
         caption="From the scored episode before any context (ring) to the one after all of it (disc); the band is its "
-        "95% interval over seeds. The longer the line, the more a method makes of the context it collects."
-        + diamond
-        * offline,
+        f"95% interval on these tasks; with fewer than {FEWEST_SEEDS} seeds small dots are the seeds. The "
+        "longer the line, the larger the effect of the context that a method collects." + diamond * offline,
         panels=[
             Panel(heading="", alt=f"Mean return before and after context. {'; '.join(told)}.", draw=draw),
         ],
-        columns=("method", "context_free", "mean", "low", "high", "offline_context"),
-        data=[
-            (one.row.method, one.context_free, one.mean, *(one.mean_interval or (None, None)), one.offline)
-            for one in methods
-        ],
+        columns=("method", CONTEXT_FREE.name, MEAN.name, "low", "high", f"{OFFLINE.name}_context"),
+        data=[_numbers(one) for one in methods],
         size=(ONE[0], 1.35 + 0.36 * len(methods)),
     )
 
 
-def axis_of(analysis: Analysis) -> TaskAxis | None:
-    """Return the best method's test tasks in the order of their parameters, where an evaluation on them kept these."""
-    tasks = analysis.methods[0].row.evaluation.tasks
-    found = (row.evaluation.traces for row in analysis.family.rows if row.evaluation.tasks == tasks)
-    return next((task_axis(traces.parameters) for traces in found if traces), None)
+def _numbers(one: Summary) -> tuple[Any, ...]:
+    offline = one.get(OFFLINE)
+    ends = one[MEAN].interval or (None, None)
+    return (one.row.method, one[CONTEXT_FREE].value, one.mean, *ends, offline.value if offline else None)
 
 
 def by_task(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
@@ -109,7 +113,7 @@ def by_task(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
         name=f"{analysis.family.name}_by_task",
         title="Task by task",
         caption=f"Return after all of the context on each test task. {by_task_words(analysis, axis)} {SHADE}".strip(),
-        panels=[Panel(heading=RETURN, alt=_worst(analysis, curves, x), draw=draw)],
+        panels=[Panel(heading=MEAN.axis, alt=_worst(analysis, curves, x), draw=draw)],
         columns=("method", "task_parameter", "mean", "std", "seeds"),
         data=[row for method, y in curves.items() for row in numbers((method,), x, y)],
         methods=tuple(curves),
@@ -117,7 +121,7 @@ def by_task(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
 
 
 def _worst(analysis: Analysis, curves: Mapping[str, Any], x: Any) -> str:
-    digits = digits_for(one.mean for one in analysis.methods)
+    digits = analysis.digits
     told = []
     for method, y in curves.items():
         mean = y.mean(axis=0)
@@ -138,7 +142,7 @@ def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | Non
     def draw(ax: Axes) -> None:
         for method, (share, band) in profiles.items():
             mark = marks[method]
-            if len(scores[method]) > 1:
+            if len(scores[method]) >= FEWEST_SEEDS:
                 ax.fill_between(levels, *band, color=mark.colour, alpha=0.14, linewidth=0)
             (line,) = ax.plot(levels, share, color=mark.colour)
             if mark.dash:
@@ -152,7 +156,8 @@ def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | Non
         name=f"{analysis.family.name}_profile",
         title="Performance profile",
         caption="How many of all tasks and seeds score above a return; the higher the line the better, and where two "
-        "lines cross neither method is better throughout. Shade: pointwise 95% bootstrap interval over seeds.",
+        "lines cross neither method is better throughout. Shade: pointwise 95% bootstrap interval over seeds "
+        f"on these tasks, with {FEWEST_SEEDS} seeds or more.",
         panels=[
             Panel(
                 heading="Share of tasks and seeds above the return",
@@ -164,7 +169,8 @@ def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | Non
         data=[
             (method, *point)
             for method, (share, band) in profiles.items()
-            for point in zip(levels.tolist(), share.tolist(), *band.tolist(), strict=True)
+            for ends in [band.tolist() if len(scores[method]) >= FEWEST_SEEDS else [[None] * len(levels)] * 2]
+            for point in zip(levels.tolist(), share.tolist(), *ends, strict=True)
         ],
         methods=tuple(scores),
     )

@@ -1,4 +1,4 @@
-"""The picture that explains Point-Robot: goals on a half circle, what is explored, and what the context changes."""
+"""The picture of paths: goals, what is explored, and what the context changes, where worlds move in a plane."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from selectrl.errors import InputError
 from selectrl.functional.estimates import Floats
-from selectrl.report.analyse import Analysis, Summary
-from selectrl.report.drawing import Drawing, Panel
-from selectrl.report.group import arguments
+from selectrl.report.analysis.analyse import Analysis, Summary
+from selectrl.report.analysis.families import task_family
+from selectrl.report.analysis.formats import digits_for, number
+from selectrl.report.analysis.group import arguments
+from selectrl.report.analysis.metrics import CONTEXT_FREE
+from selectrl.report.figures.drawing import Drawing, Panel
+from selectrl.report.figures.style import LIGHT, hue
 from selectrl.report.records import Omission
-from selectrl.report.style import LIGHT, hue
-from selectrl.report.words import digits_for, number
 from selectrl.runs.arrays import Traces, read_arrays, usable
 from selectrl.runs.layout import EVALUATIONS
+from selectrl.structs import Arena
 
 KINDS = ("before", "explored", "after")
 WIDTH = 2.75
@@ -38,26 +41,29 @@ class Story:
 
     Attributes:
         summary: the row's numbers.
+        arena: the plane that its worlds move in.
         goals: true goals of the test tasks, (task, 2).
         paths: by kind: before any context, explored, after all context.
     """
 
     summary: Summary
+    arena: Arena
     goals: Floats
     paths: Mapping[str, Paths]
 
 
 def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
-    """Read the paths of every row of a Point-Robot family; elsewhere there are none."""
+    """Read the paths of every row whose worlds move in a plane; elsewhere there are none."""
     found, omissions = [], []
     place = {one.row.method: i for i, one in enumerate(analysis.methods)}
     ordered = sorted(analysis.summaries, key=lambda one: (not one.row.own, place[one.row.method]))
-    for summary in ordered if analysis.family.env == "point_robot" else ():
-        traces = summary.row.evaluation.traces
-        if traces is None:
+    for summary in ordered:
+        family, traces = task_family(summary.row), summary.row.evaluation.traces
+        arena = family.arena if family else None
+        if arena is None or traces is None:
             continue
         try:
-            found.append(_story(traces, summary))
+            found.append(_story(traces, summary, arena))
         except InputError as error:
             where = summary.row.runs[0].path / EVALUATIONS / traces.file.name
             reason = str(error).replace(str(traces.file), str(where))
@@ -65,29 +71,33 @@ def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
     return found, omissions
 
 
-def _story(traces: Traces, summary: Summary) -> Story:
+def _story(traces: Traces, summary: Summary, arena: Arena) -> Story:
     arrays = read_arrays(traces.file, ("scored", "explored"))
     goals, scored = traces.parameters, arrays.get("scored", np.zeros(0))
     tasks = len(summary.row.evaluation.tasks)
-    explored = arrays.get("explored", np.zeros((tasks, 0, 1, 2), np.float32))
-    fits = goals.shape == (tasks, 2) and all(a.ndim == 4 and len(a) == tasks for a in (scored, explored))
-    if not fits or min(scored.shape[1:]) < 1 or scored.shape[3] < 2:
+    explored = arrays.get("explored", np.zeros((tasks, 0, 1, 1 + max(arena.coordinates)), np.float32))
+    true_goals = arena.goals[list(summary.row.evaluation.tasks)]
+    same = goals.shape == true_goals.shape and np.allclose(goals, true_goals, atol=1e-3)
+    fits = same and all(a.ndim == 4 and len(a) == tasks for a in (scored, explored))
+    wide = fits and all(a.shape[3] > max(arena.coordinates) for a in (scored, explored) if a.shape[1])
+    if not wide or min(scored.shape[1:]) < 1:
         raise InputError(f"corrupt: paths of {scored.shape} and goals of {goals.shape} do not fit {tasks} tasks")
     chosen = np.unique(np.linspace(0, tasks - 1, min(SHOWN_TASKS, tasks)).round().astype(int))
     return Story(
         summary=summary,
+        arena=arena,
         goals=goals,
         paths={
-            "before": [(task, 0, _clean(scored[task, 0])) for task in range(tasks)],
-            "explored": [(t, b, _clean(path)) for t in chosen.tolist() for b, path in enumerate(explored[t])],
-            "after": [(task, 0, _clean(scored[task, -1])) for task in range(tasks)],
+            "before": [(task, 0, _clean(scored[task, 0], arena)) for task in range(tasks)],
+            "explored": [(t, b, _clean(path, arena)) for t in chosen.tolist() for b, path in enumerate(explored[t])],
+            "after": [(task, 0, _clean(scored[task, -1], arena)) for task in range(tasks)],
         },
     )
 
 
-def _clean(path: NDArray[np.float32]) -> NDArray[np.float32]:
+def _clean(path: NDArray[np.float32], arena: Arena) -> NDArray[np.float32]:
     """Return (time, 2) without the padding after an early end."""
-    return path[usable(path).all(axis=1), :2]
+    return path[usable(path).all(axis=1)][:, list(arena.coordinates)]
 
 
 def picture(analysis: Analysis) -> tuple[Drawing | None, list[Omission]]:
@@ -104,7 +114,7 @@ def picture(analysis: Analysis) -> tuple[Drawing | None, list[Omission]]:
     drawing = Drawing(
         name=f"{analysis.family.name}_picture",
         title="How each method finds the goal",
-        caption=CAPTION,
+        caption=f"{found[0].arena.words} {MARKS}",
         panels=[_panel(story, kind, low, high, digits) for story in found for kind in KINDS],
         columns=("method", "collector", "seed", "task", "goal_x", "goal_y", "kind", "block", "time", "x", "y"),
         data=[row for story in found for row in _data(story)],
@@ -127,9 +137,8 @@ def _panel(story: Story, kind: str, low: Floats, high: Floats, digits: int) -> P
     )
 
 
-CAPTION = (
-    "The robot starts at the dot and earns minus its distance to a goal that it is not told. Every test task is a goal "
-    "on the half circle (ring, in its colour); grey dots are the goals of training tasks. Before: one scored episode "
+MARKS = (
+    "(ring, in its colour); grey dots are the goals of training tasks. Before: one scored episode "
     "per test task, a single plain line where they all coincide. Collecting: the episodes that become context, for "
     "some of the tasks, the earlier the paler. After: one scored episode per test task; a method that has found its "
     "task ends in the ring of its colour. Paths are of the first seed and repeat, returns are means over all "
@@ -141,7 +150,7 @@ def heading(story: Story, kind: str, digits: int) -> str:
     """Return what one panel shows, with the return of scored episodes."""
     steps = story.summary.row.evaluation.context_steps[-1]
     if kind == "before":
-        return f"Before any context: {number(story.summary.context_free, digits)}"
+        return f"Before any context: {number(story.summary[CONTEXT_FREE].value, digits)}"
     if kind == "after":
         return f"After {steps:,} steps of context: {number(story.summary.mean, digits)}"
     return "Collecting context" if story.paths["explored"] else "Context is read from data"
@@ -152,21 +161,21 @@ def limits(stories: Sequence[Story]) -> tuple[Floats, Floats]:
     paths = [path for story in stories for kind in KINDS for _, _, path in story.paths[kind]]
     points = np.concatenate([path for path in paths if len(path)] + [story.goals for story in stories])
     low, high = np.quantile(points, [0.01, 0.99], axis=0)
-    low, high = np.clip(low, [-1.6, -0.35], [-1.12, -0.12]), np.clip(high, [1.12, 1.12], [1.6, 1.6])
+    inner, outer = stories[0].arena.inner, stories[0].arena.outer
+    low, high = np.clip(low, outer[0], inner[0]), np.clip(high, inner[1], outer[1])
     reach = max(-float(low[0]), float(high[0]))
     return np.array([-reach, float(low[1]) - 0.06]), np.array([reach, float(high[1]) + 0.06])
 
 
 def draw(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
-    """Draw one kind of path over the half circle of goals."""
+    """Draw one kind of path over the goals and their outline."""
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     ax.set_axis_off()
-    angle = np.linspace(0, np.pi, 91)
-    ax.plot(np.cos(angle), np.sin(angle), color=LIGHT["rule"], linewidth=1)
+    ax.plot(*story.arena.outline.T, color=LIGHT["rule"], linewidth=1)
     train = _train_goals(story)
     if len(train):
         ax.plot(train[:, 0], train[:, 1], "o", color=LIGHT["muted"], alpha=0.6, markersize=2.2, markeredgewidth=0)
-    hues = [hue(float(np.arctan2(max(y, 0.0), x)) / np.pi) for x, y in story.goals]
+    hues = [hue(float(story.arena.places[task])) for task in story.summary.row.evaluation.tasks]
     blocks = 1 + max(block for _, block, _ in story.paths[kind])
     shown = {task for task, _, _ in story.paths[kind]}
     for task, (goal, colour) in enumerate(zip(story.goals, hues, strict=True)):
@@ -183,17 +192,13 @@ def draw(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
             ax.plot(*path[-1], "o", color=colour, markersize=4.2)
         if alike:
             break
-    ax.plot(0, 0, "o", color=LIGHT["ink"], markersize=4)
+    ax.plot(*story.arena.start, "o", color=LIGHT["ink"], markersize=4)
 
 
 def _train_goals(story: Story) -> Floats:
-    """Return the goals that are not tested, (task, 2): evenly spaced over the half circle, both ends included."""
-    row = story.summary.row
-    bound = row.runs[0].experiment["env"].get("tasks", 40)
-    angle = np.linspace(0, np.pi, bound if isinstance(bound, int) else 0)
-    goals, tested = np.stack([np.cos(angle), np.sin(angle)], axis=1), list(row.evaluation.tasks)
-    fits = max(tested) < len(goals) and np.allclose(goals[tested], story.goals, atol=1e-3)
-    return np.delete(goals, tested, axis=0) if fits else np.zeros((0, 2))
+    """Return the goals that are not tested, (task, 2)."""
+    goals: Floats = np.delete(story.arena.goals, list(story.summary.row.evaluation.tasks), axis=0)
+    return goals
 
 
 def _data(story: Story) -> list[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import attrs
 
-from selectrl.report.style import Mark
+from selectrl.report.figures.style import Mark
 
 NONE = "–"
 
@@ -19,7 +19,7 @@ class Cell(NamedTuple):
 
     Attributes:
         text: what it says.
-        small: what it says below, smaller: an interval, a remark.
+        small: what it says below, smaller, one line or several: intervals, a remark.
         method: whose line stands before the text.
         strong: whether it stands out.
         code: whether it is code.
@@ -73,7 +73,8 @@ def html(table: Table, marks: Mapping[str, Mark]) -> str:
     def filled(cell: Cell) -> str:
         text = named(cell.text, marks) if cell.method else escape(cell.text)
         text = f"<strong>{text}</strong>" if cell.strong else f"<code>{text}</code>" if cell.code else text
-        return text + (f" <small>{escape(cell.small)}</small>" if cell.small else "")
+        small = "<br>".join(map(escape, cell.small.splitlines()))
+        return text + (f" <small>{small}</small>" if small else "")
 
     kinds = ["" if i < table.words else ' class="n"' for i in range(len(table.head))]
     top = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(table.head, kinds, strict=True))
@@ -91,7 +92,8 @@ def latex(table: Table) -> str:
     def filled(cell: Cell) -> str:
         text = _tex(cell.text)
         text = rf"\textbf{{{text}}}" if cell.strong else text
-        return rf"\makecell[tr]{{{text} \\ {{\scriptsize {_tex(cell.small)}}}}}" if cell.small else text
+        lines = r" \\ ".join([text, *(rf"{{\scriptsize {_tex(line)}}}" for line in cell.small.splitlines())])
+        return rf"\makecell[tr]{{{lines}}}" if cell.small else text
 
     columns = "l" * table.words + "r" * (len(table.head) - table.words)
     head = " & ".join(map(_tex, table.head))
@@ -121,7 +123,7 @@ def markdown(table: Table) -> str:
     def filled(cell: Cell) -> str:
         text = _mark(cell.text)
         text = f"**{text}**" if cell.strong else text
-        return f"{text} ({_mark(cell.small)})" if cell.small else text
+        return f"{text} ({' / '.join(map(_mark, cell.small.splitlines()))})" if cell.small else text
 
     rules = ["---" if i < table.words else "---:" for i in range(len(table.head))]
     rows = [[_mark(name) for name in table.head], rules, *([filled(cell) for cell in row] for row in table.rows)]

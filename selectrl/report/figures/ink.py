@@ -14,7 +14,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from selectrl.report.style import LIGHT
+from selectrl.report.figures.style import LIGHT
 
 FORMATS = ("png", "pdf", "svg")
 

@@ -9,15 +9,18 @@ from itertools import groupby
 from string import Template
 from typing import NamedTuple
 
-from selectrl.report.analyse import Analysis
-from selectrl.report.drawing import Drawing, single
-from selectrl.report.ink import inline, render
-from selectrl.report.provenance import fairness, provenance, quirks
+from selectrl.report.analysis.analyse import Analysis
+from selectrl.report.analysis.formats import count, join, number
+from selectrl.report.analysis.metrics import MEAN
+from selectrl.report.analysis.notes import notes
+from selectrl.report.analysis.sentences import beside, order, sentence, verdict
+from selectrl.report.figures.drawing import Drawing, single
+from selectrl.report.figures.ink import inline, render
+from selectrl.report.figures.style import DARK, LIGHT, Mark, variables
+from selectrl.report.pages.provenance import fairness, provenance, quirks
+from selectrl.report.pages.run_tables import bindings
+from selectrl.report.pages.table import Table, html, named
 from selectrl.report.records import EQUAL_BUDGET, Omission
-from selectrl.report.style import DARK, LIGHT, Mark, variables
-from selectrl.report.table import Table, html, named
-from selectrl.report.tables import bindings
-from selectrl.report.words import beside, count, digits_for, join, notes, number, order, sentence, verdict
 from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, METRICS
 from selectrl.version import __version__
 
@@ -49,7 +52,7 @@ WANTED = {
     "learning": Wanted("learning curves", "no meta-test was logged while training", METRICS),
     "few_shot": Wanted("few-shot curves", "no method was given context", ""),
     "by_task": Wanted("returns by task parameter", "evaluations hold no parameters", TRACES),
-    "picture": Wanted("paths of the robot", "kept on Point-Robot only, beside evaluations", TRACES),
+    "picture": Wanted("paths of the robot", "kept beside evaluations, where worlds move in a plane", TRACES),
     "latents": Wanted("the map of task variables", "no latents were kept", f"{TRACES} {DIAGNOSED}"),
     "donors": Wanted("the donor swap", "not measured, or dynamics vary", DIAGNOSED),
     "collectors": Wanted("other collectors", "each method was tested with its own only", TESTS),
@@ -85,12 +88,13 @@ def page(
     titles = titles or [family.title for family in families]
     methods = {row.method for family in families for row in family.rows}
     runs = {run.path for family in families for row in family.rows for run in row.runs}
-    template = Template(files("selectrl.report").joinpath("page.html").read_text(encoding="utf-8"))
+    better = "higher" if MEAN.higher_is_better else "lower"
+    template = Template(files("selectrl.report.pages").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(f"SELECT-RL: {join(titles)}"),
         subtitle=escape(
             f"Offline meta-reinforcement learning on {join(titles)}: {count(len(methods), 'method')}, "
-            f"{count(len(runs), 'run')}. Every number is a return on tasks never trained on; higher is better."
+            f"{count(len(runs), 'run')}. Every number is a {MEAN.unit} on tasks never trained on; {better} is better."
         ),
         light=variables(LIGHT),
         dark=variables(DARK),
@@ -145,6 +149,7 @@ def _section(section: Section, omissions: Sequence[Omission], marks: Mapping[str
         *map(table, ("donors", "collectors", "alike", "given", "pairs")),
         f"<details><summary>Every task</summary>{table('tasks')}</details>" if "tasks" in tables else "",
         wide("training"),
+        table("tests"),
         table("cost"),
         f"<h3>Fairness</h3>{fairness(fair)}" if fair else "",
         table("differs"),
@@ -152,7 +157,7 @@ def _section(section: Section, omissions: Sequence[Omission], marks: Mapping[str
         "<h3>Provenance</h3>",
         provenance(rows),
         f"<details><summary>Bindings of every method</summary>{html(bindings(rows), marks)}</details>",
-        f'<p class="note">Not shown for want of data: {escape("; ".join(missing))}.</p>' if missing else "",
+        f'<p class="note">Not shown, without data: {escape("; ".join(missing))}.</p>' if missing else "",
         "</section>",
     ]
     return "\n".join(part for part in parts if part)
@@ -188,7 +193,7 @@ def _facts(analysis: Analysis) -> str:
 
 def _verdicts(analysis: Analysis) -> str:
     """Return one sentence a pair; the first are shown, the others folded away."""
-    digits = digits_for(one.mean for one in analysis.methods)
+    digits = analysis.digits
     if len(analysis.verdicts) == 1:  # its verdict is the section's opening sentence
         return f'<p class="note">{escape(beside(analysis.verdicts[0]))}</p>'
     items = [
@@ -200,7 +205,7 @@ def _verdicts(analysis: Analysis) -> str:
 
 
 def _methods(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
-    digits = digits_for(one.mean for one in analysis.methods)
+    digits = analysis.digits
     items = "".join(
         f"<li><h3>{named(one.row.method, marks)}<b>{number(one.mean, digits)}</b></h3>"
         f"<p>{escape(sentence(analysis, one, digits))}</p></li>"

@@ -11,16 +11,19 @@ from typing import Any
 import attrs
 
 from selectrl.files import write_atomically, write_json
-from selectrl.report.analyse import Analysis, Comparison, Summary
-from selectrl.report.drawing import Drawing, compose
-from selectrl.report.ink import FORMATS, render, settle
+from selectrl.report.analysis.analyse import Analysis, Summary
+from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.metrics import Metric
+from selectrl.report.analysis.notes import notes
+from selectrl.report.analysis.sentences import beside, order, verdict
+from selectrl.report.figures.drawing import Drawing, compose
+from selectrl.report.figures.ink import FORMATS, render, settle
+from selectrl.report.figures.style import Mark
+from selectrl.report.pages.table import Table, latex, markdown
 from selectrl.report.records import Omission
-from selectrl.report.style import Mark
-from selectrl.report.table import Table, latex, markdown
-from selectrl.report.words import beside, digits_for, notes, order, verdict
 from selectrl.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """Text that begins so would be carried out by a spreadsheet; an apostrophe before it makes it text there."""
 
@@ -66,7 +69,11 @@ def write_text(path: Path, text: str) -> None:
 
 def write_numbers(analyses: Sequence[Analysis], omissions: Sequence[Omission], out: Path) -> None:
     """Write ``report.json`` (numbers and sentences), ``results.csv`` (one line per row) and ``differences.csv``."""
-    rows = [{"env": analysis.family.env, **numbers(one)} for analysis in analyses for one in analysis.summaries]
+    rows = [
+        {"env": analysis.family.env, **numbers(one, analysis.metrics)}
+        for analysis in analyses
+        for one in analysis.summaries
+    ]
     columns = list(rows[0])
     write_csv(out / "results.csv", columns, [[row[name] for name in columns] for row in rows])
     paired = [
@@ -87,14 +94,14 @@ def write_numbers(analyses: Sequence[Analysis], omissions: Sequence[Omission], o
 
 
 def _environment(analysis: Analysis) -> Mapping[str, Any]:
-    digits = digits_for(one.mean for one in analysis.methods)
+    digits = analysis.digits
     return {
         "env": analysis.family.env,
         "protocol": analysis.family.protocol,
         "order": order(analysis),
         "verdicts": [f"{verdict(one, digits)} {beside(one)}".strip() for one in analysis.verdicts],
         "notes": notes(analysis),
-        "rows": [numbers(one) for one in analysis.summaries],
+        "rows": [numbers(one, analysis.metrics) for one in analysis.summaries],
         "comparisons": [_comparison(one) for one in analysis.comparisons.values()],
         "comparisons_with_context_from_data": [_comparison(one) for one in analysis.given.values()],
         "comparisons_under_one_collector": [
@@ -119,6 +126,8 @@ def _comparison(one: Comparison) -> Mapping[str, Any]:
         "b": one.b,
         "difference": attrs.asdict(one.effect) if one.effect else None,
         "reason": one.reason,
+        "margin": one.margin,
+        "equal_within_margin": one.is_equal if compared else None,
         "improvement": one.improvement if compared else None,
         "improvement_interval": one.improvement_interval,
         "by_task": dict(zip(map(str, one.tasks), one.differences.mean(axis=0).tolist(), strict=True))
@@ -127,7 +136,7 @@ def _comparison(one: Comparison) -> Mapping[str, Any]:
     }
 
 
-def numbers(one: Summary) -> Mapping[str, Any]:
+def numbers(one: Summary, metrics: Sequence[Metric]) -> Mapping[str, Any]:
     """Return one summary as plain data."""
     evaluation = one.row.evaluation
     return {
@@ -138,23 +147,7 @@ def numbers(one: Summary) -> Mapping[str, Any]:
         "tasks": len(evaluation.tasks),
         "repeats": evaluation.repeats,
         **evaluation.settings,
-        "mean": one.mean,
-        "mean_interval": one.mean_interval,
-        "std": one.std,
-        "iqm": one.iqm,
-        "iqm_interval": one.iqm_interval,
-        "context_free": one.context_free,
-        "gain": one.gain.value,
-        "gain_interval": one.gain.interval,
-        "area": one.area,
-        "area_interval": one.area_interval,
-        "end_slope": one.tail.value if one.tail else None,
-        "end_slope_interval": one.tail.interval if one.tail else None,
-        "offline": one.offline,
-        "gap": one.gap.value if one.gap else None,
-        "gap_interval": one.gap.interval if one.gap else None,
-        "against_own": one.against_own.value if one.against_own else None,
-        "against_own_interval": one.against_own.interval if one.against_own else None,
+        **dict(field for metric in metrics for field in metric.fields(one.get(metric))),
     }
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from selectrl.report.group import plain
+from selectrl.report.analysis.formats import count, distinct, short
+from selectrl.report.analysis.group import plain
 from selectrl.report.records import EQUAL_BUDGET, Row
-from selectrl.report.tables import distinct
-from selectrl.report.words import count, short
 from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.fairness import FairnessRecord
 

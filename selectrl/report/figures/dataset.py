@@ -14,9 +14,9 @@ from selectrl.data.manifest import Manifest
 from selectrl.errors import InputError
 from selectrl.files import write_atomically
 from selectrl.functional.estimates import Floats
-from selectrl.report.ink import FORMATS, blank, drawing, render, settle
-from selectrl.report.style import LIGHT
-from selectrl.report.words import count
+from selectrl.report.analysis.formats import count
+from selectrl.report.figures.ink import FORMATS, blank, drawing, render, settle
+from selectrl.report.figures.style import LIGHT
 
 WIDTH, HEIGHT = 6.2, 6.0
 MOST_TICKS = 9

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from selectrl.functional.estimates import Floats
-from selectrl.report.analyse import Analysis
-from selectrl.report.drawing import SEVERAL, Drawing, Panel
-from selectrl.report.projection import TaskAxis, principal, task_axis
+from selectrl.report.analysis.analyse import Analysis
+from selectrl.report.analysis.projection import TaskAxis, principal, task_axis
+from selectrl.report.figures.drawing import SEVERAL, Drawing, Panel
+from selectrl.report.figures.style import hue
 from selectrl.report.records import Row, Run
-from selectrl.report.style import hue
 
 
 @attrs.frozen(kw_only=True, eq=False)

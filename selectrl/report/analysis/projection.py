@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from selectrl.functional.estimates import Floats
+from selectrl.report.analysis.analyse import Analysis
 
 
 class TaskAxis(NamedTuple):
@@ -66,3 +67,10 @@ def task_axis(parameters: Floats) -> TaskAxis:
         return TaskAxis(angle, "direction of the goal, degrees", cyclic=bool(angle.max() > 181))
     centre, axes, _ = principal(parameters, 1)
     return TaskAxis((parameters - centre) @ axes[0], "first principal component of the task’s parameters", cyclic=False)
+
+
+def axis_of(analysis: Analysis) -> TaskAxis | None:
+    """Return the best method's test tasks in the order of their parameters, where an evaluation on them kept these."""
+    tasks = analysis.methods[0].row.evaluation.tasks
+    found = (row.evaluation.traces for row in analysis.family.rows if row.evaluation.tasks == tasks)
+    return next((task_axis(traces.parameters) for traces in found if traces), None)

@@ -13,15 +13,19 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from selectrl.functional.estimates import Floats
-from selectrl.report.ink import blank
-from selectrl.report.style import LIGHT, Mark
+from selectrl.report.analysis.estimate import FEWEST_SEEDS
+from selectrl.report.figures.ink import blank
+from selectrl.report.figures.style import LIGHT, Mark
 
 ONE = (4.3, 2.95)
 """Inches of a panel that stands alone."""
 SEVERAL = (3.4, 2.5)
 """Inches of a panel among others."""
 
-SHADE = "Line: mean over seeds. Shade: one standard deviation over seeds to either side; with one seed there is none."
+SHADE = (
+    "Line: mean over seeds. Shade: one standard deviation over seeds to either side; with fewer than "
+    f"{FEWEST_SEEDS} seeds, a dot for each instead."
+)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -126,9 +130,12 @@ def dress(ax: Axes, across: str, *, thousands: bool = False) -> None:
 
 
 def curve(ax: Axes, x: Floats, y: Floats, mark: Mark, *, marker: str = "") -> None:
-    """Draw mean and standard deviation over seeds of y (seed, point)."""
+    """Draw mean and standard deviation over seeds of y (seed, point); with too few seeds, a dot for each of them."""
     mean = y.mean(axis=0)
-    if len(y) > 1:
+    if 1 < len(y) < FEWEST_SEEDS:
+        for seed in y:
+            ax.plot(x, seed, ".", color=mark.colour, alpha=0.5, markersize=4, markeredgewidth=0)
+    elif len(y) >= FEWEST_SEEDS:
         std = y.std(axis=0, ddof=1)
         ax.fill_between(x, mean - std, mean + std, color=mark.colour, alpha=0.16, linewidth=0)
     (line,) = ax.plot(x, mean, color=mark.colour, marker=marker or ("o" if len(x) == 1 else ""), markersize=4)

@@ -8,16 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from selectrl.functional.estimates import Floats
-from selectrl.report.analyse import Analysis
-from selectrl.report.drawing import ONE, SEVERAL, SHADE, Drawing, Panel, curve, dress, numbers, reference
-from selectrl.report.records import Evaluation
-from selectrl.report.style import Mark
-from selectrl.report.words import digits_for, number
-
-ANCHORS = {"optimum": -3.855, "random actions": -20.4}
-"""Point-Robot's returns on its ten test tasks: the best possible with the goal known, and uniform random actions."""
-
-RETURN = "Mean return on the test tasks"
+from selectrl.report.analysis.analyse import Analysis
+from selectrl.report.analysis.families import reference_lines
+from selectrl.report.analysis.formats import number
+from selectrl.report.analysis.metrics import MEAN
+from selectrl.report.figures.drawing import ONE, SEVERAL, SHADE, Drawing, Panel, curve, dress, numbers, reference
+from selectrl.report.figures.style import Mark
 
 QUANTITIES = {
     "policy/weight": "Mean weight of behaviour cloning",
@@ -32,12 +28,6 @@ QUANTITIES = {
 
 Curves = Mapping[str, tuple[Floats, Floats]]
 """By method: x (point,) and y (seed, point)."""
-
-
-def anchors(evaluation: Evaluation, env: str) -> Mapping[str, float]:
-    """Return the returns worth a reference line: Point-Robot's, where it is tested on the tasks they belong to."""
-    usual = evaluation.tasks == tuple(range(2, 40, 4)) and evaluation.settings["block"] == 20
-    return ANCHORS if env == "point_robot" and usual else {}
 
 
 def learning(analyses: Sequence[Analysis], marks: Mapping[str, Mark], name: str) -> Drawing | None:
@@ -108,14 +98,13 @@ def _returns(
         curves = _present(every)
         if not curves:
             continue
-        first = analysis.methods[0].row.evaluation
-        digits = digits_for(m.mean for m in analysis.methods)
+        digits = analysis.digits
         ends = "; ".join(
             f"{method} {number(float(y[:, 0].mean()), digits)} at {int(x[0]):,}, "
             f"{number(float(y[:, -1].mean()), digits)} at {int(x[-1]):,}"
             for method, (x, y) in curves.items()
         )
-        lines = anchors(first, analysis.family.env)
+        lines = reference_lines(analysis.methods[0].row)
 
         def draw(ax: Axes, curves: Curves = curves, lines: Mapping[str, float] = lines) -> None:
             for method, (x, y) in curves.items():
@@ -123,7 +112,7 @@ def _returns(
             reference(ax, lines)
             dress(ax, across, thousands=True)
 
-        heading = RETURN if len(found) == 1 else env
+        heading = MEAN.axis if len(found) == 1 else env
         panels.append(Panel(heading=heading, alt=f"{words[0]}, return against {across}. {ends}.", draw=draw))
         data += [row for method, (x, y) in curves.items() for row in numbers((analysis.family.env, method), x, y)]
     if not panels:
@@ -132,7 +121,7 @@ def _returns(
     return Drawing(
         name=name,
         title=title,
-        caption=caption if len(found) == 1 else f"{RETURN}. {caption}",
+        caption=caption if len(found) == 1 else f"{MEAN.axis}. {caption}",
         panels=panels,
         columns=("env", "method", across.partition(" (")[0].replace(" ", "_"), "mean", "std", "seeds"),
         data=data,
