@@ -8,11 +8,11 @@ from typing import Any
 import attrs
 import fakes
 import pytest
+from selectrl.experiment.identity import settings_of
 
 from selectrl.api.rows import row_of
 from selectrl.compare.plan import Row
 from selectrl.experiment.config import Experiment, to_record
-from selectrl.experiment.identity import settings_of
 from selectrl.files import write_json
 from selectrl.json_text import sealed
 from selectrl.launch.job import Event, Failure, Job, Tell
