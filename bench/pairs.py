@@ -30,7 +30,6 @@ from selectrl.functional.contrastive import info_nce
 from selectrl.functional.representation import club_bound, metric_loss
 from selectrl.registry import COLLECTORS, FAMILIES, NEGATIVES
 from selectrl.structs import Rows
-from selectrl.trainer.loop import needs
 
 ENV = "half_cheetah_vel"
 TASKS = 16
@@ -140,11 +139,11 @@ def sampler() -> Pair:
     family, train = FAMILIES.build(experiment.env), experiment.train
     store = made_up_rows(family)
     phase = build_phases(experiment, build_agent(experiment, family.spec, 0))[-1]
-    draws, _ = needs(phase)
     sizes = {"rl": train.batch, "context": train.context}
-    ours = Sampler(store, meta_batch=train.meta_batch, replacement=False, sizes=sizes, seed=0)
+    sampler = Sampler(store, meta_batch=train.meta_batch, replacement=False, sizes=sizes, seed=0)
     rng, steps = np.random.default_rng(0), iter(range(phase.steps))
-    wanted = {draw.name: draw for draw in draws}
+    ours = attrs.evolve(sampler.phase(phase), noise=())
+    wanted = {draw.name: draw for draw in ours.draws}
     episodes = store.obs.view(len(store.tasks), store.episodes, store.time + 1, -1)
     tables = {
         "obs": episodes[:, :, :-1].flatten(1, 2).numpy(),
@@ -165,7 +164,7 @@ def sampler() -> Pair:
             drawn[draw.name] = {field: torch.stack(found) for field, found in parts.items()}
         return drawn
 
-    return Pair(lambda: ours.batch("rl", phase.steps, draws, (), next(steps)).draws, naive)
+    return Pair(lambda: ours.batch(next(steps)).draws, naive)
 
 
 def meta_test(repeats: int = 2) -> Pair:

@@ -15,9 +15,8 @@ from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import build_experiment, experiment_layers
 from selectrl.registry import FAMILIES
-from selectrl.streams import stream
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import needs
+from selectrl.trainer.stage import Stage
 
 
 def shipped_experiment(method: str, env: str = "point_robot", profile: str | None = None) -> Experiment:
@@ -35,7 +34,6 @@ def stepper(experiment: Experiment) -> Callable[[], object]:
     agent = build_agent(experiment, family.spec, 0)
     engine = Engine([agent])
     phase = build_phases(experiment, agent)[-1]
-    engine.enter(phase, phase.prepare(agent, store, stream(0, phase.name, "prepare")) if phase.prepare else {})
     train = experiment.train
     sampler = Sampler(
         store,
@@ -44,12 +42,12 @@ def stepper(experiment: Experiment) -> Callable[[], object]:
         sizes={"rl": train.batch, "context": train.context},
         seed=0,
     )
-    draws, noise = needs(phase)
+    stage = Stage(engine=engine, phases=[phase], store=store, samplers=[sampler])
+    stage.enter()
     count = iter(range(10**9))
 
     def step() -> object:
-        now = next(count)
-        return engine.step(sampler.batch("rl", phase.steps, draws, noise, now), now)
+        return stage.step(next(count))
 
     return step
 

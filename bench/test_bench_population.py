@@ -11,8 +11,8 @@ from published import made_up_rows, shipped_experiment
 from selectrl.data.sampler import Sampler
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.registry import FAMILIES
-from selectrl.trainer.engine import Engine, stacked
-from selectrl.trainer.loop import needs
+from selectrl.trainer.engine import Engine
+from selectrl.trainer.stage import Stage
 
 SEEDS, STEPS, ROUNDS = 5, 4, 5
 
@@ -24,19 +24,18 @@ def runner(experiment, store, groups: list[list[int]]) -> Callable[[], None]:  #
     work = []
     for seeds in groups:
         agents = [build_agent(experiment, family.spec, seed) for seed in seeds]
-        phase = build_phases(experiment, agents[0])[-1]
-        engine = Engine(agents)
-        engine.enter(phase)
         samplers = [
             Sampler(store, meta_batch=train.meta_batch, replacement=False, sizes=sizes, seed=seed) for seed in seeds
         ]
-        work.append((engine, phase, samplers))
+        phases = [build_phases(experiment, agent)[-1] for agent in agents]
+        stage = Stage(engine=Engine(agents), phases=phases, store=store, samplers=samplers)
+        stage.enter()
+        work.append(stage)
 
     def run() -> None:
-        for engine, phase, samplers in work:
+        for stage in work:
             for step in range(STEPS):
-                drawn = [one.batch("rl", phase.steps, *needs(phase), step) for one in samplers]
-                engine.step(stacked(drawn), step)
+                stage.step(step)
 
     return run
 

@@ -21,7 +21,7 @@ At meta-test the same encoder filters a stream of transitions::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -31,6 +31,8 @@ from selectrl.structs import Arena, Batch, Belief, Latent, Losses, Moment, Refer
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 ROW_FIELDS = ("obs", "action", "reward", "next_obs", "terminal")
@@ -118,7 +120,34 @@ class Track:
     every: int = 1
 
 
-Prepare = Callable[[Any, Any, "np.random.Generator"], "dict[str, Tensor]"]
+#: (parameters, obs, action, next_obs) -> reward, with operators alone, so that it takes NumPy or torch.
+Reward = Callable[[Any, Any, Any, Any], Any]
+
+
+class TrainingRows(Protocol):
+    """The rows of the training tasks, as a phase prepares from them; see :class:`selectrl.data.rows.RowStore`."""
+
+    tasks: Tensor  #: ids of the tasks, (task,)
+    place: Tensor  #: a task's place in that order, by id
+    parameters: Tensor  #: (task, parameter)
+    reward: Tensor  #: (task, row)
+    counts: NDArray[np.int64]  #: valid rows of each task, (task,)
+    episode_counts: NDArray[np.int64]  #: episodes of each task, (task,)
+    episodes: int  #: width of the episode axis
+    time: int  #: width of the time axis
+    device: torch.device
+    reward_of: Reward | None
+
+    def gather(self, local: Tensor, rank: Tensor, fields: Collection[str]) -> Rows:
+        """Return rows by their ranks (task, batch) among the valid ones, (task, batch, …)."""
+        ...
+
+    def whole(self, local: Tensor, episode: Tensor, fields: Collection[str]) -> Rows:
+        """Return whole episodes (task, episode) one after the other, (task, episode * time, …)."""
+        ...
+
+
+Prepare = Callable[[TrainingRows, "np.random.Generator"], "dict[str, Tensor]"]
 
 
 @attrs.frozen(kw_only=True)
@@ -133,9 +162,10 @@ class Phase:
         draws: rows that ``encode`` reads.
         noise: noise that ``encode`` reads.
         encodes: whether the encoder runs at all in this phase.
-        prepare: (agent, training data, generator) -> values of buffers, on entering the phase; pure, and of parameters
-            that the phase does not move, so that a resumed run simply runs it again. A meta-test, which has no training
-            data, finds those that are persistent, whose shape stays; the others last as long as the phase.
+        prepare: (rows of the training tasks, generator) -> values of buffers by their names in the agent, on entering
+            the phase; a method of the part that declares the phase, called for each agent of a population. Pure, and of
+            parameters that the phase does not move, so that a resumed run simply runs it again. A meta-test, which has
+            no training data, uses those that are persistent, whose shape stays; the others last as long as the phase.
     """
 
     name: str
@@ -147,9 +177,6 @@ class Phase:
     encodes: bool = True
     prepare: Prepare | None = None
 
-
-#: (parameters, obs, action, next_obs) -> reward, with operators alone, so that it takes NumPy or torch.
-Reward = Callable[[Any, Any, Any, Any], Any]
 
 M = TypeVar("M", bound="nn.Module")
 
@@ -287,91 +314,6 @@ class TaskFamily(Protocol):
         """Return a ``gymnasium.vector.VectorEnv`` with one world per entry of tasks.
 
         So many threads simulate them, where the family's simulator has threads; what they do depends on none.
-        """
-        ...
-
-
-class Weight(Protocol):
-    """A weight of the behaviour-cloning term, as a function of the advantage."""
-
-    def weigh(self, advantage: Tensor) -> Tensor:
-        """Return weights shaped as the advantage (task, batch), without gradient."""
-        ...
-
-
-class Value(Protocol):
-    """How the constraint's V is estimated."""
-
-    members: int  #: V networks side by side
-
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
-        """Return what V regresses on, (task, batch); td_target is the critic's own y."""
-        ...
-
-    def loss(self, v: Tensor, target: Tensor) -> Tensor:
-        """Return the regression loss, a scalar that moves v (member, task, batch) alone and adds the members up."""
-        ...
-
-    def combine(self, v: Tensor) -> Tensor:
-        """Return one value of the members', (member, task, batch) -> (task, batch)."""
-        ...
-
-
-class Aggregation(Protocol):
-    """How a set encoder makes one task variable of many row embeddings; a module, ``encoder.pooling`` in the agent."""
-
-    latent_dim: int
-    extra: int  #: outputs per row that the row network gives beside the embedding
-    sampled: bool  #: whether z is drawn from (z, spread) in training
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Return the module's parameters."""
-        ...
-
-    def pool(self, rows: Tensor, raw: Tensor, live: Tensor | None = None) -> Belief:
-        """Aggregate sets, rows (…, row, latent) and raw (…, row, extra), to (…, latent); only live rows count."""
-        ...
-
-    def init(self, like: Tensor, worlds: int) -> Any:
-        """Return the state of so many worlds that have seen nothing, of the dtype and device of ``like``."""
-        ...
-
-    def step(self, state: Any, rows: Tensor, raw: Tensor, live: Tensor) -> Any:
-        """Take in one embedding per world, (world, latent), where live (world,) is true."""
-        ...
-
-    def read(self, state: Any) -> Belief:
-        """Return the belief after what was seen, (world, latent)."""
-        ...
-
-
-class Negatives(Protocol):
-    """Where CORRO's negatives come from; a module, ``encoder.negatives`` in the agent.
-
-    The contrastive phase asks for :meth:`noise`, calls :meth:`prepare` on entering and :meth:`replace` in its loss.
-    """
-
-    def phases(self) -> tuple[Phase, ...]:
-        """Return the phases that train the source itself, before the contrastive phase."""
-        ...
-
-    def noise(self, count: int) -> Noise:
-        """Return the noise from which so many negatives of each query are drawn, named ``negatives``."""
-        ...
-
-    def prepare(self, agent: Any, store: Any, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Return the source's buffers in the contrastive phase."""
-        ...
-
-    def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the outcomes that take the place of the query's own.
-
-        Args:
-            query: rows (task, query, …).
-            batch: the step's, with the tasks and the noise that :meth:`noise` declares.
-
-        Returns:
-            Reward (task, query, negative) and next observation (task, query, negative, obs).
         """
         ...
 

@@ -19,18 +19,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 import attrs
 
 from selectrl.errors import InputError, suggest
-from selectrl.protocols import (
-    ActorLoss,
-    Aggregation,
-    ContextCollector,
-    ContextEncoder,
-    Critic,
-    Negatives,
-    Policy,
-    TaskFamily,
-    Value,
-    Weight,
-)
+from selectrl.pieces import Aggregation, Negatives, Value, Weight
+from selectrl.protocols import ActorLoss, ContextCollector, ContextEncoder, Critic, Policy, TaskFamily
 from selectrl.structs import Spec
 
 C = TypeVar("C")

@@ -5,31 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from time import perf_counter
 
-from torch import Tensor
-
 from selectrl.compare.plan import Plan
-from selectrl.data.rows import RowStore
 from selectrl.errors import RunError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.memory import require_memory
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.protocols import Phase
-from selectrl.streams import stream
-from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import needs
+from selectrl.trainer.stage import Stage
 
 WARM, TIMED = 2, 5
 
 
-def prepared(phase: Phase, agent: Agent, store: RowStore) -> dict[str, Tensor]:
-    """Return what a phase prepares; nothing where it refuses what so few steps trained, and earlier buffers stay."""
+def enter(stage: Stage) -> None:
+    """Enter a phase; where a part refuses to go on from what so few steps trained, with the buffers of before."""
     try:
-        return phase.prepare(agent, store, stream(0, phase.name, "prepare")) if phase.prepare else {}
+        stage.enter()
     except RunError:
-        return {}
+        stage.engine.enter(stage.phase)
 
 
 def training_seconds(run: Run) -> float:
@@ -46,11 +40,12 @@ def training_seconds(run: Run) -> float:
     sampler = run.sampler(store)
     with torch_threads(run.execution.threads):
         for phase in build_phases(run.experiment, agent):
-            engine.enter(phase, prepared(phase, agent, store))
+            stage = Stage(engine=engine, phases=[phase], store=store, samplers=[sampler])
+            enter(stage)
             times = []
             for step in range(min(WARM + TIMED, phase.steps)):
                 begin = perf_counter()
-                engine.step(sampler.batch(phase.name, phase.steps, *needs(phase), step), step)
+                stage.step(step)
                 times.append(perf_counter() - begin)
             total += phase.steps * min(times[WARM:] or times, default=0.0)
     return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from selectrl.data.rows import RowStore
 from selectrl.errors import CompositionError, InputError, suggest
-from selectrl.protocols import ROW_FIELDS, Draw, Noise
+from selectrl.protocols import ROW_FIELDS, Draw, Noise, Phase
 from selectrl.streams import stream
 from selectrl.structs import Batch, Latent, Rows
 
@@ -68,6 +69,14 @@ KINDS: dict[str, Kind] = {
     "relabelled": relabelled_episodes,
 }
 
+#: How many rows a draw of each kind brings of each task, given its size.
+WIDTHS: dict[str, Callable[[int, RowStore], int]] = {
+    "rl": lambda size, store: size,
+    "context": lambda size, store: size,
+    "episodes": lambda size, store: size * store.time,
+    "relabelled": lambda size, store: size * store.time,
+}
+
 #: How noise of each law is drawn: (stream, shape) -> float32.
 LAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float32]]] = {
     "normal": lambda rng, shape: rng.standard_normal(shape, dtype=np.float32),
@@ -121,7 +130,7 @@ def merge_noise(noise: Sequence[Noise]) -> dict[str, Noise]:
 
 
 class Sampler:
-    """Draws the batches of one run."""
+    """Draws the batches of one run, phase by phase: ``sampler.phase(phase).batch(step)``."""
 
     def __init__(
         self,
@@ -148,7 +157,7 @@ class Sampler:
             CompositionError: sizes name an unknown kind of draw.
         """
         self._store, self._meta_batch, self._replacement = store, meta_batch, replacement
-        self._sizes, self._seed, self._hold = dict(sizes), seed, dict(hold or {})
+        self._sizes, self.seed, self._hold = dict(sizes), seed, dict(hold or {})
         tasks = len(store.counts)
         if meta_batch < 1 or (not replacement and meta_batch > tasks):
             remedy = "choose a smaller one, or draw tasks with replacement"
@@ -159,60 +168,28 @@ class Sampler:
             if size < 1:
                 raise InputError(f"sizes: expected at least 1 row per task for {kind!r}, got {size}")
 
-    def batch(self, phase: str, steps: int, draws: Sequence[Draw], noise: Sequence[Noise], step: int) -> Batch:
-        """Return the batch of one step; adding a draw or a noise changes no other.
-
-        Args:
-            phase: name of the phase.
-            steps: length of the phase.
-            draws: rows that the step's losses read; those of one name are one draw.
-            noise: noise that the step's losses read.
-            step: from 0 to steps - 1.
-
-        Returns:
-            The batch, with global task ids and a latent of width 0.
+    def phase(self, phase: Phase) -> PhaseSampler:
+        """Return the sampler of one phase, with the draws and noise that its encoding and objectives declare.
 
         Raises:
             CompositionError: unknown or contradictory draws or noise.
-            InputError: the step lies outside the phase.
         """
-        if not 0 <= step < steps:
-            raise InputError(f"step: expected from 0 to {steps - 1} in the phase {phase!r}, got {step}")
-        store, merged = self._store, merge_draws(draws)
-        tasks = self._draw_tasks(phase, step)
-        local = store.put(tasks)
-        rows = {draw.name: self._rows(draw, phase, step, tasks) for draw in merged.values()}
-        axes = {"task": self._meta_batch} | {name: drawn.row.shape[1] for name, drawn in rows.items()}
-        empty = torch.zeros(self._meta_batch, 1, 0, device=store.device)
-        return Batch(
-            tasks=store.tasks[local],
-            draws=rows,
-            noise={one.name: self._noise(one, phase, step, axes) for one in merge_noise(noise).values()},
-            progress=store.put(np.array(step / steps, np.float32)),
-            latent=Latent(empty, empty, {}),
+        objectives = phase.objectives
+        draws = merge_draws([*phase.draws, *(draw for objective in objectives for draw in objective.draws)])
+        noise = merge_noise([*phase.noise, *(noise for objective in objectives for noise in objective.noise)])
+        sized = [attrs.evolve(draw, size=self._size(draw)) for draw in draws.values()]
+        axes = {"task": self._meta_batch} | {draw.name: WIDTHS[draw.kind](draw.size, self._store) for draw in sized}
+        return PhaseSampler(
+            store=self._store,
+            seed=self.seed,
+            name=phase.name,
+            steps=phase.steps,
+            meta_batch=self._meta_batch,
+            replacement=self._replacement,
+            hold=self._hold.get(phase.name, 1),
+            draws=tuple(sized),
+            noise=tuple((one.name, one.law, shape_of(one, axes)) for one in noise.values()),
         )
-
-    def _draw_tasks(self, phase: str, step: int) -> NDArray[np.int64]:
-        """Return local indices of the meta-batch's tasks, (task,)."""
-        first = step - step % self._hold.get(phase, 1)  # the step at which these tasks were drawn
-        rng, tasks = stream(self._seed, phase, "task", first), len(self._store.counts)
-        return (
-            rng.integers(tasks, size=self._meta_batch)
-            if self._replacement
-            else rng.permutation(tasks)[: self._meta_batch]
-        )
-
-    def _rows(self, draw: Draw, phase: str, step: int, tasks: NDArray[np.int64]) -> Rows:
-        rng = stream(self._seed, phase, draw.name, step)
-        return KINDS[draw.kind](rng, self._store, tasks, self._size(draw), draw.fields)
-
-    def _noise(self, noise: Noise, phase: str, step: int, axes: Mapping[str, int]) -> Tensor:
-        for size in noise.shape:
-            if isinstance(size, str) and size not in axes:
-                got = f"noise {noise.name!r} is as wide as the draw {size!r}, which no loss of this step asks for"
-                raise CompositionError(f"{got}; {suggest(size, axes)}")
-        shape = tuple(axes[size] if isinstance(size, str) else size for size in noise.shape)
-        return self._store.put(LAWS[noise.law](stream(self._seed, phase, "noise", noise.name, step), shape))
 
     def _size(self, draw: Draw) -> int:
         """Return the size of a draw: its own, or its kind's."""
@@ -223,3 +200,77 @@ class Sampler:
                 f"draw {draw.name!r} is of the kind {draw.kind!r}, which has no size; {suggest(draw.kind, self._sizes)}"
             )
         return self._sizes[draw.kind]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class PhaseSampler:
+    """Draws the batches of one phase; adding a draw or a noise changes no other.
+
+    Attributes:
+        store: the training tasks' rows.
+        seed: the run's seed.
+        name: name of the phase.
+        steps: length of the phase.
+        meta_batch: tasks per batch.
+        replacement: whether a batch may hold a task twice.
+        hold: steps for which a meta-batch keeps its tasks.
+        draws: one per name, each with its size.
+        noise: name, law and shape of each noise.
+    """
+
+    store: RowStore
+    seed: int
+    name: str
+    steps: int
+    meta_batch: int
+    replacement: bool
+    hold: int
+    draws: tuple[Draw, ...]
+    noise: tuple[tuple[str, str, tuple[int, ...]], ...]
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step, from 0 to steps - 1, with global task ids and a latent of width 0.
+
+        Raises:
+            InputError: the step lies outside the phase.
+        """
+        if not 0 <= step < self.steps:
+            raise InputError(f"step: expected from 0 to {self.steps - 1} in the phase {self.name!r}, got {step}")
+        store, tasks = self.store, self._tasks(step)
+        local = store.put(tasks)
+        empty = torch.zeros(self.meta_batch, 1, 0, device=store.device)
+        return Batch(
+            tasks=store.tasks[local],
+            draws={draw.name: self._rows(draw, step, tasks) for draw in self.draws},
+            noise={name: self._noise(name, law, shape, step) for name, law, shape in self.noise},
+            progress=store.put(np.array(step / self.steps, np.float32)),
+            latent=Latent(empty, empty, {}),
+        )
+
+    def _tasks(self, step: int) -> NDArray[np.int64]:
+        """Return local indices of the meta-batch's tasks, (task,)."""
+        first = step - step % self.hold  # the step at which these tasks were drawn
+        rng, tasks = stream(self.seed, self.name, "task", first), len(self.store.counts)
+        if self.replacement:
+            return rng.integers(tasks, size=self.meta_batch)
+        return rng.permutation(tasks)[: self.meta_batch]
+
+    def _rows(self, draw: Draw, step: int, tasks: NDArray[np.int64]) -> Rows:
+        rng = stream(self.seed, self.name, draw.name, step)
+        return KINDS[draw.kind](rng, self.store, tasks, draw.size, draw.fields)
+
+    def _noise(self, name: str, law: str, shape: tuple[int, ...], step: int) -> Tensor:
+        return self.store.put(LAWS[law](stream(self.seed, self.name, "noise", name, step), shape))
+
+
+def shape_of(noise: Noise, axes: Mapping[str, int]) -> tuple[int, ...]:
+    """Return the shape of a noise, given the sizes of the axes that it may name.
+
+    Raises:
+        CompositionError: it names a draw that the phase does not have.
+    """
+    for size in noise.shape:
+        if isinstance(size, str) and size not in axes:
+            got = f"noise {noise.name!r} is as wide as the draw {size!r}, which no loss of this step asks for"
+            raise CompositionError(f"{got}; {suggest(size, axes)}")
+    return tuple(axes[size] if isinstance(size, str) else size for size in noise.shape)

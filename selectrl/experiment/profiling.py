@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, cast
 
+import attrs
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -15,8 +16,7 @@ from selectrl.experiment.torch_settings import tensor_cores, torch_threads
 from selectrl.experiment.training import engine_for
 from selectrl.files import write_atomically
 from selectrl.runs.reading import Json
-from selectrl.streams import stream
-from selectrl.trainer.loop import needs
+from selectrl.trainer.stage import Stage
 
 WARM_UP, STEPS = 4, 6  # even, for SELECT's actor moves on every second step
 SCOPES = ("draw", "encode", "objective ", "optimiser ", "track ")
@@ -43,20 +43,17 @@ def profile_step(run: Run) -> Json:
     experiment, execution = run.experiment, run.execution
     agent = build_agent(experiment, run.family.spec, run.seed)
     require_memory(experiment.train, run.family.spec, [agent], execution.device)
-    phase, store = build_phases(experiment, agent)[-1], run.store(run.train_tasks)
+    phase = attrs.evolve(build_phases(experiment, agent)[-1], steps=WARM_UP + 2 * STEPS)
+    store, on_cuda = run.store(run.train_tasks), execution.device == "cuda"
     engine = engine_for(experiment, execution, [agent])
     with torch_threads(execution.threads), tensor_cores(experiment.train.precision == "tf32"):
-        made = phase.prepare(agent, store, stream(run.seed, phase.name, "prepare")) if phase.prepare else None
-        engine.enter(phase, made)
-        on_cuda = execution.device == "cuda"
         sampler = run.sampler(run.store(run.train_tasks, "cuda") if on_cuda else store)
-        draws, noise = needs(phase)
+        stage = Stage(engine=engine, phases=[phase], store=store, samplers=[sampler])
+        stage.enter()
 
         def steps(first: int, count: int) -> None:
             for step in range(first, first + count):
-                with record_function("draw"):
-                    batch = sampler.batch(phase.name, first + count, draws, noise, step)
-                engine.step(batch, step)
+                stage.step(step)
             if on_cuda:
                 torch.cuda.synchronize()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
+import attrs
 import torch
 
 from selectrl.data.manifest import versions
@@ -27,7 +28,7 @@ from selectrl.runs.metrics import TestLine
 from selectrl.runs.reading import Json
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Member, Trainer, needs
+from selectrl.trainer.loop import Member, Trainer
 
 Progress: TypeAlias = Callable[[Run, Json], None]
 COMPILER = {"cpu": "eager", "cuda": "inductor"}  # on the CPU for tests: it is traced as for CUDA and no faster
@@ -87,7 +88,8 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
     begun = [run.begun() or experiment for run in runs]  # curves keep the collector and test of their first call
     agents = [build_agent(experiment, run.family.spec, run.seed) for run in runs]
     require_memory(experiment.train, first.family.spec, agents, execution.device)
-    phases = build_phases(experiment, agents[0])
+    phases_of = [build_phases(experiment, agent) for agent in agents]
+    phases = phases_of[0]
     engine = engine_for(experiment, execution, agents)
     for phase in phases:
         engine.enter(phase)  # refuses what cannot work before anything is written
@@ -95,22 +97,21 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
     resident = store if execution.device == "cpu" else first.store(tasks, execution.device)
     trainer = Trainer(
         engine=engine,
-        phases=phases,
         store=store,
         members=[
             Member(
-                seed=run.seed,
+                phases=own,
                 sampler=run.sampler(resident),
                 folder=run.folder,
                 test=curve(run, agent, its),
                 record={**run.record.to_json(), "versions": versions()},
             )
-            for run, agent, its in zip(runs, agents, begun, strict=True)
+            for run, agent, own, its in zip(runs, agents, phases_of, begun, strict=True)
         ],
         config=experiment.train,
     )
     for phase in phases:  # a draw that the data cannot give is refused before anything is written, too
-        trainer.members[0].sampler.batch(phase.name, 1, *needs(phase), 0)
+        trainer.members[0].sampler.phase(attrs.evolve(phase, steps=1)).batch(0)
     with ExitStack() as held:
         for run in runs:
             held.enter_context(locked(run.folder))

@@ -108,8 +108,8 @@ def check_prepare(scene: Scene, part: str, phase: Phase) -> None:
     agent, what = scene.agent(), f"prepare of phase {phase.name!r}"
     prepare = next(one for one in scene.phases(agent) if one.name == phase.name).prepare or phase.prepare
     before = {name: value.clone() for name, value in agent.state_dict().items()}
-    with guarded(part, what, "it takes (agent, store, generator)"), no_global_randomness(part, what):
-        buffers, again = (prepare(agent, scene.store, stream(0, "prepare")) for _ in range(2))
+    with guarded(part, what, "it takes (store, generator)"), no_global_randomness(part, what):
+        buffers, again = (prepare(scene.store, stream(0, "prepare")) for _ in range(2))
     remedy = "register_buffer(name, torch.zeros(0), persistent=False) in __init__"
     strangers = sorted(set(buffers) - {name for name, _ in agent.named_buffers()})
     demand(not strangers, part, f"{what} returned {strangers}", "registered buffers alone", remedy)

@@ -14,9 +14,10 @@ from selectrl.experiment.config import from_record, to_record
 from selectrl.protocols import Objective, Phase
 from selectrl.registry import tag
 from selectrl.structs import Batch, Latent, Losses
-from selectrl.testing.scene import Scene, stacked
+from selectrl.testing.scene import Scene
 from selectrl.testing.verdicts import changed, close, demand, guarded, no_global_randomness, same
 from selectrl.trainer.agent import Agent, belongs
+from selectrl.trainer.engine import stacked
 
 POPULATION = (0, 1)
 
@@ -50,7 +51,7 @@ def entered(scene: Scene, phase: int) -> tuple[Agent, Phase]:
     """Return an agent that holds a phase's buffers, and the phase."""
     agent = scene.agent()
     found = scene.phases(agent)[phase]
-    for name, value in scene.prepared(agent, found).items():
+    for name, value in scene.prepared(found).items():
         owner, _, buffer = name.rpartition(".")
         setattr(agent.get_submodule(owner), buffer, value)  # a buffer stays one, persistent or not
     return agent, found
@@ -164,12 +165,13 @@ def descending(phase: Phase) -> Phase:
 
 def check_state(scene: Scene, part: str, phase: int) -> None:
     """Check that an agent is all in its ``state_dict``: loaded into another one, it takes the same step."""
-    first, second = scene.engine(phase), scene.engine(phase, seeds=(7,))
+    first, entered_before = scene.engine(phase), scene.stage(phase, seeds=(7,))
+    second = entered_before.engine
     steps = range(max(one.every for one in first.phase.objectives))
     remedy = "register what a loss reads as parameter or buffer"
     with guarded(part, "loading its state_dict into another agent", remedy):
         second.agent.load_state_dict(first.agent.state_dict())
-        second.enter(second.phase, scene.prepared(second.agent, second.phase))
+        entered_before.enter()
     metrics = [[engine.step(scene.batch(engine.phase, step), step) for step in steps] for engine in (first, second)]
     got = "losses differ after state_dict was loaded into another agent"
     demand(same(*metrics), part, got, "bit-equal losses", remedy)

@@ -10,7 +10,6 @@ import attrs
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from selectrl.actors.configs import SacConfig
 from selectrl.critics.configs import TwinQVConfig
@@ -27,7 +26,7 @@ from selectrl.structs import Batch, Spec
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import needs
+from selectrl.trainer.stage import Stage
 
 #: A made-up family: rewards vary, dynamics do not.
 SPEC = Spec(obs=3, action=2, horizon=5, dynamics_vary=False)
@@ -101,22 +100,23 @@ class Scene:
         """Return the phases of an agent of this composition."""
         return build_phases(cast(Any, self), agent)
 
+    def sampler(self, seed: int = 0) -> Sampler:
+        """Return a sampler of the made-up data."""
+        sizes = {"rl": self.train.batch, "context": self.train.context}
+        return Sampler(self.store, meta_batch=self.train.meta_batch, replacement=False, sizes=sizes, seed=seed)
+
     def batch(self, phase: Phase, step: int = 0, seed: int = 0) -> Batch:
         """Return a batch with all that a phase asks for."""
-        sizes = {"rl": self.train.batch, "context": self.train.context}
-        sampler = Sampler(self.store, meta_batch=self.train.meta_batch, replacement=False, sizes=sizes, seed=seed)
-        return sampler.batch(phase.name, max(phase.steps, step + 1), *needs(phase), step)
+        return self.sampler(seed).phase(attrs.evolve(phase, steps=max(phase.steps, step + 1))).batch(step)
 
-    def prepared(self, agent: Agent, phase: Phase) -> dict[str, Tensor]:
-        """Return the buffers that a phase prepares."""
-        if phase.prepare is None:
-            return {}
-        return phase.prepare(agent, self.store, stream(0, phase.name, "prepare"))
+    def prepared(self, phase: Phase) -> dict[str, Tensor]:
+        """Return the buffers that an agent's phase prepares."""
+        return phase.prepare(self.store, stream(0, phase.name, "prepare")) if phase.prepare else {}
 
-    def engine(
+    def stage(
         self, phase: int, *, seeds: tuple[int, ...] = (0,), change: Callable[[Phase], Phase] = lambda phase: phase
-    ) -> Engine:
-        """Return an engine of fresh agents that has entered a phase.
+    ) -> Stage:
+        """Return a phase of fresh agents that was entered; all prepare from one stream.
 
         Args:
             phase: place of the phase.
@@ -124,16 +124,20 @@ class Scene:
             change: what is done to the phase before it is entered.
         """
         agents = [self.agent(seed) for seed in seeds]
-        entered = self.phases(agents[0])[phase]
-        buffers = [self.prepared(agent, entered) for agent in agents]
-        engine = Engine(agents)
-        engine.enter(change(entered), stacked(buffers) if len(seeds) > 1 else buffers[0])
-        return engine
+        stage = Stage(
+            engine=Engine(agents),
+            phases=[change(self.phases(agent)[phase]) for agent in agents],
+            store=self.store,
+            samplers=[self.sampler()] * len(agents),
+        )
+        stage.enter()
+        return stage
 
-
-def stacked(values: list[Any]) -> Any:
-    """Return several seeds' nests of tensors as one with a leading seed axis."""
-    return tree_map(lambda *leaves: torch.stack(leaves), *values)
+    def engine(
+        self, phase: int, *, seeds: tuple[int, ...] = (0,), change: Callable[[Phase], Phase] = lambda phase: phase
+    ) -> Engine:
+        """Return an engine of fresh agents that has entered a phase, see :meth:`stage`."""
+        return self.stage(phase, seeds=seeds, change=change).engine
 
 
 def make_scene(**parts: Any) -> Scene:

@@ -12,31 +12,30 @@ import attrs
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.errors import InputError
-from selectrl.protocols import Draw, Noise, Phase
+from selectrl.protocols import Phase
 from selectrl.runs import checkpoint
 from selectrl.runs.metrics import Line, LossLine, Metrics, TestLine
 from selectrl.runs.reading import Json
 from selectrl.stopping import deferred
-from selectrl.streams import stream
-from selectrl.structs import Batch
 from selectrl.trainer.config import TrainConfig
-from selectrl.trainer.engine import Engine, fetched, stacked
+from selectrl.trainer.engine import Engine, fetched
 from selectrl.trainer.guard import Guard
+from selectrl.trainer.stage import Stage
 
 
 @attrs.frozen(kw_only=True)
 class Member:
-    """One seed of a training: what it draws, and where it writes.
+    """One seed of a training: what it runs and draws, and where it writes.
 
     Attributes:
-        seed: the seed.
+        phases: what its agent runs; the last is ``rl``.
         sampler: draws its batches.
         folder: its run's folder, for metrics and checkpoints.
         test: (rl step) -> a meta-test of its agent, which holds what was trained so far.
         record: JSON that its checkpoints carry, and of which ``key`` and ``seed`` must be those of one it goes on from.
     """
 
-    seed: int
+    phases: Sequence[Phase]
     sampler: Sampler
     folder: Path
     test: Callable[[int], TestLine]
@@ -57,7 +56,6 @@ class Trainer:
 
     Attributes:
         engine: parameters and optimisers of all members.
-        phases: what to run; the last is ``rl``.
         store: rows of the training tasks, which a phase may prepare from.
         members: the seeds, in the engine's order; they go on from the newest step that each has a checkpoint of, or
             begin again.
@@ -65,15 +63,28 @@ class Trainer:
     """
 
     engine: Engine
-    phases: Sequence[Phase]
     store: RowStore
     members: Sequence[Member]
     config: TrainConfig
 
     @property
+    def phases(self) -> Sequence[Phase]:
+        """The phases of the first member, whose losses the engine runs."""
+        return self.members[0].phases
+
+    @property
     def total(self) -> int:
         """Steps of all phases together."""
         return sum(phase.steps for phase in self.phases)
+
+    def stage(self, place: int) -> Stage:
+        """Return the phase at a place in the order of phases, for all members."""
+        return Stage(
+            engine=self.engine,
+            phases=[member.phases[place] for member in self.members],
+            store=self.store,
+            samplers=[member.sampler for member in self.members],
+        )
 
     def run(self) -> Iterator[tuple[int, Json]]:
         """Train to the end.
@@ -89,37 +100,25 @@ class Trainer:
         """
         done, before = self._restore(), 0
         with deferred() as stopping:
-            for phase in self.phases:
+            for place, phase in enumerate(self.phases):
                 if done <= before + phase.steps and not stopping():
-                    self._enter(phase)
-                    for place, line in self._run_phase(phase, before, max(done - before, 0), stopping):
-                        yield place, self.members[place].metrics.write(line)
+                    stage = self.stage(place)
+                    stage.enter()
+                    for member, line in self._run_stage(stage, before, max(done - before, 0), stopping):
+                        yield member, self.members[member].metrics.write(line)
                 before += phase.steps
 
-    def _enter(self, phase: Phase) -> None:
-        if phase.prepare is None:
-            self.engine.enter(phase)
-            return
-        self.engine.sync()
-        pairs = zip(self.engine.agents, self.members, strict=True)
-        made = [phase.prepare(agent, self.store, stream(one.seed, phase.name, "prepare")) for agent, one in pairs]
-        self.engine.enter(phase, stacked(made))
-
-    def _run_phase(
-        self, phase: Phase, before: int, start: int, stopping: Callable[[], bool]
+    def _run_stage(
+        self, stage: Stage, before: int, start: int, stopping: Callable[[], bool]
     ) -> Iterator[tuple[int, Line]]:
-        config, last = self.config, phase is self.phases[-1]
-        draws, noise = needs(phase)
-
-        def batch(place: int, step: int) -> Batch:
-            return self.members[place].sampler.batch(phase.name, phase.steps, draws, noise, step)
-
-        guard = Guard(phase=phase.name, batch=batch, folders=[one.folder for one in self.members])
+        config, phase = self.config, stage.phase
+        last = phase is self.phases[-1]
+        guard = Guard(phase=phase.name, batch=stage.batch, folders=[one.folder for one in self.members])
         if last and start == 0:
             yield from self._tested(0)
         clock, counted = time.perf_counter(), start
         for step in range(start, phase.steps):
-            values = self.engine.step(stacked([batch(place, step) for place in range(len(self.members))]), step)
+            values = stage.step(step)
             guard.watch(step, values)
             now, end, stop = step + 1, step + 1 == phase.steps, stopping()
             every = (config.log_every, config.test_every, config.checkpoint_every)
@@ -179,10 +178,3 @@ class Trainer:
             before += phase.steps
         self.engine.load([saved.state for saved in found])
         return done
-
-
-def needs(phase: Phase) -> tuple[list[Draw], list[Noise]]:
-    """Return all draws and noise that a phase's encoding and objectives ask for."""
-    draws = [*phase.draws, *(draw for objective in phase.objectives for draw in objective.draws)]
-    noise = [*phase.noise, *(one for objective in phase.objectives for one in objective.noise)]
-    return draws, noise

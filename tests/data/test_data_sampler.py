@@ -13,7 +13,7 @@ from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.data.store import OfflineDataset
 from selectrl.errors import CompositionError, DataError, InputError
-from selectrl.protocols import ROW_FIELDS, Draw, Noise
+from selectrl.protocols import ROW_FIELDS, Draw, Noise, Phase
 from selectrl.structs import Batch, Rows
 
 RL, CONTEXT = Draw("rl", "rl"), Draw("context", "context", ("obs", "reward"))
@@ -31,8 +31,9 @@ def sampler(dataset: OfflineDataset, tasks: tuple[int, ...] = (0, 1, 2), **given
 
 
 def draw(sampler: Sampler, *parts: Draw | Noise, step: int = 0, phase: str = "rl", steps: int = 10) -> Batch:
-    draws = [part for part in parts if isinstance(part, Draw)]
-    return sampler.batch(phase, steps, draws, [part for part in parts if isinstance(part, Noise)], step)
+    draws = tuple(part for part in parts if isinstance(part, Draw))
+    noise = tuple(part for part in parts if isinstance(part, Noise))
+    return sampler.phase(Phase(name=phase, steps=steps, draws=draws, noise=noise)).batch(step)
 
 
 def equal(a: Rows, b: Rows) -> bool:

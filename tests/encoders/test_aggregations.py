@@ -21,7 +21,7 @@ from selectrl.encoders.aggregations.configs import (
     ProductOfGaussiansConfig,
 )
 from selectrl.encoders.aggregations.pooling import Pooled, PrecisionAggregation
-from selectrl.protocols import Aggregation
+from selectrl.pieces import Aggregation
 from selectrl.registry import AGGREGATIONS
 from selectrl.structs import Belief
 from selectrl.trainer.engine import Engine

@@ -131,7 +131,7 @@ def test_learning_rates_come_from_the_config(config: Any) -> None:
 def test_a_task_without_a_class_is_refused_on_entering_the_phase(ids: tuple[int, ...], good: bool) -> None:
     agent = fakes.agent(CLASSIFIER)
     prepare: Any = fakes.rl_phase(agent).prepare
-    arguments = agent, SimpleNamespace(tasks=torch.tensor(ids)), np.random.default_rng(0)
+    arguments = SimpleNamespace(tasks=torch.tensor(ids)), np.random.default_rng(0)
     if good:
         assert prepare(*arguments) == {}
         return

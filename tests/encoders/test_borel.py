@@ -25,7 +25,6 @@ from selectrl.registry import ENCODERS, FAMILIES
 from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import belongs
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import needs
 
 VARYING, DZ = fakes.SPEC._replace(dynamics_vary=True), TINY.latent_dim
 
@@ -38,7 +37,7 @@ def elbo_of(encoder: Any) -> tuple[Objective, Phase]:
 def draws(encoder: Any, store: RowStore, step: int = 0) -> Batch:
     _, vae = elbo_of(encoder)
     sampler = Sampler(store, meta_batch=3, replacement=False, sizes={}, seed=5)
-    return sampler.batch("vae", 10, *needs(vae), step)
+    return sampler.phase(attrs.evolve(vae, steps=10)).batch(step)
 
 
 # --- the decoders -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import fakes
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Member, Trainer, needs
+from selectrl.trainer.loop import Member, Trainer
 
 
 def filtered(encoder: Any, rows: list[Rows]) -> Tensor:
@@ -128,11 +129,10 @@ def make_trainer(folder: Path) -> Trainer:
     store = make_store()
     return Trainer(
         engine=Engine([agent]),
-        phases=phases,
         store=store,
         members=[
             Member(
-                seed=3,
+                phases=phases,
                 sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6}, seed=3),
                 folder=folder,
                 test=fakes.return_line,
@@ -178,7 +178,7 @@ def test_a_population_of_two_equals_its_members_alone() -> None:
         together.enter(phase, {name: torch.stack([one[name] for one in made]) for name in made[0]})
         for step in range(3):
             samplers = [Sampler(store, meta_batch=3, replacement=False, sizes=sizes, seed=seed) for seed in (0, 1)]
-            batches = [sampler.batch(phase.name, 8, *needs(phase), step) for sampler in samplers]
+            batches = [sampler.phase(attrs.evolve(phase, steps=8)).batch(step) for sampler in samplers]
             metrics = together.step(fakes.stacked(batches), step)
             for seed, (engine, batch) in enumerate(zip(alone, batches, strict=True)):
                 for term, value in engine.step(batch, step).items():
@@ -193,7 +193,7 @@ def test_the_filter_stands_still_in_the_rl_phase() -> None:
     engine.enter(rl, prepared(agent.encoder, store))
     before = fakes.snapshot(agent)
     sampler = Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6}, seed=1)
-    engine.step(sampler.batch("rl", 8, *needs(rl), 0), 0)
+    engine.step(sampler.phase(rl).batch(0), 0)
     changed = fakes.changed(before, fakes.snapshot(agent))
     assert not any(name.startswith("encoder.") for name in changed)
     assert any(name.startswith("policy.") for name in changed)

@@ -33,7 +33,7 @@ from selectrl.structs import Batch, Rows
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import Member, Trainer, needs
+from selectrl.trainer.loop import Member, Trainer
 
 VARYING = fakes.SPEC._replace(dynamics_vary=True)
 TINY: CorroConfig = fakes.TINY["encoders.corro"]
@@ -84,9 +84,14 @@ def make_sampler(store: RowStore, seed: int = 3) -> Sampler:
     return Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6, "context": 5}, seed=seed)
 
 
-def prepared(agent: Agent, phase: Phase, store: RowStore) -> dict[str, Tensor]:
+def drawn(store: RowStore, phase: Phase, step: int = 0, *, seed: int = 3, steps: int = 50) -> Batch:
+    """A batch with all that a phase asks for."""
+    return make_sampler(store, seed).phase(attrs.evolve(phase, steps=steps)).batch(step)
+
+
+def prepared(phase: Phase, store: RowStore) -> dict[str, Tensor]:
     assert phase.prepare is not None
-    return phase.prepare(agent, store, stream(0, phase.name, "prepare"))
+    return phase.prepare(store, stream(0, phase.name, "prepare"))
 
 
 def entered(name: str, seed: int = 0, **changes: Any) -> tuple[Agent, Engine, Phase, RowStore]:
@@ -95,7 +100,7 @@ def entered(name: str, seed: int = 0, **changes: Any) -> tuple[Agent, Engine, Ph
     fakes.scramble(agent, seed=seed)
     store, phase = make_store(), next(phase for phase in phases if phase.name == name)
     engine = Engine([agent])
-    engine.enter(phase, prepared(agent, phase, store))
+    engine.enter(phase, prepared(phase, store))
     return agent, engine, phase, store
 
 
@@ -109,8 +114,8 @@ def hold(agent: Agent, buffers: dict[str, Tensor]) -> None:
 def contrasted(seed: int = 0, **changes: Any) -> tuple[Any, Batch]:
     """An encoder that holds the buffers of its contrastive phase, and a batch of that phase."""
     agent, _, phase, store = entered("contrastive", **changes)
-    hold(agent, prepared(agent, phase, store))
-    return agent.encoder, make_sampler(store).batch(phase.name, 50, *needs(phase), seed)
+    hold(agent, prepared(phase, store))
+    return agent.encoder, drawn(store, phase, seed)
 
 
 # --- phases -----------------------------------------------------------------------------------------------------------
@@ -164,9 +169,9 @@ def test_rewards_alone_are_refused_where_dynamics_vary(negatives: Any) -> None:
 
 
 def test_the_true_tasks_are_refused_where_the_reward_is_not_told() -> None:
-    agent, phases = make_agent(negatives=TRUE)
+    _, phases = make_agent(negatives=TRUE)
     with pytest.raises(CompositionError, match=r"^negatives\.true_task needs the reward"):
-        prepared(agent, phases[0], make_store(known=False))
+        prepared(phases[0], make_store(known=False))
 
 
 @pytest.mark.parametrize("aggregation", [InverseVarianceConfig(), ProductOfGaussiansConfig()])
@@ -263,24 +268,25 @@ def test_generated_outcomes_are_in_the_datas_units() -> None:
 def test_targets_are_standardised_over_valid_rows_of_training_tasks_alone() -> None:
     agent, (cvae, contrastive, _) = make_agent()
     store = make_store(shift=50.0)  # padding, which is zero, would show
-    buffers = prepared(agent, cvae, store)
+    buffers = prepared(cvae, store)
     live = [stored_rows(store, place, ("obs", "action", "reward", "next_obs")) for place in range(len(IDS))]
     values = torch.cat([agent.encoder.negatives.target(rows)[rows.row >= 0] for rows in live])
     assert len(values) == store.counts.sum() == len(IDS) * (EPISODES * TIME - 2)
     torch.testing.assert_close(buffers["encoder.negatives.centre"], values.mean(0), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(buffers["encoder.negatives.scale"], values.std(0, correction=0), rtol=1e-4, atol=1e-5)
-    again = prepared(agent, contrastive, store)
+    again = prepared(contrastive, store)
     assert all(torch.equal(again[name], value) for name, value in buffers.items())
-    raw, phases = make_agent(negatives=attrs.evolve(CVAE, standardise=False))
-    assert [set(value.tolist()) for value in prepared(raw, phases[0], store).values()] == [{0.0}, {1.0}]
+    _, phases = make_agent(negatives=attrs.evolve(CVAE, standardise=False))
+    assert [set(value.tolist()) for value in prepared(phases[0], store).values()] == [{0.0}, {1.0}]
 
 
 def test_a_generator_that_ignores_u_stops_the_run() -> None:
     negatives = attrs.evolve(CVAE, min_kl=0.01)
     agent, (_, contrastive, _) = make_agent(negatives=negatives)  # untrained: its posterior is nearly the prior
     with pytest.raises(RunError, match=r"^negatives\.cvae has collapsed: its divergence is [^\n]*beta \(0\.3\)[^\n]*$"):
-        prepared(agent, contrastive, make_store())
-    prepared(fakes.scramble(agent), contrastive, make_store())
+        prepared(contrastive, make_store())
+    fakes.scramble(agent)
+    prepared(contrastive, make_store())
 
 
 # --- the contrastive phase --------------------------------------------------------------------------------------------
@@ -306,10 +312,10 @@ def test_the_row_network_reads_standard_units_and_an_agent_at_meta_test_does_too
     torch.testing.assert_close(agent.encoder.scale, deviation, rtol=1e-4, atol=1e-5)
     expected = torch.nn.functional.normalize(agent.encoder.net((columns[0] - mean) / deviation), dim=-1)
     torch.testing.assert_close(agent.encoder.embed(rows[0])[0][rows[0].row >= 0], expected, rtol=1e-4, atol=1e-5)
-    assert set(prepared(agent, phase, store)) - {"encoder.centre", "encoder.scale"}  # the generator's own units
+    assert set(prepared(phase, store)) - {"encoder.centre", "encoder.scale"}  # the generator's own units
 
     raw, _, phase, _ = entered("contrastive", standardise=False)
-    assert not {"encoder.centre", "encoder.scale"} & set(prepared(raw, phase, store))
+    assert not {"encoder.centre", "encoder.scale"} & set(prepared(phase, store))
     assert set(raw.encoder.centre.tolist()) == {0.0}
     assert set(raw.encoder.scale.tolist()) == {1.0}
 
@@ -317,10 +323,10 @@ def test_the_row_network_reads_standard_units_and_an_agent_at_meta_test_does_too
 @pytest.mark.parametrize(("standardise", "remedy"), [(True, r"lr$"), (False, r"lr, or bind .*standardise = True$")])
 def test_a_row_network_that_answers_one_direction_stops_the_run(standardise: bool, remedy: str) -> None:
     agent, _, phase, store = entered("rl", min_spread=1e-3, standardise=standardise)
-    prepared(agent, phase, store)  # scrambled, it tells rows apart
+    prepared(phase, store)  # scrambled, it tells rows apart
     fakes.constant(agent.encoder.net, 5.0, 0.0, 0.0, 0.0)
     with pytest.raises(RunError, match=rf"^encoders\.corro has collapsed: .* vary by 0 .*steps \(4\) or .*{remedy}"):
-        prepared(agent, phase, store)
+        prepared(phase, store)
 
 
 @SOURCES
@@ -329,7 +335,7 @@ def test_the_gradient_reaches_the_row_network_through_negatives_and_nothing_reac
 ) -> None:
     agent, engine, phase, store = entered("contrastive", negatives=negatives)
     before = {name: value.clone() for name, value in engine.frozen.items()}
-    engine.step(make_sampler(store).batch(phase.name, 50, *needs(phase), 0), 0)
+    engine.step(drawn(store, phase), 0)
     moved = {name for name, value in before.items() if not torch.equal(value, engine.frozen[name])}
     assert moved == {f"encoder.net.{name}" for name, _ in agent.encoder.net.named_parameters()}
 
@@ -359,10 +365,10 @@ def test_the_table_holds_what_the_row_network_says_of_each_row(context_draw: str
     agent, _, phase, store = entered("rl", context_draw=context_draw)
     encoder: Any = agent.encoder
     for step in range(6):
-        batch = make_sampler(store).batch(phase.name, 50, *needs(phase), step)
+        batch = drawn(store, phase, step)
         assert encoder.cache.numel() == 0
         direct = encoder.encode(batch)
-        hold(agent, prepared(agent, phase, store))
+        hold(agent, prepared(phase, store))
         looked_up = encoder.encode(batch)
         hold(agent, {"encoder.cache": torch.zeros(0)})
         torch.testing.assert_close(looked_up.z, direct.z, rtol=1e-6, atol=1e-6)
@@ -411,7 +417,7 @@ def test_the_critic_moves_the_pooling_and_the_actor_nothing_of_the_encoder() -> 
         chosen = tuple(one for one in phase.objectives if one.name == name)
         engine.enter(attrs.evolve(phase, objectives=chosen, tracks=()))
         before = fakes.snapshot(agent)
-        engine.step(make_sampler(store).batch(phase.name, RL, *needs(phase), 0), 0)
+        engine.step(drawn(store, phase, steps=RL), 0)
         moved = {n for n in fakes.changed(before, fakes.snapshot(agent)) if n.startswith("encoder.")}
         # the score's bias cancels in the softmax; its gradient is rounding alone
         assert moved - {"encoder.pooling.score.bias"} == (
@@ -428,9 +434,8 @@ def make_trainer(folder: Path, store: RowStore | None = None, **changes: Any) ->
     folder.mkdir(exist_ok=True)
     return Trainer(
         engine=Engine([agent]),
-        phases=phases,
         store=store,
-        members=[Member(seed=3, sampler=make_sampler(store), folder=folder, test=fakes.return_line)],
+        members=[Member(phases=phases, sampler=make_sampler(store), folder=folder, test=fakes.return_line)],
         config=TrainConfig(steps=RL, log_every=1, checkpoint_every=2, test_every=3),
     )
 
@@ -478,12 +483,12 @@ def test_a_population_equals_its_members_alone(negatives: Any) -> None:
     store, seeds = make_store(), (0, 1)
     for phase_name in [phase.name for phase in make_agent(negatives=negatives)[1]]:
         alone = [entered(phase_name, seed, negatives=negatives) for seed in seeds]
-        (first, _, phase, _), (second, *_) = (entered(phase_name, seed, negatives=negatives) for seed in seeds)
-        together = Engine([first, second])
-        buffers = [prepared(member, phase, store) for member in (first, second)]
+        members = [entered(phase_name, seed, negatives=negatives) for seed in seeds]
+        together, phase = Engine([agent for agent, *_ in members]), members[0][2]
+        buffers = [prepared(own, store) for _, _, own, _ in members]
         together.enter(phase, {name: torch.stack([one[name] for one in buffers]) for name in buffers[0]})
         for step in range(2):
-            batches = [make_sampler(store, seed).batch(phase.name, 2, *needs(phase), step) for seed in seeds]
+            batches = [drawn(store, phase, step, seed=seed, steps=2) for seed in seeds]
             metrics = together.step(fakes.stacked(batches), step)
             for seed, (_, engine, _, _) in zip(seeds, alone, strict=True):
                 for term, value in engine.step(batches[seed], step).items():

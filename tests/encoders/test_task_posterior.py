@@ -178,7 +178,7 @@ def test_each_objective_moves_its_own_part_alone() -> None:
 def test_a_task_without_a_class_is_refused_on_entering_the_phase(ids: tuple[int, ...], good: bool) -> None:
     agent = fakes.agent(OURS, DUAL, BC)
     prepare: Any = fakes.rl_phase(agent).prepare
-    arguments = agent, SimpleNamespace(tasks=torch.tensor(ids)), np.random.default_rng(0)
+    arguments = SimpleNamespace(tasks=torch.tensor(ids)), np.random.default_rng(0)
     if good:
         assert prepare(*arguments) == {}
         return

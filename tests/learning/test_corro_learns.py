@@ -23,11 +23,10 @@ from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import RunError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.registry import FAMILIES
-from selectrl.streams import stream
 from selectrl.structs import Batch, Latent, Rows
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.loop import needs
+from selectrl.trainer.stage import Stage
 
 FAMILY = FAMILIES.build(PointRobotConfig())
 EPISODES, TIME = 50, 20
@@ -63,10 +62,10 @@ def pretrained(store: RowStore, negatives: CvaeConfig, seed: int = 0) -> tuple[A
     engine, terms = Engine([agent]), {}
     sampler = Sampler(store, meta_batch=16, replacement=False, sizes={}, seed=seed)
     for phase in build_phases(parts, agent)[:-1]:
-        assert phase.prepare is not None
-        engine.enter(phase, phase.prepare(agent, store, stream(seed, phase.name, "prepare")))
+        stage = Stage(engine=engine, phases=[phase], store=store, samplers=[sampler])
+        stage.enter()
         for step in range(phase.steps):
-            terms |= engine.step(sampler.batch(phase.name, phase.steps, *needs(phase), step), step)
+            terms |= stage.step(step)
     return agent.encoder, {name: value.item() for name, value in terms.items()}
 
 

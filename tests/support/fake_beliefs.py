@@ -48,4 +48,4 @@ def make_store(reward_of: Any = goal_reward) -> RowStore:
 
 def prepared(encoder: Any, store: RowStore, seed: int = 0) -> dict[str, Tensor]:
     _, rl = encoder.phases(Phase(name="rl", steps=1))
-    return rl.prepare(SimpleNamespace(encoder=encoder), store, np.random.default_rng(seed))
+    return rl.prepare(store, np.random.default_rng(seed))

@@ -314,7 +314,8 @@ def experiment(method: str, *settings: str) -> Experiment:
         "CONTEXT=5",
     ]
     name, more = ("csro", ["CONSTRAINED_ACTOR=@actors.brac()"]) if method == "brac" else (method, [])
-    layers = [*experiment_layers(method=name, env="point_robot"), *settings_of([*sizes, *more, *settings])]
+    bound = {setting.partition("=")[0]: setting for setting in (*sizes, *more, *settings)}  # the last of a name wins
+    layers = [*experiment_layers(method=name, env="point_robot"), *settings_of(list(bound.values()))]
     return build_experiment(layers, method)
 
 

@@ -195,7 +195,7 @@ class Preparing(FocalEncoder):
 
 
 class Stranger(Preparing):
-    def prepare(self, agent, store, generator):
+    def prepare(self, store, generator):
         return {"encoder.cache": store.reward}
 
 
@@ -204,14 +204,14 @@ class Reshaping(Preparing):
         super().__init__(config, spec)
         self.register_buffer("units", torch.zeros(0))
 
-    def prepare(self, agent, store, generator):
+    def prepare(self, store, generator):
         return {"encoder.units": store.reward.mean((0, 1))}
 
 
 class Impure(Preparing):
     calls = 0
 
-    def prepare(self, agent, store, generator):
+    def prepare(self, store, generator):
         self.calls += 1
         return {"encoder.table": store.reward * self.calls}
 

@@ -59,8 +59,8 @@ class CachedEncoder(nn.Module):
         return Losses(loss, {"loss": loss})
 
     @torch.no_grad()
-    def prepare(self, agent: Any, store: Any, generator: np.random.Generator) -> dict[str, Tensor]:
-        beliefs = agent.encoder.net(store.obs)  # (task, state, latent)
+    def prepare(self, store: Any, generator: np.random.Generator) -> dict[str, Tensor]:
+        beliefs = self.net(store.obs)  # (task, state, latent)
         jitter = torch.from_numpy(generator.standard_normal(beliefs.shape)).to(beliefs.dtype)
         return {"encoder.cache": beliefs + 0.01 * jitter}
 
@@ -108,11 +108,10 @@ def make_trainer(folder: Path, **parts: str) -> Trainer:
     store = make_store()
     return Trainer(
         engine=Engine([agent]),
-        phases=phases,
         store=store,
         members=[
             Member(
-                seed=3,
+                phases=phases,
                 sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6, "context": 5}, seed=3),
                 folder=folder,
                 test=fakes.return_line,
@@ -183,7 +182,7 @@ def entered(seed: int = 0, **parts: str) -> tuple[Agent, Engine, Phase]:
     agent, (_, rl) = make_agent(seed=seed, **parts)
     engine = Engine([agent])
     assert rl.prepare is not None
-    engine.enter(rl, rl.prepare(agent, make_store(), np.random.default_rng(seed)))
+    engine.enter(rl, rl.prepare(make_store(), np.random.default_rng(seed)))
     return agent, engine, rl
 
 

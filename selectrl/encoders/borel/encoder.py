@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 import torch
@@ -13,7 +13,7 @@ from selectrl.encoders.borel.belief_gru import BeliefGRU, Decoder
 from selectrl.encoders.borel.configs import BorelConfig
 from selectrl.errors import CompositionError
 from selectrl.functional.beliefs import decoding_error, kl_chain, live_places, with_prior
-from selectrl.protocols import Draw, Noise, Objective, Optim, Phase
+from selectrl.protocols import Agent, Draw, Noise, Objective, Optim, Phase, TrainingRows
 from selectrl.structs import Batch, Belief, Latent, Losses, Rows, Spec
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class BorelEncoder(nn.Module):
             rows = Rows(*(first_replaced(*pair, foreign) for pair in zip(rows, donors, strict=True)))
         return rows, rows.row >= 0
 
-    def elbo(self, agent: Any, batch: Batch) -> Losses:
+    def elbo(self, agent: Agent, batch: Batch) -> Losses:
         """The evidence lower bound, negated; on a draw of beliefs and of steps to decode."""
         rows, live = self.joined(batch)
         q = self.filter.beliefs(self.filter.sweep(self.filter.init(len(live)), rows, live))
@@ -147,20 +147,19 @@ class BorelEncoder(nn.Module):
     # --- the rl phase -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def prepare(self, agent: Any, store: Any, generator: np.random.Generator) -> dict[str, Tensor]:
+    def prepare(self, store: TrainingRows, generator: np.random.Generator) -> dict[str, Tensor]:
         """Filter all training data once, each task's episodes in a random order and joined as in the vae phase."""
-        encoder: BorelEncoder = agent.encoder
         shape = (len(store.tasks), store.episodes, store.time + 1, self.latent_dim)
         table = store.reward.new_zeros(shape)
         for local, count in enumerate(store.episode_counts.tolist()):
             order = torch.from_numpy(generator.permutation(count)).to(store.device)
             groups = -(-count // self.config.episodes)
-            hidden = encoder.filter.init(groups)
+            hidden = self.filter.init(groups)
             for episodes in torch.split(order, groups):  # the n-th episode of every sequence
                 owner = torch.full_like(episodes, local)[:, None]
                 rows = store.whole(owner, episodes[:, None], ("action", "reward", "next_obs"))
-                states = encoder.filter.sweep(hidden[: len(episodes)], rows, rows.row >= 0)
-                table[local, episodes] = torch.cat(encoder.filter.beliefs(states), -1)
+                states = self.filter.sweep(hidden[: len(episodes)], rows, rows.row >= 0)
+                table[local, episodes] = torch.cat(self.filter.beliefs(states), -1)
                 hidden = states[:, -1]
         return {"encoder.table": table, "encoder.place": store.place}
 

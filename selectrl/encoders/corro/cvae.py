@@ -12,13 +12,12 @@ from selectrl.encoders.corro.negatives import own_next_obs, standard_units
 from selectrl.errors import RunError
 from selectrl.functional.gaussians import reconstruction_loss, standard_normal_kl
 from selectrl.nets.mlp import MLP
-from selectrl.protocols import Agent, Draw, Noise, Objective, Optim, Phase
+from selectrl.protocols import Agent, Draw, Noise, Objective, Optim, Phase, TrainingRows
 from selectrl.structs import Batch, Losses, Rows, Spec
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from selectrl.data.rows import RowStore
 
 FIELDS = ("obs", "action", "reward", "next_obs")
 PROBED = 128  # rows per task on which a collapse is looked for
@@ -110,22 +109,21 @@ class CvaeNegatives(nn.Module):
         """Return one u per negative."""
         return Noise("negatives", "normal", ("task", "query", count, self.config.latent_dim))
 
-    def moments(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+    def moments(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return mean and deviation of the targets over all rows of the training tasks."""
         centre, scale = self.centre, self.scale
         if self.config.standardise:
             centre, scale = standard_units(store, self.target, FIELDS)
         return {"encoder.negatives.centre": centre, "encoder.negatives.scale": scale}
 
-    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+    def prepare(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return the moments again, after a look at whether the decoder listens to u.
 
         Raises:
             RunError: it does not.
         """
-        own: CvaeNegatives = agent.encoder.negatives
-        buffers = own.moments(agent, store, generator)
-        kl, apart = own.probe(store, generator, *buffers.values())
+        buffers = self.moments(store, generator)
+        kl, apart = self.probe(store, generator, *buffers.values())
         if kl < self.config.min_kl:
             raise RunError(
                 f"negatives.cvae has collapsed: its divergence is {kl:.2g} nats where min_kl asks for "
@@ -136,7 +134,7 @@ class CvaeNegatives(nn.Module):
         return buffers
 
     @torch.no_grad()
-    def probe(self, store: RowStore, generator: Generator, centre: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def probe(self, store: TrainingRows, generator: Generator, centre: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return the divergence, in nats, and the generated reward's deviation over u, in units of the data's."""
         counts = store.counts
         ranks = (generator.random((len(counts), PROBED)) * counts[:, None]).astype("int64")

@@ -13,14 +13,13 @@ from selectrl.encoders.corro.negatives import standard_units, stored_rows
 from selectrl.encoders.sets.set_encoder import SetEncoder
 from selectrl.errors import CompositionError, RunError
 from selectrl.functional.contrastive import info_nce
-from selectrl.protocols import Agent, Draw, Negatives, Objective, Optim, Phase
+from selectrl.pieces import Negatives
+from selectrl.protocols import Agent, Draw, Objective, Optim, Phase, TrainingRows
 from selectrl.registry import NEGATIVES, tag
 from selectrl.structs import Batch, Latent, Losses, Rows, Spec
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-
-    from selectrl.data.rows import RowStore
 
 
 class CorroEncoder(SetEncoder[CorroConfig]):
@@ -136,16 +135,16 @@ class CorroEncoder(SetEncoder[CorroConfig]):
         (rl,) = super().phases(rl)
         return (*self.negatives.phases(), contrastive, attrs.evolve(rl, prepare=self.prepare))
 
-    def standard(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+    def standard(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return what the negatives need, and the units in which the row network reads."""
-        made: dict[str, Tensor] = agent.encoder.negatives.prepare(agent, store, generator)
+        made = self.negatives.prepare(store, generator)
         if not self.config.standardise:
             return made
         centre, scale = standard_units(store, super().columns, self.fields)
         return {**made, "encoder.centre": centre, "encoder.scale": scale}
 
     @torch.no_grad()
-    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+    def prepare(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return the embeddings of every row of the training tasks.
 
         Raises:
@@ -154,7 +153,7 @@ class CorroEncoder(SetEncoder[CorroConfig]):
         tables, real = [], []
         for task in range(len(store.tasks)):
             rows = stored_rows(store, task, self.fields)
-            tables.append(agent.encoder.embed(rows)[0])
+            tables.append(self.embed(rows)[0])
             real.append(tables[-1][rows.row >= 0])
         if (spread := float(torch.cat(real).var(0, correction=0).sum())) < self.config.min_spread:
             scaled = "" if self.config.standardise else ", or bind encoders.corro.standardise = True"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from selectrl.encoders.corro.configs import RewardNoiseConfig, TrueTaskConfig
 from selectrl.errors import CompositionError
-from selectrl.protocols import Agent, Noise, Phase
+from selectrl.protocols import Noise, Phase, TrainingRows
 from selectrl.registry import tag
 from selectrl.structs import Batch, Rows, Spec
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-    from selectrl.data.rows import RowStore
 
 C = TypeVar("C")
 
@@ -53,7 +52,7 @@ class RewardNegatives(nn.Module, ABC, Generic[C]):
     def noise(self, count: int) -> Noise:
         """Return the noise from which so many negatives of each query are drawn, named ``negatives``."""
 
-    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+    def prepare(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return the buffers of the contrastive phase: none."""
         return {}
 
@@ -62,14 +61,14 @@ class RewardNegatives(nn.Module, ABC, Generic[C]):
         """Return the other rewards and the query's own s'."""
 
 
-def stored_rows(store: RowStore, place: int, fields: Collection[str]) -> Rows:
+def stored_rows(store: TrainingRows, place: int, fields: Collection[str]) -> Rows:
     """Return all rows that are stored of one task in the order of their numbers, (1, episode * time, …)."""
     episodes = torch.arange(store.episodes, device=store.device)[None]
     return store.whole(torch.full_like(episodes, place), episodes, fields)
 
 
 def standard_units(
-    store: RowStore, columns: Callable[[Rows], Tensor], fields: Collection[str]
+    store: TrainingRows, columns: Callable[[Rows], Tensor], fields: Collection[str]
 ) -> tuple[Tensor, Tensor]:
     """Return mean and deviation, (width,) each, of what is made of every stored row; 1 for a column that is constant.
 
@@ -138,7 +137,7 @@ class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
         """Return one number per negative, which chooses the other task."""
         return Noise("negatives", "uniform", ("task", "query", count))
 
-    def prepare(self, agent: Agent, store: RowStore, generator: Generator) -> dict[str, Tensor]:
+    def prepare(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return the reward of every stored row under every training task.
 
         Raises:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from selectrl.errors import CompositionError
-from selectrl.protocols import Prepare
+from selectrl.protocols import Prepare, TrainingRows
 from selectrl.registry import tag
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
-
-    from selectrl.data.rows import RowStore
 
 
 class Classed(Protocol):
@@ -30,7 +28,7 @@ def room_for_tasks(config: Classed) -> Prepare:
     It raises a CompositionError if the id of a training task has no class.
     """
 
-    def prepare(agent: Any, store: RowStore, generator: np.random.Generator) -> dict[str, Tensor]:
+    def prepare(store: TrainingRows, generator: np.random.Generator) -> dict[str, Tensor]:
         last = int(store.tasks.max())
         if last >= config.classes:
             raise CompositionError(

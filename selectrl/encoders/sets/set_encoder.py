@@ -13,7 +13,8 @@ from torch.nn.functional import normalize
 
 from selectrl.encoders.sets.configs import SetConfig
 from selectrl.nets.mlp import MLP
-from selectrl.protocols import Aggregation, Draw, Noise, Objective, Optim, Phase
+from selectrl.pieces import Aggregation
+from selectrl.protocols import Draw, Noise, Objective, Optim, Phase
 from selectrl.registry import AGGREGATIONS
 from selectrl.structs import Batch, Belief, Latent, Rows, Spec
 

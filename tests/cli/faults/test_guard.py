@@ -16,7 +16,7 @@ import selectrl
 from selectrl.data.store import Episodes
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
-from selectrl.protocols import Draw
+from selectrl.protocols import Draw, Phase
 from selectrl.runs import checkpoint
 from selectrl.trainer.engine import Engine
 
@@ -30,10 +30,11 @@ def first_draws(words: list[str], data: Path) -> dict[tuple[int, int], tuple[int
     experiment = selectrl.compose("select", "point_robot", settings=settings)
     run = Run(Path(), experiment, 0, Execution(data=data))
     sampler = run.sampler(run.store(run.family.train_tasks))
-    draws = [Draw(kind, kind, ("reward",)) for kind in ("rl", "context")]
+    draws = tuple(Draw(kind, kind, ("reward",)) for kind in ("rl", "context"))
+    phase = sampler.phase(Phase(name="rl", steps=experiment.train.steps, draws=draws))
     found: dict[tuple[int, int], tuple[int, list[int]]] = {}
     for step in range(experiment.train.steps):
-        batch = sampler.batch("rl", experiment.train.steps, draws, [], step)
+        batch = phase.batch(step)
         for rows in batch.draws.values():
             for task, own in zip(batch.tasks.tolist(), rows.row.tolist(), strict=True):
                 for row in own:
