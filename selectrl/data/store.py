@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import safetensors
+from safetensors import SafetensorError
 
 from selectrl.data.episodes import DTYPES, Array, Episodes, layout_problem, shapes, value_problems
 from selectrl.data.folders import leads_to_something
@@ -19,7 +19,7 @@ from selectrl.data.manifest import NAME, LabelReturn, Manifest, TaskEntry, read_
 from selectrl.errors import DataError, InputError, UnreadableError
 from selectrl.files import open_regular, read_json, write_json
 from selectrl.structs import Spec
-from selectrl.tensor_files import write_tensors
+from selectrl.tensor_files import open_tensors, tensor_shapes, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,7 +135,7 @@ class OfflineDataset:
         return frozenset(self._opened)
 
     def task(self, task: int) -> Episodes[Tensor]:
-        """Return the episodes of one task as memory-mapped tensors; nobody may write to them.
+        """Return the episodes of one task as tensors, memory-mapped where possible; nobody may write to them.
 
         Raises:
             UnreadableError: the task's file is there, but can no longer be read.
@@ -146,11 +146,11 @@ class OfflineDataset:
             raise DataError(f"the dataset at {self.folder} holds no task {task}; choose from its tasks: {known}")
         try:
             path = self.folder / self._entries[task].file
-            with open_regular(path), safetensors.safe_open(path, framework="pt") as handle:
+            with open_tensors(path, "pt") as handle:
                 found = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
         except UnreadableError:
             raise
-        except (InputError, safetensors.SafetensorError) as error:
+        except (InputError, SafetensorError) as error:
             raise DataError(f"task {task} of the dataset at {self.folder} cannot be read: {error}") from error
         self._opened.add(task)
         return found
@@ -240,10 +240,8 @@ def _header_problem(path: Path, entry: TaskEntry, spec: Spec, size: int) -> str 
     if size != entry.bytes:
         return f"file {entry.file} has {size} bytes, expected {entry.bytes}"
     try:
-        with open_regular(path), safetensors.safe_open(path, framework="np") as handle:
-            slices = {name: handle.get_slice(name) for name in handle.keys()}  # noqa: SIM118
-            got = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
-    except safetensors.SafetensorError as error:
+        got = tensor_shapes(path)
+    except SafetensorError as error:
         return f"file {entry.file} has no readable header ({error})"
     sizes = shapes(entry.episodes, entry.time, spec.obs, spec.action)
     for name, dtype, shape in zip(Episodes._fields, DTYPES, sizes, strict=True):
@@ -255,7 +253,7 @@ def _header_problem(path: Path, entry: TaskEntry, spec: Spec, size: int) -> str 
 
 def _content_problems(path: Path, entry: TaskEntry) -> list[str]:
     """Return every impossible value and a wrong checksum, of a file whose header is right."""
-    with open_regular(path), safetensors.safe_open(path, framework="np") as handle:
+    with open_tensors(path) as handle:
         episodes: Episodes[Array] = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
     problems = list(value_problems(episodes))
     rows = int(np.asarray(episodes.length, dtype=np.int64).sum())

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from selectrl.errors import InputError
 from selectrl.files import (
@@ -20,7 +19,7 @@ from selectrl.files import (
     write_json,
 )
 from selectrl.report.load import places
-from selectrl.tensor_files import write_tensors
+from selectrl.tensor_files import open_tensors, write_tensors
 
 FILES = ("experiment.json", "execution.json", "metrics.jsonl", "diagnostics.json", "diagnostics.safetensors")
 KINDS = (".json", ".safetensors")
@@ -99,8 +98,8 @@ def _unplaced(file: Path, target: Path) -> None:
 def _last_beliefs(file: Path, target: Path) -> None:
     """Copy traces with the last belief of each world alone, which is what a map shows; they are most of the bytes."""
     try:
-        with open_regular(file):
-            arrays = load_file(file)
+        with open_tensors(file) as handle:
+            arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         last = arrays | {"latents": arrays["latents"][:, :, -1:]}
     except (SafetensorError, KeyError, IndexError, ValueError):
         _unchanged(file, target)  # not traces; a report says so of the copy, too

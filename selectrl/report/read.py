@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from selectrl.envs.split import split_tasks
 from selectrl.errors import InputError, printable
 from selectrl.experiment.config import from_record
-from selectrl.files import is_there, open_regular, read_json, read_text
+from selectrl.files import is_there, read_json, read_text
 from selectrl.json_text import parse
 from selectrl.registry import FAMILIES
 from selectrl.report.records import (
@@ -30,6 +30,7 @@ from selectrl.report.records import (
     is_usable,
     usable,
 )
+from selectrl.tensor_files import open_tensors
 
 SETTINGS = ("protocol", "prior", "budget", "block", "gate", "test_seed")
 
@@ -234,7 +235,7 @@ def fairness(file: Path) -> Fairness:
 def tensors(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Return those of the named arrays that a safetensors file holds."""
     try:
-        with open_regular(file), safe_open(file, framework="numpy") as handle:
+        with open_tensors(file) as handle:
             return {name: handle.get_tensor(name) for name in names if name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
         raise InputError(f"corrupt: {file.name} cannot be read ({error})") from error
