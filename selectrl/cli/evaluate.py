@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
@@ -21,6 +21,16 @@ from selectrl.registry import COLLECTORS, tag
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
+
+
+Force: TypeAlias = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Use the weights even where the source code of a part has changed since the training.",
+    ),
+]
 
 
 def find_runs(folders: tuple[Path, ...]) -> list[Path]:
@@ -56,6 +66,7 @@ def evaluate(
     label: Annotated[
         str | None, Parameter(validator=plain_name, help="Name of the result; default: made of what differs.")
     ] = None,
+    force: Force = False,
     threads: Threads = None,
     data: Data = Path("data"),
     json: Json = False,
@@ -77,14 +88,15 @@ def evaluate(
         repeats = PAPER_REPEATS
     words = (("protocol", protocol and f"'{protocol}'"), ("budget", budget), ("repeats", repeats))
     settings = [*(f"test.{name}={value}" for name, value in words if value is not None), *set_]
-    plans = [plan(folder, collector, ablation, settings, label, threads, data) for folder in find_runs(runs)]
+    found = find_runs(runs)
+    plans = [plan(folder, collector, ablation, settings, label, threads, data, force) for folder in found]
     results: list[dict[str, Any]] = []
     with bars() as shown:
         for run, *what in plans:
             shown.update("evaluate", len(results), len(plans), str(run.folder))
-            results.append({"run": str(run.folder), **run.evaluate(*what)})
+            results.append({"run": str(run.folder), **run.evaluate(*what, force=force)})
             if diagnose:
-                run.diagnose()
+                run.diagnose(force=force)
             shown.update("evaluate", len(results), len(plans), str(run.folder), tell=True)
     if json:
         emit({"evaluations": results})
@@ -107,17 +119,20 @@ def plan(
     label: str | None,
     threads: int | None,
     data: Path,
+    force: bool,
 ) -> tuple[Run, str, Any, Any]:
     """Return a run, and the label, collector and test of the meta-test that the command asks for.
 
     Raises:
-        InputError: the folder's record is damaged, a setting is wrong or about something else, the ablation changes
-            what is trained, or the label is that of another meta-test.
+        InputError: the folder's record is damaged, the source code of a part has changed, a setting is wrong or about
+            something else, the ablation changes what is trained, or the label is that of another meta-test.
     """
     from selectrl.experiment.execution import Execution
     from selectrl.experiment.run import Run
 
     run = Run.open(folder, Execution(data=data, threads=threads or 1))
+    if not force:
+        run.refuse_changed_part()
     own = base = run.experiment
     if ablation is not None:
         base = build_experiment([as_layer(own), shipped_layer("ablations", ablation)], own.name)

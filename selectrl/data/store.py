@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Episodes", "OfflineDataset", "TaskEntry", "write_manifest", "write_task"]
+
+PRESETS = ("laptop", "small", "gpu", "paper")
+"""The shipped behaviour presets, after which a collection calls its dataset unless it is given a name."""
 
 STAMP = ".verified.json"
 _CODES = {"float32": "F32", "bool": "BOOL", "int64": "I64"}
@@ -100,8 +104,7 @@ class OfflineDataset:
             DataError: the dataset is missing, incomplete, damaged, of another environment, or holds impossible values.
         """
         folder = Path(folder)
-        name = folder.name
-        command = f"`selectrl collect --env {env or 'ENV'} --preset {name}` (or another preset and --name {name})"
+        command = _collection_of(folder, env)
         if not (leads_to_something(folder) and folder.is_dir()):
             above = folder.parent
             others = sorted(path.parent.name for path in above.glob(f"*/{NAME}")) if leads_to_something(above) else []
@@ -110,6 +113,7 @@ class OfflineDataset:
         if not leads_to_something(folder / NAME):
             raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")
         manifest = read_manifest(folder / NAME)
+        command = _collection_of(folder, env or manifest.env)
         if env is not None and manifest.env != env:
             got = f"the dataset at {folder} is of {manifest.env!r}, expected {env!r}"
             raise DataError(f"{got}; name another folder, or collect it with {command}")
@@ -120,7 +124,7 @@ class OfflineDataset:
         problems = dataset._check(everything=False)
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            again = f"restore the file, or collect the data again with `selectrl collect --env {manifest.env}`"
+            again = f"restore the file, or delete the folder and collect it again with {command}"
             raise DataError(f"the dataset at {folder} is damaged: {problems[0]}{more}; {again}")
         return dataset
 
@@ -224,6 +228,17 @@ class OfflineDataset:
             with contextlib.suppress(InputError):  # a folder that cannot be written to is verified at each opening
                 write_json(self.folder / STAMP, new)
         return problems
+
+
+def _collection_of(folder: Path, env: str | None) -> str:
+    """Return the command that collects the dataset of a folder."""
+    name, above = folder.name, folder.parent
+    words = ["selectrl", "collect", "--env", env or "ENV"]
+    words += ["--preset", name] if name in PRESETS else ["--preset", PRESETS[0], "--name", name]
+    if above.name == env and above.parent != Path("data"):
+        words += ["--data", str(above.parent)]
+    others = "" if name in PRESETS else f" (or another preset: {', '.join(PRESETS[1:])})"
+    return f"`{shlex.join(words)}`{others}"
 
 
 def _read_stamp(path: Path) -> dict[str, object]:

@@ -10,6 +10,7 @@ from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import to_record
 from selectrl.files import read_json_or_none
+from selectrl.plugins import is_changed
 from selectrl.protocols import CollectorConfig
 
 Record: TypeAlias = dict[str, Any]
@@ -48,7 +49,7 @@ def difference(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | No
         written = record.get(name)
         if name == "sources":
             parts = written if isinstance(written, dict) else {}
-            changed = [part for part in value if parts.get(part, value[part]) != value[part]]
+            changed = [part for part in value if is_changed(parts.get(part), value[part])]
             if changed:
                 return f"source code of {changed[0]}"
         elif None not in (written, value) and written != value:

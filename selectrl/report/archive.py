@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from selectrl.errors import InputError
 from selectrl.files import (
+    is_empty_folder,
     is_there,
     names_in,
     open_regular,
@@ -18,6 +19,7 @@ from selectrl.files import (
     write_atomically,
     write_json,
 )
+from selectrl.locks import whole
 from selectrl.report.load import places
 from selectrl.tensor_files import open_tensors, write_tensors
 
@@ -40,7 +42,7 @@ def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
         InputError: a path holds no run, something in it cannot be read, two files would go to one place, or ``out``
             holds something already.
     """
-    if is_there(out) and not (out.is_dir() and not names_in(out)):
+    if is_there(out) and not is_empty_folder(out):
         raise InputError(f"{out} is not an empty folder; name a new one to export to, or remove it first")
     found, unreadable = places(runs)
     if unreadable:
@@ -63,13 +65,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def copy(planned: Mapping[Path, Path], out: Path) -> None:
-    """Copy what was planned.
+    """Copy what was planned: all of it, or nothing.
 
     Raises:
         InputError: a file cannot be read, or ``out`` cannot be written to.
     """
-    for name, file in planned.items():
-        _copier(name)(file, out / name)
+    with whole(out) as work:
+        for name, file in planned.items():
+            _copier(name)(file, work / name)
 
 
 def _copier(name: Path) -> Callable[[Path, Path], object]:

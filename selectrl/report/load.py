@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TypeVar
 
 import attrs
 
-from selectrl.errors import InputError, UnreadableError
+from selectrl.errors import InputError, UnreadableError, VersionWarning
 from selectrl.experiment.folders import RUN_FILE, run_folders
 from selectrl.experiment.identity import is_own
+from selectrl.experiment.provenance import AGAIN, parts_changed_since
 from selectrl.files import is_there, names_in, unreadable
 from selectrl.report import read
 from selectrl.report.records import EQUAL_BUDGET, Bindings, Evaluation, Omission, Run
@@ -145,12 +147,13 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
     if log.skipped:
         omissions.append(Omission(folder / "metrics.jsonl", f"{log.skipped}; the run itself is kept"))
     execution: Bindings = _or({}, read.json_object, folder / "execution.json", omissions)
-    data = execution.get("dataset")
+    data, sources = execution.get("dataset"), execution.get("sources")
     expected = read.Expected(
         env=env,
         steps=_steps(experiment),
         tasks=_or(None, lambda _: read.test_tasks(experiment), folder / RUN_FILE, omissions),
         data=data.get("fingerprint") if isinstance(data, dict) else None,
+        sources=sources if isinstance(sources, dict) else {},
     )
     spoilt: list[Omission] = []
     evaluations = _evaluations(folder, expected, spoilt)
@@ -173,6 +176,7 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
         seed=read.field(record, "seed", int),
         experiment=experiment,
         execution=execution,
+        changed=_or((), lambda _: _changed(folder, execution), folder / "execution.json", omissions),
         evaluations=evaluations,
         own=own,
         tested=log.tested,
@@ -181,6 +185,15 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
         diagnostics=_or(None, read.diagnostics, folder / "diagnostics.json", omissions),
         fairness=_or(None, read.fairness, fairness, omissions) if fairness else None,
     )
+
+
+def _changed(folder: Path, execution: Bindings) -> tuple[str, ...]:
+    """Return the outside parts of a run whose source code has changed since, and warn of them."""
+    parts = parts_changed_since(execution)
+    if parts:
+        sentence = f"the source code of {', '.join(parts)} has changed since {folder} was trained; its numbers are kept"
+        warnings.warn(f"{sentence}, {AGAIN}", VersionWarning, stacklevel=2)
+    return parts
 
 
 def _steps(experiment: Bindings) -> int | None:
@@ -223,7 +236,7 @@ def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[st
         record = {"collector": one.collector, **one.settings, "repeats": one.repeats}
         under = {**test, "protocol": one.protocol}
         variants: tuple[Bindings, ...] = (under, {**under, "budget": None, "repeats": None}, {})
-        alike = [is_own(record, {**experiment, "test": wanted}) and not one.other_data for wanted in variants]
+        alike = [is_own(record, {**experiment, "test": wanted}) and one.of_the_run for wanted in variants]
         return sum(alike) if alike[0] or one.protocol != of_run else 0
 
     own: dict[str, str] = {}

@@ -17,6 +17,7 @@ from selectrl.errors import InputError, printable
 from selectrl.experiment.config import from_record
 from selectrl.files import is_there, read_json, read_text
 from selectrl.json_text import parse
+from selectrl.plugins import is_changed
 from selectrl.registry import FAMILIES
 from selectrl.report.records import (
     EQUAL_BUDGET,
@@ -121,12 +122,14 @@ class Expected(NamedTuple):
         steps: training steps of the whole run, where they are bound.
         tasks: tasks that it may be tested on, where its task family can be built here.
         data: fingerprint of the data that it was trained on, as far as it is recorded.
+        sources: fingerprints of the source code of outside parts that it was trained with, by part.
     """
 
     env: str
     steps: int | None
     tasks: frozenset[int] | None
     data: object
+    sources: Bindings
 
 
 def evaluation(file: Path, run: Expected) -> Evaluation:
@@ -181,8 +184,16 @@ def evaluation(file: Path, run: Expected) -> Evaluation:
         returns=returns,
         env_steps=env_steps,
         other_data=text(dataset) if dataset not in (None, run.data) else None,
+        other_code=_other_code(record.get("sources"), run.sources),
         quirks=tuple(map(text, quirks)) if isinstance(quirks, list) else (),
     )
+
+
+def _other_code(sources: object, trained: Bindings) -> str | None:
+    """Return the first part that an evaluation was made with other source code of than the training, or None."""
+    parts = sources if isinstance(sources, dict) else {}
+    changed = (part for part, found in parts.items() if isinstance(found, str) and is_changed(trained.get(part), found))
+    return next(map(text, changed), None)
 
 
 def traces(file: Path, of: Evaluation) -> Traces:

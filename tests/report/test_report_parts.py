@@ -28,7 +28,6 @@ from selectrl.report.tables import cost, donors, tables
 from selectrl.report.words import by_task_words, notes
 
 Make = Callable[..., Path]
-RESULTS = Path(__file__).parents[2] / "results"
 
 
 def analysed(root: Path) -> list[Analysis]:
@@ -204,9 +203,9 @@ def test_tables_are_escaped_in_every_format() -> None:
     assert "<strong>−1.50</strong> <small>−2 to 1</small>" in page
 
 
-def test_the_diagnostics_of_the_shipped_results_can_be_read() -> None:
+def test_the_diagnostics_of_the_shipped_results_can_be_read(records: Path) -> None:
     """Latents of a policy without an encoder are zeros, which is what its encoder returns for any context."""
-    files = sorted(RESULTS.rglob("diagnostics.json"))
+    files = sorted(records.rglob("diagnostics.json"))
     assert files
     for file in files:
         diagnostics = read.diagnostics(file)
