@@ -70,7 +70,7 @@ def copy(planned: Mapping[Path, Path], out: Path) -> None:
     Raises:
         InputError: a file cannot be read, or ``out`` cannot be written to.
     """
-    with whole(out) as work:
+    with whole(out, over_empty=True) as work:
         for name, file in planned.items():
             _copier(name)(file, work / name)
 
