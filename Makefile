@@ -68,7 +68,7 @@ lowest: setup  ## Test with the lowest releases of every dependency that pyproje
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -c constraints-lowest.txt \
 		-e ".[film,minari,slurm,tensorboard,tune]" beartype hypothesis psutil pytest
 	build/lowest/bin/python -m pytest -q -W default::DeprecationWarning tests/data tests/experiment \
-		tests/cli tests/launch tests/compare tests/trainer tests/report tests/test_*.py
+		tests/cli tests/launch tests/compare tests/trainer tests/runs tests/report tests/test_*.py
 
 docs: setup  ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet

@@ -29,10 +29,16 @@ class InputError(SelectRLError):
 
 
 class UnreadableError(InputError):
-    """A file is there, but the operating system does not let it be read: it is neither absent nor damaged.
+    """A file is there, but cannot be read here: it is neither absent nor damaged.
+
+    The operating system does not allow it, or it is of another version of this package.
 
     Whoever catches it must not replace the file, nor do again the work that the file records.
     """
+
+
+class RecordError(InputError):
+    """A file holds no record of its kind: a field is missing, has a wrong value or does not fit the others."""
 
 
 class FieldError(InputError):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from selectrl.errors import FieldError, suggest
+from selectrl.errors import FieldError, InputError, suggest
 
 Validator: TypeAlias = Callable[[Any, Any, Any], None]
 
@@ -100,6 +100,17 @@ def choice(*options: str) -> Validator:
 def is_name(value: object) -> bool:
     """Say whether it is fit for a folder's name: up to 100 letters, digits, ``_``, ``-`` and ``.``, not just dots."""
     return isinstance(value, str) and bool(re.fullmatch(r"(?!\.*$)[A-Za-z0-9_.-]{1,100}", value))
+
+
+def check_name(value: object, where: str) -> None:
+    """Refuse a value that is not fit for a folder's name.
+
+    Raises:
+        InputError: it is not; the sentence begins with ``where``.
+    """
+    if not is_name(value):
+        expected = "a name of up to 100 letters, digits, '_', '-' and '.'"
+        raise InputError(f"{where}: expected {expected}, got {_shown(value)}")
 
 
 def name() -> Validator:

@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import stat
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader, TextIOWrapper
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selectrl import lease
-from selectrl.errors import DamageWarning, InputError, UnreadableError
+from selectrl.errors import InputError, UnreadableError
 from selectrl.holding import require_held
 from selectrl.json_text import parse, unsealed
 from selectrl.remedies import reason
@@ -252,25 +251,6 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} {error}; restore it or make it again") from error
 
 
-def read_json_or_none(path: Path) -> Any:
-    """Read JSON as :func:`read_json` does; None where there is no such file or a damaged one.
-
-    Raises:
-        UnreadableError: the file is there, but cannot be read.
-
-    Warns:
-        DamageWarning: the file is damaged.
-    """
-    try:
-        return read_json(path)
-    except UnreadableError:
-        raise
-    except InputError as error:
-        if is_there(path):
-            warnings.warn(f"{error}; it counts as missing", DamageWarning, 2)
-        return None
-
-
 def is_there(path: Path) -> bool:
     """Say whether there is anything of this name.
 
@@ -307,3 +287,15 @@ def names_in(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise unreadable(folder, error) from error
+
+
+def at_home(word: str) -> str:
+    """Put the home folder in place of a leading ``~``, which a shell leaves as it is in ``--out=~/runs``.
+
+    Raises:
+        InputError: it is of a user whom this machine does not have.
+    """
+    try:
+        return str(Path(word).expanduser()) if word.startswith("~") else word
+    except RuntimeError as error:
+        raise InputError(f"{word}: there is no such user's home; write ./{word} for a folder of that name") from error

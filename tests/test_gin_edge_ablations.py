@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from selectrl.api import compose
+from selectrl import compose
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, experiment_from_record, to_record
 from selectrl.gin_edge import shipped

@@ -16,13 +16,15 @@ from typing import Any
 
 import attrs
 
-from selectrl.api import train
 from selectrl.collectors.configs import OnlineConfig
 from selectrl.data.config import DataConfig
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import CompositionError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment
+from selectrl.experiment.execution import Execution
+from selectrl.experiment.run import Run
+from selectrl.experiment.training import train
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, REGISTRIES, Registry, tag
 from selectrl.trainer.config import TrainConfig
 
@@ -104,10 +106,9 @@ def experiment(encoder: Any, critic: Any, actor: Any, collector: Any = None, **s
 def attempt(composition: Experiment, data: Path, out: Path) -> tuple[str, str, Any]:
     """Train a composition; return ``trained`` or ``refused``, the reason of a refusal, and the run."""
     losses: list[float] = []
+    run = Run(out / composition.folder_name / "seed0", composition, 0, Execution(data=data))
     try:
-        run = train(
-            composition, data=data, out=out, progress=lambda record: losses.extend(record.get("values", {}).values())
-        )
+        train([run], lambda _, record: losses.extend(record.get("values", {}).values()))
     except CompositionError as error:
         return "refused", str(error), None
     assert losses
@@ -130,7 +131,7 @@ def main(data: Path) -> int:
             if run is None or names[1:] != ("dual_target", "weighted_bc"):
                 continue
             for entry in COLLECTORS:  # all on this one trained policy
-                result = run.evaluate(label=entry.name, collector=entry.config())["return"]
+                result = run.evaluate(label=entry.name, collector=entry.config()).final_return
                 collectors.append(
                     {"encoder": names[0], "collector": entry.name, "outcome": "tested", "return": round(result, 3)}
                 )

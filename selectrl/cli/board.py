@@ -57,7 +57,10 @@ class Board:
             self._live.update(self.table())
         elif told:
             words = [one.state, one.step and f"step {one.step}", one.rate and f"{one.rate} steps/s"]
-            words += [one.newest and f"return {one.newest}", event.value[0] if event.kind in ("failed", "lost") else ""]
+            words += [
+                one.newest and f"return {one.newest}",
+                event.value.sentence if event.kind in ("failed", "lost") else "",
+            ]
             tell_line(f"{self._names[event.job.folder]}: {'  '.join(filter(None, words))}")
 
     def table(self) -> Table:

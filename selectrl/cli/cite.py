@@ -8,12 +8,13 @@ from typing import Annotated
 import attrs
 from cyclopts import Parameter
 
+import selectrl
 from selectrl.citations import citation, citations
 from selectrl.cli.options import Ablation, Env, Json, Method, Profile, Sets
 from selectrl.cli.screen import emit, line
 from selectrl.errors import InputError
-from selectrl.experiment.config import Experiment, experiment_from_record
-from selectrl.gin_edge import build_experiment, experiment_layers
+from selectrl.experiment.config import Experiment
+from selectrl.experiment.stored import read_experiment
 
 
 def cite(
@@ -35,8 +36,8 @@ def cite(
             raise InputError(f"{file} is a run directory, whose experiment is complete; leave out the other options")
         experiment = experiment_of(file)
     else:
-        layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file, settings=set_)
-        experiment = build_experiment(layers, "experiment")
+        given = {"profile": profile, "ablation": ablation}
+        experiment = selectrl.compose(method, env, **given, file=file, settings=set_, name="experiment")
     if json:
         emit({"citations": [attrs.asdict(one) for one in citations(experiment)]})
     else:
@@ -49,6 +50,4 @@ def experiment_of(folder: Path) -> Experiment:
     Raises:
         InputError: the folder holds no run, or its record is damaged.
     """
-    from selectrl.experiment.records import read_record
-
-    return experiment_from_record(read_record(folder)["experiment"])
+    return read_experiment(folder)[0]

@@ -5,17 +5,21 @@ from __future__ import annotations
 from math import isnan
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import attrs
 from cyclopts import Parameter
 
+import selectrl
+from selectrl.api.collections import collection_of, folder_of
 from selectrl.cli.data import returns_table
 from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, plain_name
-from selectrl.cli.screen import bars, emit, line, table
-from selectrl.gin_edge import Collection, build_collection, shipped_layer, user_layers
-from selectrl.launch.local import require_cores
-from selectrl.registry import registered_name, tag
+from selectrl.cli.screen import Bars, bars, emit, line, table
+from selectrl.gin_edge import Collection
+from selectrl.registry import tag
+
+if TYPE_CHECKING:
+    from selectrl.behaviour.collect import CollectProgress
 
 
 def collect(
@@ -41,23 +45,23 @@ def collect(
     Collection resumes: give the same command again after an interruption. A
     complete dataset is left alone.
     """
-    require_cores(threads)
-    layers = [shipped_layer("envs", env), shipped_layer("behaviour", preset), *user_layers(file, set_)]
-    collection = build_collection(layers)
-    family = str(tag(collection.env))
-    folder = data / registered_name(collection.env) / (name or preset)
     if dry_run:
-        parts: dict[str, Any] = {family: collection.env, "behaviour.sac": collection.behaviour}
-        values = {f"{part}.{k}": v for part, one in parts.items() for k, v in attrs.asdict(one).items()}
-        if json:
-            emit({"folder": str(folder), "bindings": values})
-        else:
-            table(f"Dataset {folder}", ["binding", "value"], [[path, str(value)] for path, value in values.items()])
+        show_collection(collection_of(env, preset, file, set_), name or preset, data, json=json)
         return
-    fill(collection, folder, threads, device)
-    from selectrl.data.store import OfflineDataset
-
-    summary = OfflineDataset.open(folder).summary()
+    with bars() as shown:
+        drawn = CollectBars(shown)
+        dataset = selectrl.collect(
+            env,
+            preset=preset,
+            file=file,
+            settings=set_,
+            name=name,
+            data=data,
+            threads=threads,
+            device=device,
+            progress=lambda at: drawn.show(data / env / (name or preset), at),
+        )
+    summary, folder = dataset.summary(), dataset.folder
     if json:
         emit(summary)
         return
@@ -65,19 +69,32 @@ def collect(
     line(f"{summary['tasks']} tasks, {summary['episodes']} episodes, {summary['rows']} transitions in {folder}")
 
 
-def fill(collection: Collection, folder: Path, threads: int | None = None, device: str = "cpu") -> None:
-    """Collect a dataset, or what is missing of it, and show how it goes on."""
-    from selectrl.behaviour.collect import collect as collect_here
+def show_collection(collection: Collection, name: str, data: Path, *, json: bool) -> None:
+    """Print the folder of a dataset, and the bindings that it would be collected with."""
+    folder = folder_of(collection, name, data)
+    parts: dict[str, Any] = {str(tag(collection.env)): collection.env, "behaviour.sac": collection.behaviour}
+    values = {
+        f"{part}.{field}": value for part, config in parts.items() for field, value in attrs.asdict(config).items()
+    }
+    if json:
+        emit({"folder": str(folder), "bindings": values})
+    else:
+        table(f"Dataset {folder}", ["binding", "value"], [[path, str(value)] for path, value in values.items()])
 
-    told = {0}
-    with bars() as shown:
 
-        def show(at: Any) -> None:
-            note = f"checkpoint {at.label}: {spread(at.returns)}" if at.label else ""
-            shown.update(str(folder), at.step, at.steps, note, tell=at.label not in told)
-            told.add(at.label)
+class CollectBars:
+    """A bar per dataset that is collected; plain lines at its checkpoints when stderr is no terminal."""
 
-        collect_here(collection.env, collection.behaviour, folder, threads=threads, device=device, progress=show)
+    def __init__(self, shown: Bars) -> None:
+        self._shown = shown
+        self._labels: dict[Path, int] = {}
+
+    def show(self, folder: Path, at: CollectProgress) -> None:
+        """Show where the collection of a dataset stands."""
+        note = f"checkpoint {at.label}: {spread(at.returns)}" if at.label else ""
+        is_new = at.label != self._labels.get(folder, 0)
+        self._shown.update(str(folder), at.step, at.steps, note, tell=is_new)
+        self._labels[folder] = at.label
 
 
 def spread(returns: Any) -> str:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import attrs
 from cyclopts import Parameter
 
-from selectrl.cli.comparing import Options, conduct, refuse_unused, row, settings_of
+import selectrl
+from selectrl.cli.comparing import Options
+from selectrl.cli.comparison import finish, shown
 from selectrl.cli.options import Profile, Sets
-from selectrl.compare.plan import Row
-from selectrl.errors import InputError
-from selectrl.experiment.config import Experiment
-from selectrl.files import read_json
-from selectrl.gin_edge import build_experiment, build_part, default_name, experiment_layers, user_layers
-from selectrl.gin_text import Layer
-from selectrl.registry import COLLECTORS
 
 
 def compare(
@@ -48,44 +42,18 @@ def compare(
     missing: give the same command again after an interruption. Ends with a report
     in OUT/report and one sentence a pair.
     """
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    rows: list[Row] = []
-    for one in env:
-        for method in names:
-            found, budget = _found(tuned, one, method)
-            for changed in (None, *(ablation if method == names[0] else ())):
-                layers = experiment_layers(method=method, env=one, profile=profile, ablation=changed, file=file)
-                experiment = build_experiment(
-                    [*layers, *found, *settings_of(set_)], default_name(method, changed, None)
-                )
-                rows += [row(tested, budget) for tested in (experiment, *_under(experiment, collector, set_))]
-    if len(rows) < 2 * len(env):
-        raise InputError(f"{methods} is nothing to compare with; give two methods or more, for example select,csro")
-    refuse_unused(rows, set_)
-    conduct(rows, options)
-
-
-def _found(tuned: Path | None, env: str, method: str) -> tuple[list[Layer], str]:
-    """Return what tuning found for a method, as a layer, and what it spent."""
-    if tuned is None:
-        return [], "no tuning"
-    if not (tuned / env).is_dir():
-        raise InputError(
-            f"{tuned} has nothing for {env}: {tuned / env} is no folder; name the one that `selectrl tune --out` wrote"
+    with shown(plan=not options.json) as show:
+        comparison = selectrl.compare(
+            [name.strip() for name in methods.split(",") if name.strip()],
+            env,
+            ablations=ablation,
+            collectors=collector,
+            tuned=tuned,
+            profile=profile,
+            file=file,
+            settings=set_,
+            preset=options.preset,
+            progress=show,
+            **options.how,
         )
-    if not (tuned / env / f"{method}.gin").exists():
-        return [], "no tuning"
-    spent = read_json(tuned / env / method / "tuned.json")
-    return user_layers(tuned / env / f"{method}.gin", ()), f"{spent['trials']} trials of {spent['steps']} steps"
-
-
-def _under(experiment: Experiment, collectors: tuple[str, ...], settings: tuple[str, ...]) -> list[Experiment]:
-    """Return the experiment under other collectors than its own, which change nothing of what is trained."""
-    found = []
-    for name in collectors:
-        COLLECTORS[name]  # names the choices if there is none
-        mine = [one for one in settings if one.startswith(f"collectors.{name}.")]
-        built: object = build_part(f"collectors.{name}", user_layers(None, mine))
-        if built != experiment.collector:
-            found.append(attrs.evolve(experiment, name=f"{experiment.name}-{name}", collector=built))  # type: ignore[arg-type]
-    return found
+    finish(comparison, dry_run=options.dry_run, json=options.json)

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from cyclopts import App, ArgumentCollection, Parameter, Token
 from cyclopts.validators import Number
 
-from selectrl.errors import InputError
 from selectrl.evaluate.config import MOST_CONTEXT, MOST_REPEATS
 from selectrl.experiment.execution import MOST_THREADS
 from selectrl.fields import LARGEST, MOST, is_name
+from selectrl.files import at_home
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:
@@ -40,18 +40,6 @@ SEEDS = between(1, 10_000)
 JOBS = between(1, 1024)
 
 
-def at_home(word: str) -> str:
-    """Put the home folder in place of a leading ``~``, which a shell leaves as it is in ``--out=~/runs``.
-
-    Raises:
-        InputError: it is of a user whom this machine does not have.
-    """
-    try:
-        return str(Path(word).expanduser()) if word.startswith("~") else word
-    except RuntimeError as error:
-        raise InputError(f"{word}: there is no such user's home; write ./{word} for a folder of that name") from error
-
-
 def paths_at_home(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Apply :func:`at_home` to every path of a command line, in cyclopts' step between splitting and converting."""
     for argument in arguments:
@@ -74,6 +62,14 @@ Sets: TypeAlias = Annotated[
 ]
 Folder: TypeAlias = Annotated[Path, Parameter(help="A dataset's folder, for example data/point_robot/laptop.")]
 Data: TypeAlias = Annotated[Path, Parameter(name="--data", help="Folder of the datasets.")]
+Force: TypeAlias = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Use the weights even where the source code of a part has changed since the training.",
+    ),
+]
 Threads: TypeAlias = Annotated[
     int | None,
     between(1, MOST_THREADS),

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from selectrl.cli.evaluate import Force, find_runs, plan
-from selectrl.cli.options import COUNT, STEPS, Data, Json, Sets, Threads
+from selectrl.api.meta_tests import Asked, plan_tests
+from selectrl.cli.options import COUNT, STEPS, Data, Force, Json, Sets, Threads
 from selectrl.cli.screen import bars, emit, line
 from selectrl.errors import InputError
 from selectrl.launch.local import require_cores
@@ -49,9 +49,9 @@ def render(
 
     if out.suffix not in SUFFIXES:
         raise InputError(f"--out {out}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    settings = [*([f"test.budget={budget}"] if budget is not None else []), *set_]
-    plans = [plan(folder, collector, None, settings, None, threads, data, force) for folder in find_runs(runs)]
-    first = plans[0][0]
+    asked = Asked(collector=collector, budget=budget, settings=set_)
+    plans = plan_tests(runs, asked, threads=threads, data=data, force=force)
+    first = plans[0].run
     for run, *_ in plans:
         if run.experiment.env != first.experiment.env:
             raise InputError(f"{run.folder} is a run of another environment than {first.folder}; film them apart")

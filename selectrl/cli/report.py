@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+import selectrl
 from selectrl.cli.options import Json
 from selectrl.cli.screen import emit, line, say
-from selectrl.errors import InputError
 
 if TYPE_CHECKING:
     from selectrl.report import Report
@@ -30,11 +30,7 @@ def report(
 
     A report on an exported folder is the same report.
     """
-    if not runs:
-        raise InputError("no run given; for example `selectrl report runs/point_robot`")
-    from selectrl.report import build_report
-
-    written = build_report(runs, out, export=export)
+    written = selectrl.report(*runs, out=out, export=export)
     tell_left_out(written)
     if json:
         copy = None if export is None else str(export)

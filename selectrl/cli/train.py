@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import attrs
 from cyclopts import Parameter
 
+import selectrl
+from selectrl.api.training import plan_runs
 from selectrl.cli.options import (
     JOBS,
     SEED,
@@ -27,14 +28,10 @@ from selectrl.cli.options import (
     plain_name,
 )
 from selectrl.cli.screen import Bars, bars, emit, line, say, table
-from selectrl.errors import InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
-from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.folders import set_aside
-from selectrl.gin_edge import as_layer, build_experiment, default_name, experiment_layers
-from selectrl.launch.job import Event, Job, Launcher, threads_of
-from selectrl.launch.local import launcher_for, require_cores
+from selectrl.gin_edge import as_layer
+from selectrl.launch.job import Event, Job
 
 
 def train(
@@ -81,87 +78,97 @@ def train(
     finished is not done again. Each run is tested at the end with its own collector
     and with offline context; `selectrl evaluate` tests it in other ways.
     """
-    require_cores(threads)
-    layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file, settings=set_)
-    experiment = build_experiment(layers, name or default_name(method, ablation, file))
+    experiment = selectrl.compose(method, env, profile=profile, ablation=ablation, file=file, settings=set_, name=name)
     if dry_run:
-        show(experiment, json=json)
+        show_experiment(experiment, json=json)
         return
-    wanted = [seed] if seed is not None else list(range(seeds))
-    execution = Execution(
-        data=data,
-        device=device,
-        engine=engine,
-        population=population,
-        tensorboard=tensorboard,
-        gin=as_layer(experiment).text,
-    )
-    launcher, each = launcher_for(len(wanted), jobs or execution.processes)
-    folder = out / experiment.env_name / (name or experiment.folder_name)
-    todo = [
-        Job(
-            folder=folder / f"seed{one}",
-            experiment=experiment,
-            seed=one,
-            execution=attrs.evolve(execution, threads=threads_of(folder / f"seed{one}", threads, each)),
-        )
-        for one in wanted
-    ]
-    warn_of_drift(data / experiment.env_name / experiment.data.name)
+    numbers = [seed] if seed is not None else list(range(seeds))
     if profile_step:
-        show_profile(todo[0], json=json)
+        execution = Execution(data=data, device=device, engine=engine, population=population)
+        planned = plan_runs(experiment, numbers, execution, out=out, name=name, jobs=jobs, threads=threads)
+        show_profile(planned.jobs[0], json=json)
         return
-    for job in todo if force else ():
-        kept = set_aside(job.folder)
-        if kept is not None:
-            say(f"the earlier run of {job.name} is kept in {kept}")
     with bars() as shown:
-        results = carry_out(launcher, todo, shown)
-    finish(folder, results, json=json)
+        training = Training(shown)
+        try:
+            runs = selectrl.train(
+                experiment,
+                seeds=numbers,
+                jobs=jobs,
+                threads=threads,
+                device=device,
+                engine=engine,
+                population=population,
+                data=data,
+                out=out,
+                name=name,
+                tensorboard=tensorboard,
+                force=force,
+                progress=training.show,
+            )
+        finally:
+            for sentence in training.failures[1:]:  # the first one ends the command
+                say(sentence)
+    finish(runs[0].folder.parent, [training.figures[number] for number in numbers], json=json)
 
 
-def carry_out(launcher: Launcher, jobs: list[Job], shown: Bars) -> list[dict[str, Any]]:
-    """Run the jobs, show how they go on, and return their figures.
+class Training:
+    """Shows the events of several seeds on bars, and keeps how each of them ended.
 
-    Raises:
-        InputError: the input of a run was wrong.
-        RunError: a run failed; the others have ended.
+    Attributes:
+        figures: returns and times of the finished runs, by seed.
+        failures: the sentences of the others.
     """
-    results: dict[int, dict[str, Any]] = {}
-    failures: list[tuple[str, int]] = []
-    states: dict[int, dict[str, str]] = {job.seed: {} for job in jobs}
 
-    def tell(event: Event) -> None:
-        if event.kind == "record":
-            note(shown, event, states[event.job.seed])
-        elif event.kind == "done":
-            results[event.job.seed] = event.value
-        elif event.kind in ("failed", "lost"):
-            failures.append(event.value)
+    def __init__(self, shown: Bars) -> None:
+        self._shown = shown
+        self._words: dict[int, dict[str, str]] = {}
+        self.figures: dict[int, dict[str, Any]] = {}
+        self.failures: list[str] = []
 
-    launcher.run(jobs, tell)
-    for sentence, _ in failures[1:]:
-        say(sentence)
-    if failures:
-        sentence, code = failures[0]
-        raise InputError(sentence) if code == InputError.exit_code else RunError(sentence)
-    return [results[job.seed] for job in jobs]
+    def show(self, event: Event) -> None:
+        """Show an event."""
+        match event.kind:
+            case "set aside":
+                say(f"the earlier run of {event.job.name} is kept in {event.value}")
+            case "record":
+                self._note(event)
+            case "done":
+                self.figures[event.job.seed] = event.value
+            case "failed" | "lost":
+                self.failures.append(event.value.sentence)
+
+    def _note(self, event: Event) -> None:
+        """Show a record on its job's bar."""
+        job, record, total = event.job, event.value, event.job.experiment.train.steps
+        words = self._words.setdefault(job.seed, {})
+        if record["kind"] == "test":
+            words["test"] = f"test return {record['return']:.2f}"
+        else:
+            words["rate"] = f"{record['steps_per_second']:.0f} steps/s"
+            if record["phase"] != "rl":
+                done, of = record["step"], record["phase_steps"]
+                tell = done == of or done % job.experiment.train.test_every == 0
+                self._shown.update(f"{job.name} {record['phase']}", done, of, words["rate"], tell=tell)
+                return
+        text = "  ".join(words[key] for key in ("rate", "test") if key in words)
+        self._shown.update(job.name, record["step"], total, text, tell=record["kind"] == "test")
 
 
 def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
-    """Print what the runs reached."""
+    """Print the returns of the runs."""
     if json:
         emit({"folder": str(folder), "runs": results})
         return
     rows = [
         [
-            str(one["seed"]),
-            f"{one['context_free']:.2f}",
-            f"{one['return']:.2f}",
-            f"{one['offline']:.2f}",
-            f"{one['wall_seconds']:.0f} s" if one["trained"] else "was done",
+            str(figures["seed"]),
+            f"{figures['context_free']:.2f}",
+            f"{figures['return']:.2f}",
+            f"{figures['offline']:.2f}",
+            f"{figures['wall_seconds']:.0f} s" if figures["trained"] else "was done",
         ]
-        for one in results
+        for figures in results
     ]
     table(
         "Mean return on unseen tasks",
@@ -186,26 +193,10 @@ def show_profile(job: Job, *, json: bool) -> None:
     line(f"Trace in {found['trace']}; open it at https://ui.perfetto.dev")
 
 
-def show(experiment: Experiment, *, json: bool) -> None:
+def show_experiment(experiment: Experiment, *, json: bool) -> None:
     """Print a resolved experiment: as gin bindings, which a file of the user's may hold, or as its record."""
     if json:
         emit({"key": experiment.key, "experiment": to_record(experiment)})
         return
     line(f"# {experiment.name} on {experiment.env_name}, key {experiment.key}")
     line(as_layer(experiment).text.strip())
-
-
-def note(shown: Bars, event: Event, state: dict[str, str]) -> None:
-    """Show a record on its job's bar."""
-    job, record, total = event.job, event.value, event.job.experiment.train.steps
-    if record["kind"] == "test":
-        state["test"] = f"test return {record['return']:.2f}"
-    else:
-        state["rate"] = f"{record['steps_per_second']:.0f} steps/s"
-        if record["phase"] != "rl":
-            done, of = record["step"], record["phase_steps"]
-            tell = done == of or done % job.experiment.train.test_every == 0
-            shown.update(f"{job.name} {record['phase']}", done, of, state["rate"], tell=tell)
-            return
-    text = "  ".join(state[key] for key in ("rate", "test") if key in state)
-    shown.update(job.name, record["step"], total, text, tell=record["kind"] == "test")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import perf_counter
 
 from torch import Tensor
 
+from selectrl.compare.plan import Plan
 from selectrl.data.rows import RowStore
 from selectrl.errors import RunError
 from selectrl.experiment.build import build_agent, build_phases
+from selectrl.experiment.execution import Execution
 from selectrl.experiment.memory import require_memory
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import torch_threads
@@ -51,3 +54,15 @@ def training_seconds(run: Run) -> float:
                 times.append(perf_counter() - begin)
             total += phase.steps * min(times[WARM:] or times, default=0.0)
     return total
+
+
+def training_times(plan: Plan) -> dict[Path, float]:
+    """Return the seconds that a seed of each policy trains, one thread each, by the policy's folder.
+
+    Raises:
+        InputError: a dataset is missing or damaged.
+    """
+    execution = Execution(data=plan.data)
+    return {
+        policy.folder: training_seconds(Run(policy.folder, policy.experiment, 0, execution)) for policy in plan.policies
+    }

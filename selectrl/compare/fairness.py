@@ -12,24 +12,12 @@ from selectrl.envs.split import split_tasks
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.registry import FAMILIES
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.fairness import ComparedRow, FairnessCheck, FairnessDifference, FairnessRecord
 
 BUDGET = ("env", "data", "train.steps", "test")
 """Bindings in which rows must not differ: other data or another budget make another question."""
-
-
-@attrs.frozen(kw_only=True)
-class Check:
-    """One condition of a fair comparison.
-
-    Attributes:
-        what: the condition.
-        ok: whether it holds.
-        detail: what was found.
-    """
-
-    what: str
-    ok: bool
-    detail: str
 
 
 @attrs.frozen(kw_only=True)
@@ -45,17 +33,17 @@ class Fairness:
 
     same: Mapping[str, Any]
     differs: Mapping[str, Mapping[str, Any]]
-    checks: tuple[Check, ...]
-    rows: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    checks: tuple[FairnessCheck, ...]
+    rows: Mapping[str, ComparedRow] = attrs.field(factory=dict)
 
-    def record(self) -> dict[str, Any]:
-        """Return it as ``fairness.json`` holds it."""
-        return {
-            "same": dict(self.same),
-            "differs": [{"what": what, "values": dict(values)} for what, values in self.differs.items()],
-            "checks": [attrs.asdict(check) for check in self.checks],
-            "rows": {name: dict(row) for name, row in self.rows.items()},
-        }
+    def record(self) -> FairnessRecord:
+        """Return the record of it."""
+        return FairnessRecord(
+            same=self.same,
+            differs=tuple(FairnessDifference(what=what, values=values) for what, values in self.differs.items()),
+            checks=self.checks,
+            rows=self.rows,
+        )
 
     def refuse(self) -> None:
         """Refuse a comparison that would not be one.
@@ -71,8 +59,8 @@ class Fairness:
 def examine(
     experiments: Sequence[Experiment],
     manifests: Mapping[str, Manifest],
-    evaluations: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
-    executions: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
+    evaluations: Mapping[str, Iterable[EvaluationRecord]] | None = None,
+    executions: Mapping[str, Iterable[ExecutionRecord]] | None = None,
     tuning: Mapping[str, str] | None = None,
 ) -> Fairness:
     """Compare the rows of one environment binding by binding.
@@ -80,8 +68,8 @@ def examine(
     Args:
         experiments: one a row; names tell them apart.
         manifests: of the datasets that they name, by name.
-        evaluations: finished meta-tests by row, as they were written.
-        executions: how the runs of a row were carried out, by row, as they were written.
+        evaluations: finished meta-tests by row.
+        executions: how the runs of a row were carried out, by row.
         tuning: what was spent on tuning each row; by default nothing.
     """
     recorded = {name: list(runs) for name, runs in (executions or {}).items()}
@@ -95,14 +83,14 @@ def examine(
                 same[path] = next(iter(values.values()))
         else:
             differs[path] = values
-    trained_on = {
-        text for runs in recorded.values() for run in runs if (text := _nested(run, "dataset", "fingerprint"))
-    }
+    trained_on = {run.dataset.fingerprint for runs in recorded.values() for run in runs}
     prints = sorted({manifest.fingerprint for manifest in manifests.values()} | trained_on)
     if len(prints) == 1:
         same["data.fingerprint"] = prints[0]
     checks = (
-        Check(what="the same data", ok=len(prints) == 1, detail=f"fingerprints {', '.join(p[:12] for p in prints)}"),
+        FairnessCheck(
+            what="the same data", ok=len(prints) == 1, detail=f"fingerprints {', '.join(p[:12] for p in prints)}"
+        ),
         *(_alike(prefix, differs, same) for prefix in BUDGET),
         _disjoint(experiments, manifests.values()),
         _checkpoints(experiments, evaluations or {}),
@@ -117,21 +105,15 @@ def _of(experiment: Experiment) -> dict[str, Any]:
     return record
 
 
-def _code(executions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def _code(executions: Iterable[ExecutionRecord]) -> dict[str, str]:
     """Return the versions and the source code that runs of one row have recorded, all that differ after each other."""
     found: dict[str, dict[str, None]] = {}
     for execution in executions:
-        for group in ("versions", "plugins", "sources"):
-            for name in execution[group] if isinstance(execution.get(group), dict) else ():
-                text = _nested(execution, group, name)
+        groups = {"versions": execution.versions, "plugins": execution.plugins, "sources": execution.sources}
+        for group, texts in groups.items():
+            for name, text in (texts or {}).items():
                 found.setdefault(f"{group}.{name}", {})[text[:12] if group == "sources" else text] = None
     return {name: ", ".join(values) for name, values in found.items()}
-
-
-def _nested(record: Mapping[str, Any], group: str, name: str) -> str:
-    """Return a text of an object in a record, empty where it is not recorded."""
-    inner = record.get(group)
-    return str(inner.get(name, "")) if isinstance(inner, dict) else ""
 
 
 def _flat(record: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -143,18 +125,18 @@ def _flat(record: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _flat(value, path if name == "part" else f"{path}.{name}".strip("."))
 
 
-def _alike(prefix: str, differs: Mapping[str, Mapping[str, Any]], same: Mapping[str, Any]) -> Check:
+def _alike(prefix: str, differs: Mapping[str, Mapping[str, Any]], same: Mapping[str, Any]) -> FairnessCheck:
     names = {"env": "the same environment", "data": "the same rows of data", "train.steps": "the same RL updates"}
     what = names.get(prefix, "the same meta-test: budget, repeats, prior and seed of common random numbers")
     found = [path for path in differs if path == prefix or path.startswith(f"{prefix}.")]
     if found:
         values = ", ".join(f"{name} {value}" for name, value in differs[found[0]].items())
-        return Check(what=what, ok=False, detail=f"{found[0]} differs ({values})")
+        return FairnessCheck(what=what, ok=False, detail=f"{found[0]} differs ({values})")
     shared = [f"{path} = {value}" for path, value in same.items() if path == prefix or path.startswith(f"{prefix}.")]
-    return Check(what=what, ok=True, detail=", ".join(one for one in shared if "fingerprint" not in one))
+    return FairnessCheck(what=what, ok=True, detail=", ".join(one for one in shared if "fingerprint" not in one))
 
 
-def _disjoint(experiments: Sequence[Experiment], manifests: Iterable[Manifest]) -> Check:
+def _disjoint(experiments: Sequence[Experiment], manifests: Iterable[Manifest]) -> FairnessCheck:
     """Check that no task that is tested is trained on, by the families and by what the datasets say of themselves."""
     wrong: set[int] = set()
     splits = [split_tasks(FAMILIES.build(one.env), one.data.split) for one in experiments]
@@ -163,19 +145,21 @@ def _disjoint(experiments: Sequence[Experiment], manifests: Iterable[Manifest]) 
     for trained, _ in splits:
         wrong |= tested & set(trained)
     detail = f"tasks {sorted(wrong)} are both" if wrong else f"{len(tested)} test tasks, none of them trained on"
-    return Check(what="no data of a test task in training", ok=not wrong, detail=detail)
+    return FairnessCheck(what="no data of a test task in training", ok=not wrong, detail=detail)
 
 
-def _checkpoints(experiments: Sequence[Experiment], evaluations: Mapping[str, Iterable[Mapping[str, Any]]]) -> Check:
+def _checkpoints(
+    experiments: Sequence[Experiment], evaluations: Mapping[str, Iterable[EvaluationRecord]]
+) -> FairnessCheck:
     """Check that every finished meta-test is one of the last checkpoint."""
     last = {one.name: one.train.steps for one in experiments}
-    early = [name for name, found in evaluations.items() if any(one["train_step"] != last[name] for one in found)]
+    early = [name for name, found in evaluations.items() if any(one.train_step != last[name] for one in found)]
     detail = f"not so for {', '.join(early)}" if early else "the last one of every run, none is chosen by its score"
-    return Check(what="the same checkpoint is tested", ok=not early, detail=detail)
+    return FairnessCheck(what="the same checkpoint is tested", ok=not early, detail=detail)
 
 
-def _tuning(tuning: Mapping[str, str]) -> Check:
+def _tuning(tuning: Mapping[str, str]) -> FairnessCheck:
     """Check that no row was tuned more than another."""
     alike = len(set(tuning.values())) == 1
     each = ", ".join(f"{name} {spent}" for name, spent in tuning.items())
-    return Check(what="the same tuning budget", ok=alike, detail=next(iter(tuning.values())) if alike else each)
+    return FairnessCheck(what="the same tuning budget", ok=alike, detail=next(iter(tuning.values())) if alike else each)

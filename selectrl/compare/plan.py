@@ -97,6 +97,11 @@ class Plan:
         """Return the rows of one environment."""
         return tuple(row for row in self.rows if row.experiment.env_name == env)
 
+    def datasets(self) -> dict[Path, Experiment]:
+        """Return the folder of every dataset, with the first experiment that reads it."""
+        users = (row.experiment for row in reversed(self.rows))
+        return {self.data / user.env_name / user.data.name: user for user in users}
+
     def jobs(self, execution: Execution, threads: int | None = None) -> tuple[Job, ...]:
         """Return the jobs, seed by seed, so that a comparison cut short has whole seeds.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -14,10 +13,15 @@ from selectrl.compare.state import first_of, is_done
 from selectrl.data.manifest import NAME, Manifest, read_manifest
 from selectrl.errors import RunError
 from selectrl.experiment.config import to_record
-from selectrl.experiment.identity import read_written
-from selectrl.experiment.provenance import read_execution, warn_of_versions
-from selectrl.files import read_json_or_none, write_json
-from selectrl.launch.job import Event, Job, Launcher, Tell
+from selectrl.experiment.provenance import warn_of_versions
+from selectrl.files import is_there, write_json
+from selectrl.launch.job import Event, Failure, Job, Launcher, Tell
+from selectrl.launch.runner import carry_out
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.fairness import ComparedRow
+from selectrl.runs.layout import FAILURES
+from selectrl.runs.reading import read_value
 
 
 @attrs.frozen(kw_only=True)
@@ -40,12 +44,14 @@ class Failures:
 
     Args:
         out: the comparison's folder.
+
+    Raises:
+        InputError: the file cannot be read or is damaged.
     """
 
     def __init__(self, out: Path) -> None:
-        self.path = out / "failures.json"
-        found = read_json_or_none(self.path)
-        self.known: dict[str, str] = found if isinstance(found, dict) else {}
+        self.path = out / FAILURES
+        self.known: dict[str, str] = read_value(Mapping[str, str], self.path) if is_there(self.path) else {}
 
     def add(self, folder: Path, reason: str) -> None:
         """Remember a failure."""
@@ -58,8 +64,8 @@ class Failures:
             write_json(self.path, self.known)
 
 
-def carry_out(plan: Plan, jobs: tuple[Job, ...], launcher: Launcher, tell: Tell, *, retry: bool = False) -> Outcome:
-    """Run what is missing.
+def run_missing(plan: Plan, jobs: Sequence[Job], launcher: Launcher, tell: Tell, *, retry: bool = False) -> Outcome:
+    """Carry out the jobs that are not finished.
 
     Args:
         plan: the comparison.
@@ -75,27 +81,26 @@ def carry_out(plan: Plan, jobs: tuple[Job, ...], launcher: Launcher, tell: Tell,
     failed: dict[str, str] = {}
     todo = []
     for job in jobs:
+        folder = str(job.folder)
         if is_done(job):
             failures.forget(job.folder)
-            warn_of_versions(job.folder, read_execution(job.folder))
+            warn_of_versions(job.folder, ExecutionRecord.read_if_there(job.folder))
             tell(Event(job, "done"))
-        elif str(job.folder) in failures.known and not retry:
-            failed[str(job.folder)] = failures.known[str(job.folder)]
-            tell(Event(job, "failed", (failures.known[str(job.folder)], 1)))
+        elif folder in failures.known and not retry:
+            failed[folder] = failures.known[folder]
+            tell(Event(job, "failed", Failure(failed[folder])))
         else:
             todo.append(job)
 
-    def heard(event: Event) -> None:
-        if event.kind in ("failed", "lost"):
-            sentence, code = event.value
-            failed[str(event.job.folder)] = sentence
-            if event.kind == "failed" and code == RunError.exit_code:  # the same call would fail again
-                failures.add(event.job.folder, sentence)
+    def remember(event: Event) -> None:
+        if event.kind == "failed" and event.value.code == RunError.exit_code:  # the same call would fail again
+            failures.add(event.job.folder, event.value.sentence)
         elif event.kind == "done":
             failures.forget(event.job.folder)
         tell(event)
 
-    launcher.run(todo, heard)
+    results = carry_out(todo, launcher, remember)
+    failed |= {str(folder): failure.sentence for folder, failure in results.failures.items()}
     done = tuple(job for job in jobs if str(job.folder) not in failed)
     return Outcome(done=done, failed=failed, retryable=failures.known.keys().isdisjoint(failed))
 
@@ -116,26 +121,30 @@ def fairness_of(plan: Plan, env: str) -> Fairness:
     Raises:
         DataError: a dataset is missing or damaged.
     """
-    evaluations: dict[str, list[Mapping[str, Any]]] = {}
-    executions: dict[str, list[Mapping[str, Any]]] = {}
-    rows: dict[str, Mapping[str, Any]] = {}
+    evaluations: dict[str, list[EvaluationRecord]] = {}
+    executions: dict[str, list[ExecutionRecord]] = {}
+    rows: dict[str, ComparedRow] = {}
     for policy in plan.policies:
         if policy.experiment.env_name != env:
             continue
         for row in policy.rows:
-            tested = {"collector": to_record(row.experiment.collector), "test": to_record(row.experiment.test)}
-            rows[row.experiment.name] = {"policy": policy.folder.name, **tested}
+            rows[row.experiment.name] = ComparedRow(
+                policy=policy.folder.name,
+                collector=to_record(row.experiment.collector),
+                test=to_record(row.experiment.test),
+            )
         for seed in range(plan.seeds):
             folder = policy.folder / f"seed{seed}"
             first = first_of(folder)
             if first is None:
                 continue
-            execution = read_execution(folder)
+            execution = ExecutionRecord.read_if_there(folder)
             for name, label in policy.labels(first).items():
-                executions.setdefault(name, []).append(execution)
-                found = read_written(folder / "evaluations" / f"{label}.json")
-                if found is not None:
-                    evaluations.setdefault(name, []).append(found)
+                if execution is not None:
+                    executions.setdefault(name, []).append(execution)
+                evaluation = EvaluationRecord.read_if_sound(folder, label)
+                if evaluation is not None:
+                    evaluations.setdefault(name, []).append(evaluation)
     experiments = [row.experiment for row in plan.of(env)]
     tuning = {row.experiment.name: row.tuning for row in plan.of(env)}
     fairness = examine(experiments, manifests_of(plan, env), evaluations, executions, tuning)

@@ -10,15 +10,17 @@ from typing import Any
 import attrs
 
 from selectrl.compare.plan import Plan
-from selectrl.errors import InputError, UnreadableError
-from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.errors import InputError
+from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.identity import identity_of, read_written
 from selectrl.experiment.labels import label_of
-from selectrl.experiment.provenance import changed_part, read_execution, source_fingerprints, trained_parts
-from selectrl.files import read_json, read_text
-from selectrl.json_text import parse
-from selectrl.launch.job import Job, matches
+from selectrl.experiment.provenance import changed_part, source_fingerprints, trained_parts
+from selectrl.experiment.stored import read_experiment
+from selectrl.launch.job import Job
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.identity import identity_of, is_wanted
+from selectrl.runs.metrics import LossLine, Metrics
 
 
 @attrs.frozen(kw_only=True)
@@ -46,9 +48,8 @@ def first_of(folder: Path) -> Experiment | None:
     Whoever needs the run itself ends with the sentence why; here it counts as not done, and nothing is written.
     """
     try:
-        record = read_json(folder / "experiment.json")
-        return experiment_from_record(record["experiment"])
-    except (InputError, KeyError, TypeError):
+        return read_experiment(folder)[0]
+    except InputError:
         return None
 
 
@@ -59,7 +60,7 @@ def is_done(job: Job) -> bool:
     """
     try:
         return _is_done(job)
-    except UnreadableError:
+    except InputError:
         return False
 
 
@@ -67,17 +68,15 @@ def _is_done(job: Job) -> bool:
     first = first_of(job.folder)
     if first is None or first.key != job.experiment.key:
         return False
-    execution = read_execution(job.folder)
+    execution = ExecutionRecord.read_if_there(job.folder)
     if changed_part(execution, job.experiment):
         return False
-    data = execution.get("dataset")
-    fingerprint = data.get("fingerprint") if isinstance(data, dict) else None
+    fingerprint = execution.dataset.fingerprint if execution else None
     for collector, test in job.wanted:
-        path = job.folder / "evaluations" / f"{label_of(collector, test, first)}.json"
-        wanted = identity_of(
-            collector, test, fingerprint, source_fingerprints(*trained_parts(job.experiment), collector)
-        )
-        if not matches(read_written(path), job.experiment.train.steps, wanted):
+        sources = source_fingerprints(*trained_parts(job.experiment), collector)
+        wanted = identity_of(to_record(collector), to_record(test), fingerprint, sources)
+        record = EvaluationRecord.read_if_sound(job.folder, label_of(collector, test, first))
+        if not is_wanted(record, job.experiment.train.steps, wanted):
             return False
     return True
 
@@ -98,13 +97,11 @@ def reached(folder: Path) -> tuple[int, list[float]]:
     """Return the training steps that a run's metrics tell of, all phases together, and the speeds that they log."""
     last: dict[str, int] = {}
     speeds = []
-    with suppress(InputError):  # without it nothing is timed
-        for line in read_text(folder / "metrics.jsonl", errors="replace").splitlines():
-            with suppress(ValueError, KeyError, TypeError):  # a line that a kill has torn
-                record = parse(line)
-                if record["kind"] == "train":
-                    last[str(record["phase"])] = int(record["step"])
-                    speeds.append(float(record["steps_per_second"]))
+    with suppress(InputError):  # which the run itself will end with; nothing is timed
+        for _, line in Metrics.of(folder).read().lines:
+            if isinstance(line, LossLine):
+                last[line.phase] = line.step
+                speeds.append(line.steps_per_second)
     return sum(last.values()), speeds
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
 
 from selectrl.envs.split import split_tasks
 from selectrl.errors import FieldError, InputError, RunError
 from selectrl.experiment.config import Experiment, to_record
+from selectrl.experiment.execution import Execution
 from selectrl.fields import as_tuple
 from selectrl.files import write_json
-from selectrl.launch.job import Record
+from selectrl.launch.job import Event, Job, Tell
+from selectrl.launch.local import Inline
+from selectrl.launch.runner import carry_out
 from selectrl.locks import locked
 from selectrl.registry import FAMILIES
+from selectrl.runs.reading import Json
 
 if TYPE_CHECKING:
     import optuna
@@ -85,15 +90,48 @@ def trial_of(experiment: Experiment) -> Experiment:
     return attrs.evolve(experiment, data=attrs.evolve(experiment.data, split="tuning"))
 
 
-def score(experiment: Experiment, folder: Path, data: Path, threads: int, tell: Callable[[Record], None]) -> float:
-    """Train seed 0 of a trial on the training tasks that are left, and return its mean return on those held out."""
-    from selectrl.experiment.execution import Execution
-    from selectrl.experiment.run import Run
-    from selectrl.experiment.training import train
+def score(job: Job, tell: Tell) -> float:
+    """Train a trial on the training tasks that are left, and return its mean return on those held out.
 
-    run = Run(folder, experiment, 0, Execution(data=data, threads=threads))
-    train([run], lambda _, record: tell(record))
-    return float(run.evaluate()["return"])
+    Raises:
+        RunError: training fails with these bindings.
+        InputError: the experiment or the data are wrong.
+    """
+    results = carry_out([job], Inline(), tell)
+    results.raise_first()
+    return float(results.figures[job.folder]["return"])
+
+
+@attrs.frozen(kw_only=True)
+class Tuning:
+    """The result of a search.
+
+    Attributes:
+        bindings: of the best trial, by path; empty where the method's own are the best.
+        mean_return: mean return of the best trial on the held-out training tasks.
+        own: that of the method's own bindings; ``None`` if training failed with them.
+        trials: trials so far, which is the budget that was spent.
+        steps: rl steps of each.
+        held_out: ids of the training tasks that were tested on.
+    """
+
+    bindings: Bindings
+    mean_return: float
+    own: float | None
+    trials: int
+    steps: int
+    held_out: tuple[int, ...]
+
+    def record(self) -> Json:
+        """Return it as ``tuned.json`` holds it."""
+        return {
+            "bindings": dict(self.bindings),
+            "return": self.mean_return,
+            "own": self.own,
+            "trials": self.trials,
+            "steps": self.steps,
+            "held_out": list(self.held_out),
+        }
 
 
 def tune(
@@ -101,24 +139,21 @@ def tune(
     build: Callable[[Bindings], Experiment],
     trials: int,
     folder: Path,
-    data: Path,
-    threads: int = 1,
-    tell: Callable[[int, Record], None] = lambda trial, record: None,
-) -> Record:
-    """Search, or go on where an earlier call stopped; the first trial has the bindings of the method's own files.
+    execution: Execution,
+    tell: Callable[[int, Event], None] = lambda trial, event: None,
+) -> Tuning:
+    """Search, or continue where an earlier call stopped; the first trial has the bindings of the method's own files.
 
     Args:
         knobs: what is searched.
         build: returns the experiment with some bindings laid over it.
         trials: how many in all; a search that has had more of them stays as it is.
         folder: holds the study, the trials' runs and ``tuned.json``.
-        data: folder of the datasets.
-        threads: threads that torch may use.
-        tell: called with the number of a trial and every record of its training.
+        execution: how each trial is carried out.
+        tell: called with the number of a trial and every event of it.
 
     Returns:
-        What ``tuned.json`` holds: ``bindings`` and ``return`` of the best trial, the return of the method's ``own``
-        bindings (null if training failed with them), ``trials``, ``steps`` and ``held_out`` tasks.
+        The best trial, which ``tuned.json`` holds as well.
 
     Raises:
         InputError: optuna is not installed, the folder holds a search of something else, or an experiment or the data
@@ -136,26 +171,27 @@ def tune(
             values = _draw(knobs, trial) if done else {}
             trial.set_user_attr("bindings", values)
             experiment = trial_of(build(values))
-            run, number = folder / "trials" / experiment.key / "seed0", trial.number
+            run = folder / "trials" / experiment.key / "seed0"
+            job = Job(folder=run, experiment=experiment, seed=0, execution=execution, diagnostics=False)
             try:
-                value = score(experiment, run, data, threads, lambda record, number=number: tell(number, record))  # type: ignore[misc]
+                value = score(job, partial(tell, trial.number))
             except RunError:  # bindings with which training fails are no good, and part of the budget
                 study.tell(trial, state=_state("PRUNED"))
             else:
                 study.tell(trial, value)
         if not study.get_trials(states=[_state("COMPLETE")]):
-            raise RunError(f"training failed in each of the {trials} trials; look at the data in {data}")
+            raise RunError(f"training failed in each of the {trials} trials; look at the data in {execution.data}")
         best = study.best_trial
-        found = {
-            "bindings": best.user_attrs["bindings"],
-            "return": best.value,
-            "own": _ended(study)[0].value,
-            "trials": len(_ended(study)),
-            "steps": own.train.steps,
-            "held_out": list(split_tasks(FAMILIES.build(own.env), trial_of(own).data.split)[1]),
-        }
-        write_json(folder / "tuned.json", found)
-    return found
+        tuning = Tuning(
+            bindings=best.user_attrs["bindings"],
+            mean_return=cast(float, best.value),
+            own=_ended(study)[0].value,
+            trials=len(_ended(study)),
+            steps=own.train.steps,
+            held_out=tuple(split_tasks(FAMILIES.build(own.env), trial_of(own).data.split)[1]),
+        )
+        write_json(folder / "tuned.json", tuning.record())
+    return tuning
 
 
 def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

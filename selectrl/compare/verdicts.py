@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+
+import attrs
 
 from selectrl.compare.plan import Plan, Policy
 from selectrl.errors import InputError
@@ -13,29 +15,50 @@ from selectrl.report.load import load
 from selectrl.report.records import Row
 
 
-def verdicts(plan: Plan, done: tuple[Job, ...]) -> list[dict[str, Any]]:
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """The difference between two rows of one environment.
+
+    Attributes:
+        env: name of the environment.
+        a: name of the first row.
+        b: name of the other.
+        difference: mean return of ``a`` minus that of ``b``, over the seeds that both have if there are any; ``None``
+            where their meta-tests differ.
+        interval: 95 % interval of the difference; ``None`` where there are too few seeds for it.
+        seeds: how many seeds both have.
+        sentence: the same as a sentence.
+    """
+
+    env: str
+    a: str
+    b: str
+    difference: float | None
+    interval: tuple[float, float] | None
+    seeds: int
+    sentence: str
+
+
+def verdicts(plan: Plan, done: tuple[Job, ...]) -> tuple[Verdict, ...]:
     """Compare the first row of every environment with the others, over the seeds and tasks that they share.
 
     Args:
         plan: the comparison.
         done: the runs that are finished.
-
-    Returns:
-        One record a pair: ``env``, ``a``, ``b``, ``difference``, ``interval``, ``seeds`` and the ``sentence``.
     """
     finished = {job.folder for job in done}
-    found = []
+    pairs = []
     for env in plan.envs:
         rows: dict[str, Row] = {}
         for policy in plan.policies:
             if policy.experiment.env_name == env:
                 rows |= _rows(policy, [policy.folder / f"seed{s}" for s in range(plan.seeds)], finished)
         names = [row.experiment.name for row in plan.of(env) if row.experiment.name in rows]
-        found += [_verdict(env, names[0], other, rows) for other in names[1:]]
-    return found
+        pairs += [_verdict(env, names[0], other, rows) for other in names[1:]]
+    return tuple(pairs)
 
 
-def _rows(policy: Policy, folders: list[Any], finished: set[Any]) -> Mapping[str, Row]:
+def _rows(policy: Policy, folders: list[Path], finished: set[Path]) -> Mapping[str, Row]:
     """Return the rows that are tests of one policy, as the report shows them, as far as its seeds are finished."""
     try:
         runs, _ = load([folder for folder in folders if folder in finished])
@@ -52,16 +75,16 @@ def _rows(policy: Policy, folders: list[Any], finished: set[Any]) -> Mapping[str
     return rows
 
 
-def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> dict[str, Any]:
+def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> Verdict:
     comparison = analyse.compare(rows[a], rows[b])
-    one = comparison.effect
-    digits = words.digits_for((one.value,) if one else ())
-    return {
-        "env": env,
-        "a": a,
-        "b": b,
-        "difference": one.value if one else None,
-        "interval": list(one.interval) if one and one.interval else None,
-        "seeds": one.seeds if one else 0,
-        "sentence": f"{env}: {words.verdict(comparison, digits)}",
-    }
+    effect = comparison.effect
+    digits = words.digits_for((effect.value,) if effect else ())
+    return Verdict(
+        env=env,
+        a=a,
+        b=b,
+        difference=effect.value if effect else None,
+        interval=effect.interval if effect else None,
+        seeds=effect.seeds if effect else 0,
+        sentence=f"{env}: {words.verdict(comparison, digits)}",
+    )

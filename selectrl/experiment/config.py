@@ -154,5 +154,5 @@ def experiment_from_record(record: Any) -> Experiment:
     """
     value = from_record(record)
     if not isinstance(value, Experiment):
-        raise InputError("expected the record of an experiment; restore the run's experiment.json")
+        raise InputError("expected the record of an experiment; restore the run's record")
     return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from selectrl import plugins
 from selectrl.data.manifest import versions
 from selectrl.errors import InputError, VersionWarning
 from selectrl.experiment.config import Experiment, config_classes, walk_parts
-from selectrl.files import read_json_or_none
 from selectrl.registry import tag
+from selectrl.runs.execution import ExecutionRecord
 
 AGAIN = "`selectrl train --force` trains it again and keeps the old run beside it"
 
@@ -33,43 +32,29 @@ def describe_code(*configs: Any) -> dict[str, Any]:
     return {"versions": versions(), "plugins": plugins.versions(), "sources": source_fingerprints(*configs)}
 
 
-def read_execution(folder: Path) -> dict[str, Any]:
-    """Return what a run's execution.json says, nothing where it is not there or damaged.
-
-    Raises:
-        UnreadableError: it is there, but cannot be read.
-    """
-    record = read_json_or_none(folder / "execution.json")
-    return record if isinstance(record, dict) else {}
-
-
-def data_fingerprint(execution: Mapping[str, Any]) -> str | None:
-    """Return the fingerprint of the data that a run was trained on, as far as its execution.json tells."""
-    fingerprint = _mapping(execution, "dataset").get("fingerprint")
-    return fingerprint if isinstance(fingerprint, str) else None
-
-
-def changed_part(execution: Mapping[str, Any], experiment: Experiment) -> str | None:
+def changed_part(execution: ExecutionRecord | None, experiment: Experiment) -> str | None:
     """Return the first outside part whose source code is no longer the one that a run was trained with, or None.
 
     What the run's record does not tell is no change.
     """
-    recorded = _mapping(execution, "sources")
+    recorded = (execution and execution.sources) or {}
     today = source_fingerprints(*trained_parts(experiment))
     return next((part for part, found in today.items() if plugins.is_changed(recorded.get(part), found)), None)
 
 
-def parts_changed_since(execution: Mapping[str, Any]) -> tuple[str, ...]:
+def parts_changed_since(execution: ExecutionRecord | None) -> tuple[str, ...]:
     """Return the outside parts whose source code is no longer the recorded one, as far as they are installed here."""
-    recorded = _mapping(execution, "sources")
+    recorded = (execution and execution.sources) or {}
     classes = config_classes() if recorded else {}
     today = {part: plugins.fingerprint(classes[part]) for part in recorded if part in classes}
     return tuple(part for part, found in sorted(today.items()) if found and plugins.is_changed(recorded[part], found))
 
 
-def other_versions(execution: Mapping[str, Any]) -> str | None:
+def other_versions(execution: ExecutionRecord | None) -> str | None:
     """Say which versions of this package and of plugins a run was trained with that are not today's, or None."""
-    recorded = {**_mapping(execution, "plugins"), "selectrl": _mapping(execution, "versions").get("selectrl")}
+    if execution is None:
+        return None
+    recorded = {**(execution.plugins or {}), "selectrl": execution.versions.get("selectrl")}
     today = {**plugins.versions(), "selectrl": versions()["selectrl"]}
     changed = [
         f"{name} {version} (installed: {today[name]})"
@@ -79,12 +64,12 @@ def other_versions(execution: Mapping[str, Any]) -> str | None:
     return " and ".join(changed) or None
 
 
-def check_code(folder: Path, execution: Mapping[str, Any], experiment: Experiment) -> None:
+def check_code(folder: Path, execution: ExecutionRecord | None, experiment: Experiment) -> None:
     """Check a run against today's code: other versions are named, other source code of a part is refused.
 
     Args:
         folder: the run directory.
-        execution: what its execution.json says.
+        execution: how it was trained, None where that is not recorded.
         experiment: what is wanted.
 
     Raises:
@@ -97,12 +82,14 @@ def check_code(folder: Path, execution: Mapping[str, Any], experiment: Experimen
     warn_of_versions(folder, execution)
 
 
-def refuse_changed_part(folder: Path, execution: Mapping[str, Any], experiment: Experiment, otherwise: str) -> None:
+def refuse_changed_part(
+    folder: Path, execution: ExecutionRecord | None, experiment: Experiment, otherwise: str
+) -> None:
     """Refuse a run whose weights were trained with other source code of an outside part.
 
     Args:
         folder: the run directory.
-        execution: what its execution.json says.
+        execution: how it was trained, None where that is not recorded.
         experiment: the run's experiment.
         otherwise: what to do instead of training again, the end of the sentence.
 
@@ -115,14 +102,9 @@ def refuse_changed_part(folder: Path, execution: Mapping[str, Any], experiment: 
         raise InputError(f"{sentence}; {AGAIN}, or {otherwise}")
 
 
-def warn_of_versions(folder: Path, execution: Mapping[str, Any]) -> None:
+def warn_of_versions(folder: Path, execution: ExecutionRecord | None) -> None:
     """Warn if a run was made with another version of this package or of a plugin than the installed one."""
     other = other_versions(execution)
     if other is not None:
         sentence = f"{folder} was trained with {other}; its numbers are kept, {AGAIN}"
         warnings.warn(sentence, VersionWarning, stacklevel=3)
-
-
-def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = record.get(name)
-    return value if isinstance(value, dict) else {}

@@ -19,30 +19,27 @@ from selectrl.evaluate.published import PublishedTest
 from selectrl.evaluate.schedules import published
 from selectrl.evaluate.stored import centroid
 from selectrl.experiment.build import build_agent
-from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.drift import warn_of_drift
-from selectrl.experiment.identity import difference, identity_of, read_written, refuse_to_replace
 from selectrl.experiment.labels import label_of
-from selectrl.experiment.provenance import (
-    data_fingerprint,
-    describe_code,
-    read_execution,
-    refuse_changed_part,
-    source_fingerprints,
-    trained_parts,
-)
-from selectrl.experiment.records import SCHEMA, read_record, summary
+from selectrl.experiment.provenance import describe_code, refuse_changed_part, source_fingerprints, trained_parts
+from selectrl.experiment.records import evaluation_record
 from selectrl.experiment.run_folder import RunFolder
+from selectrl.experiment.stored import read_experiment
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.files import write_json
-from selectrl.json_text import sealed
 from selectrl.locks import alone, held
 from selectrl.protocols import CollectorConfig
 from selectrl.registry import COLLECTORS, registered_name
+from selectrl.runs import checkpoint
+from selectrl.runs.diagnostics import DiagnosticsRecord, DonorSwap
+from selectrl.runs.evaluation import EvaluationRecord, TestedState
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.experiment import ExperimentRecord
+from selectrl.runs.identity import difference, identity_of, is_wanted, refuse_to_replace
+from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXPERIMENT, arrays_file, evaluation_file
+from selectrl.runs.reading import Json
 from selectrl.tensor_files import write_tensors
-from selectrl.trainer import checkpoint
 from selectrl.trainer.agent import Agent
-from selectrl.trainer.metrics import Record
 
 LATEST = sys.maxsize  # a training step after all others
 
@@ -67,7 +64,7 @@ class Run(RunFolder):
             InputError: the source code of an outside part has changed since the run began.
         """
         otherwise = "give --force to use its weights with today's code"
-        refuse_changed_part(self.folder, read_execution(self.folder), self.experiment, otherwise)
+        refuse_changed_part(self.folder, ExecutionRecord.read_if_there(self.folder), self.experiment, otherwise)
 
     def agent(self, *, force: bool = False) -> tuple[Agent, int]:
         """Return the trained agent and the rl step of its checkpoint.
@@ -83,35 +80,36 @@ class Run(RunFolder):
         agent, saved = self._agent(force)
         return agent, saved["train_step"]
 
-    def _agent(self, force: bool) -> tuple[Agent, Record]:
+    def _agent(self, force: bool) -> tuple[Agent, Json]:
         """Return the trained agent, and what evaluations record of its checkpoint."""
         if not force:
             self.refuse_changed_part()
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
-        own = read_record(self.folder)
-        if any(found.record.get(name, own.get(name)) != own.get(name) for name in ("key", "seed")):
+        own = ExperimentRecord.read(self.folder)
+        if any(found.record.get(name, value) != value for name, value in (("key", own.key), ("seed", own.seed))):
             raise InputError(
-                f"the newest checkpoint in {self.folder} is of another experiment or seed than its experiment.json; "
+                f"the newest checkpoint in {self.folder} is of another experiment or seed than its {EXPERIMENT}; "
                 "train it again in another folder"
             )
         agent = build_agent(self.experiment, self.family.spec, self.seed)
         agent.load({n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")})
         step = found.step - (found.total - self.experiment.train.steps)
-        saved = {"step": found.step, "digest": checkpoint.digest(found.state, "")}
+        saved = TestedState(step=found.step, digest=checkpoint.digest(found.state, ""))
         return agent, {"train_step": step, "checkpoint": saved}
 
     @property
     def begun_as(self) -> Experiment:
         """The experiment of the run's record, whose collector and test labels are relative to."""
-        return experiment_from_record(read_record(self.folder)["experiment"])
+        return read_experiment(self.folder)[0]
 
-    def identity(self, collector: CollectorConfig, test: TestConfig) -> Record:
+    def identity(self, collector: CollectorConfig, test: TestConfig) -> Json:
         """Return what makes a meta-test of this run the one that it is, see :func:`identity_of`."""
         reads = bool(COLLECTORS.build(collector).offline) or test.prior != "zero"
         found = source_fingerprints(*trained_parts(self.experiment), collector)
-        return identity_of(collector, test, self.dataset.fingerprint if reads else None, found)
+        fingerprint = self.dataset.fingerprint if reads else None
+        return identity_of(to_record(collector), to_record(test), fingerprint, found)
 
     def refuse_label(self, label: str, collector: CollectorConfig, test: TestConfig, step: int = LATEST) -> None:
         """Refuse a label that is that of another meta-test of this run.
@@ -127,7 +125,8 @@ class Run(RunFolder):
                 step, or cannot be read; or the run's own tests have this label, or have it on the run's own data.
         """
         own, wanted = self.begun_as, self.identity(collector, test)
-        trained_on = data_fingerprint(read_execution(self.folder))
+        execution = ExecutionRecord.read_if_there(self.folder)
+        trained_on = execution.dataset.fingerprint if execution else None
         is_of_own_label = label == label_of(collector, test, own)
         if trained_on is not None and is_of_own_label and difference(wanted, {"dataset": trained_on}):
             raise InputError(
@@ -139,8 +138,8 @@ class Run(RunFolder):
             if label == label_of(own_collector, own.test, own) and not is_own:
                 raise InputError(f"the label {label!r} is that of the run's own tests; choose another --label")
         remedy = f"choose another --label, or move that file out of {self.folder.name}"
-        path = self.folder / "evaluations" / f"{label}.json"
-        refuse_to_replace(path, wanted, step, remedy)
+        record = EvaluationRecord.read_if_sound(self.folder, label)
+        refuse_to_replace(evaluation_file(self.folder, label), record, wanted, step, remedy)
 
     def evaluate(
         self,
@@ -149,7 +148,7 @@ class Run(RunFolder):
         test: TestConfig | None = None,
         *,
         force: bool = False,
-    ) -> Record:
+    ) -> EvaluationRecord:
         """Meta-test the newest checkpoint and write the result below the run.
 
         Args:
@@ -171,27 +170,28 @@ class Run(RunFolder):
 
     def _evaluate(
         self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None, force: bool
-    ) -> Record:
+    ) -> EvaluationRecord:
         warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
         label = label or label_of(collector, test, self.begun_as)
         agent, saved = self._agent(force)
-        folder = self.folder / "evaluations"
+        folder = self.folder / EVALUATIONS
         with alone(folder):  # refused before the work: a label in use, a folder that cannot be locked
             self.refuse_label(label, collector, test, saved["train_step"])
         with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
-        record = {
-            "schema": SCHEMA,
-            "label": label,
-            "env": self.experiment.env_name,
-            "collector": to_record(collector),
+        record = evaluation_record(
+            result,
+            test,
+            self.family.spec.horizon,
+            label=label,
+            env=self.experiment.env_name,
+            collector=to_record(collector),
             **saved,
-            "seed": self.seed,
-            **summary(result, test, self.family.spec.horizon),
-            "dataset": self.identity(collector, test)["dataset"],
+            seed=self.seed,
+            dataset=self.identity(collector, test)["dataset"],
             **describe_code(*trained_parts(self.experiment), collector),
-        }
+        )
         traces: dict[str, np.ndarray[Any, Any]] = {
             "explored": result.explored,
             "scored": result.scored,
@@ -200,24 +200,22 @@ class Run(RunFolder):
         }
         with alone(folder):  # another process may have written this label since
             self.refuse_label(label, collector, test, saved["train_step"])
-            write_tensors(folder / f"{label}.safetensors", traces)
-            write_json(folder / f"{label}.json", sealed(record))
+            write_tensors(arrays_file(evaluation_file(self.folder, label)), traces)
+            record.write(self.folder)
         return record
 
     @property
     def diagnosed(self) -> bool:
         """Whether the diagnostics of the whole training lie there already."""
-        found = read_written(self.folder / "diagnostics.json")
-        if found is None or found["train_step"] != self.experiment.train.steps:
-            return False
-        return difference(found, self._diagnosis) is None
+        record = DiagnosticsRecord.read_if_sound(self.folder)
+        return is_wanted(record, self.experiment.train.steps, self._diagnosis)
 
     @property
-    def _diagnosis(self) -> Record:
+    def _diagnosis(self) -> Json:
         """Data and source code that identify diagnostics."""
         return {"dataset": self.dataset.fingerprint, "sources": source_fingerprints(*trained_parts(self.experiment))}
 
-    def diagnose(self, *, force: bool = False) -> Record:
+    def diagnose(self, *, force: bool = False) -> DiagnosticsRecord:
         """Write what the newest checkpoint's encoder makes of stored context, of training and of test tasks.
 
         ``diagnostics.safetensors`` holds ``train_latents`` and ``test_latents`` float32 (task, draw, latent), each the
@@ -239,11 +237,9 @@ class Run(RunFolder):
         with held(self.folder):
             return self._diagnose(force)
 
-    def _diagnose(self, force: bool) -> Record:
+    def _diagnose(self, force: bool) -> DiagnosticsRecord:
         agent, saved = self._agent(force)
-        record_file, step = self.folder / "diagnostics.json", saved["train_step"]
-        remedy = f"move that file out of {self.folder.name}, or leave --diagnose out"
-        refuse_to_replace(record_file, self._diagnosis, step, remedy)
+        self._refuse_diagnosis(saved["train_step"])
         test, alive = self.experiment.test, cast(Any, agent)
         sets = {"train": self.train_tasks, "test": self.test_tasks}
         stores = {name: self.store(tasks) for name, tasks in sets.items()}
@@ -253,13 +249,23 @@ class Run(RunFolder):
                 arrays[f"{name}_latents"] = offline_latents(alive, stores[name], test, DRAWS)
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
             swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
-        about = {"dataset": self.dataset.fingerprint, **describe_code(*trained_parts(self.experiment))}
-        record = {"schema": SCHEMA, **saved, "donor_swap": swap, **about}
-        with alone(self.folder / "evaluations"):  # another process may have written them since
-            refuse_to_replace(record_file, self._diagnosis, step, remedy)
-            write_tensors(record_file.with_suffix(".safetensors"), arrays)
-            write_json(record_file, sealed(record))
+        record = DiagnosticsRecord(
+            **saved,
+            donor_swap=DonorSwap.from_json(swap) if swap else None,
+            dataset=self.dataset.fingerprint,
+            **describe_code(*trained_parts(self.experiment)),
+        )
+        with alone(self.folder / EVALUATIONS):  # another process may have written them since
+            self._refuse_diagnosis(saved["train_step"])
+            write_tensors(arrays_file(self.folder / DIAGNOSTICS), arrays)
+            record.write(self.folder)
         return record
+
+    def _refuse_diagnosis(self, step: int) -> None:
+        """Refuse to replace diagnostics of other data or source code, or of a later training step."""
+        record, remedy = DiagnosticsRecord.read_if_sound(self.folder), f"move that file out of {self.folder.name}"
+        remedy += ", or leave --diagnose out"
+        refuse_to_replace(self.folder / DIAGNOSTICS, record, self._diagnosis, step, remedy)
 
     def meta_test(
         self, agent: Agent, collector: CollectorConfig, test: TestConfig, watch: Watch | None = None

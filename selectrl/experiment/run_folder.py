@@ -14,23 +14,17 @@ import numpy as np
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.split import split_tasks
 from selectrl.errors import DataError, InputError
-from selectrl.experiment.config import Experiment, experiment_from_record, to_record
+from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.provenance import (
-    check_code,
-    data_fingerprint,
-    describe_code,
-    other_versions,
-    read_execution,
-    trained_parts,
-)
-from selectrl.experiment.records import SCHEMA, read_record
+from selectrl.experiment.provenance import check_code, describe_code, other_versions, trained_parts
+from selectrl.experiment.stored import read_experiment
 from selectrl.fields import LARGEST
-from selectrl.files import is_there, names_in, write_atomically, write_json
-from selectrl.json_text import sealed
+from selectrl.files import is_there, names_in, write_atomically
 from selectrl.protocols import Phase, TaskFamily
 from selectrl.registry import FAMILIES
-from selectrl.trainer.metrics import Record
+from selectrl.runs.execution import DatasetRecord, ExecutionRecord
+from selectrl.runs.experiment import ExperimentRecord
+from selectrl.runs.layout import EXPERIMENT, GIN
 
 CONTINUED = "continued with other versions"
 
@@ -69,14 +63,14 @@ class RunFolder:
         Raises:
             InputError: it holds no run.
         """
-        record = read_record(folder)
-        return cls(folder, experiment_from_record(record["experiment"]), int(record["seed"]), execution)
+        experiment, record = read_experiment(folder)
+        return cls(folder, experiment, record.seed, execution)
 
     @property
     def wall_seconds(self) -> float:
         """Time spent on training so far, as far as it is recorded."""
-        spent = read_execution(self.folder).get("wall_seconds")
-        return float(spent) if isinstance(spent, int | float) else 0.0
+        recorded = ExecutionRecord.read_if_there(self.folder)
+        return recorded.wall_seconds if recorded else 0.0
 
     @property
     def dataset(self) -> OfflineDataset:
@@ -102,48 +96,45 @@ class RunFolder:
         """Return the experiment that the directory was begun with, None if it is new.
 
         Raises:
-            UnreadableError: the directory or its record cannot be read.
-            InputError: it holds something else, or the run was begun on other data or with other source code of a part.
+            UnreadableError: the directory or a record cannot be read.
+            InputError: it holds something else, a record is damaged, or the run was begun on other data or with other
+                source code of a part.
         """
         fingerprint = self.dataset.fingerprint
-        if not is_there(self.folder / "experiment.json"):
+        if not is_there(self.folder / EXPERIMENT):
             if is_there(self.folder) and not self.folder.is_dir():
                 raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
             if any(not name.startswith(".") for name in names_in(self.folder)):
                 raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
             return None
-        old = read_record(self.folder)
-        if (old.get("key"), old["seed"]) != (self.experiment.key, self.seed):
+        first, old = read_experiment(self.folder)
+        if (old.key, old.seed) != (self.experiment.key, self.seed):
             raise InputError(
-                f"{self.folder} holds another experiment ({old.get('name')}, key {old.get('key')}, seed "
-                f"{old['seed']}), not {self.experiment.key} with seed {self.seed}; choose another folder or name"
+                f"{self.folder} holds another experiment ({old.name}, key {old.key}, seed {old.seed}), not "
+                f"{self.experiment.key} with seed {self.seed}; choose another folder or name"
             )
-        execution = read_execution(self.folder)
-        ran = data_fingerprint(execution)
-        if ran is not None and ran != fingerprint:
+        execution = ExecutionRecord.read_if_there(self.folder)
+        if execution and execution.dataset.fingerprint != fingerprint:
             raise InputError(
-                f"{self.folder} was begun on other data (fingerprint {ran[:12]}, now {fingerprint[:12]}); "
-                "restore the dataset or choose another folder"
+                f"{self.folder} was begun on other data (fingerprint {execution.dataset.fingerprint[:12]}, now "
+                f"{fingerprint[:12]}); restore the dataset or choose another folder"
             )
         check_code(self.folder, execution, self.experiment)
-        return experiment_from_record(old["experiment"])
+        return first
 
     @property
-    def record(self) -> Record:
-        """The experiment and the seed as JSON, from which alone the run can be built again."""
-        return {
-            "schema": SCHEMA,
-            "name": self.experiment.name,
-            "seed": self.seed,
-            "key": self.experiment.key,
-            "experiment": to_record(self.experiment),
-        }
+    def record(self) -> ExperimentRecord:
+        """The experiment and the seed, from which alone the run can be built again."""
+        experiment = self.experiment
+        return ExperimentRecord(
+            name=experiment.name, seed=self.seed, key=experiment.key, experiment=to_record(experiment)
+        )
 
     def claim(self) -> None:
         """Write the run's record, unless it is there; it comes first, for without it the folder holds no run."""
-        record, gin = self.folder / "experiment.json", self.folder / "config.gin"
-        if not is_there(record):
-            write_json(record, sealed(self.record))
+        if not is_there(self.folder / EXPERIMENT):
+            self.record.write(self.folder)
+        gin = self.folder / GIN
         if self.execution.gin and not is_there(gin):
             write_atomically(gin, lambda file: file.write_text(self.execution.gin))
 
@@ -152,27 +143,29 @@ class RunFolder:
 
         The code is that of the run's beginning; later versions that continued it are named in the notes.
         """
-        before, today = read_execution(self.folder), describe_code(*trained_parts(self.experiment))
-        begun = {name: before[name] for name in today if isinstance(before.get(name), dict)}
-        earlier, other, drift = before.get("notes"), other_versions(before), self.dataset.manifest.drift()
+        before, drift = ExecutionRecord.read_if_there(self.folder), self.dataset.manifest.drift()
+        code = describe_code(*trained_parts(self.experiment))
+        if before:
+            code = {"versions": before.versions, "plugins": before.plugins, "sources": before.sources}
         notes = [f"the data were made with {drift}"] if drift else []
-        notes += [note for note in earlier if str(note).startswith(CONTINUED)] if isinstance(earlier, list) else []
+        notes += [note for note in before.notes if note.startswith(CONTINUED)] if before else []
+        other = other_versions(before)
         notes += [f"{CONTINUED}: begun with {other}"] if other else []
-        record = {
-            **(begun or today),
-            "threads": self.execution.threads,
-            "device": self.execution.device,
-            "engine": self.execution.engine,
-            "population": population,
-            "dataset": {
-                "name": self.experiment.data.name,
-                "fingerprint": self.dataset.fingerprint,
-                "keep_warmup": self.dataset.manifest.keep_warmup,
-            },
-            "notes": list(dict.fromkeys(notes)),
-            "phases": {phase.name: phase.steps for phase in phases},
-            "command": shlex.join(["selectrl", *sys.argv[1:]]),
-            "wall_seconds": round(self.wall_seconds + wall_seconds, 2),
-            "peak_rss_mib": round(peak_rss_mib(), 1),
-        }
-        write_json(self.folder / "execution.json", record)
+        record = ExecutionRecord(
+            **code,
+            threads=self.execution.threads,
+            device=self.execution.device,
+            engine=self.execution.engine,
+            population=population,
+            dataset=DatasetRecord(
+                name=self.experiment.data.name,
+                fingerprint=self.dataset.fingerprint,
+                keep_warmup=self.dataset.manifest.keep_warmup,
+            ),
+            notes=tuple(dict.fromkeys(notes)),
+            phases={phase.name: phase.steps for phase in phases},
+            command=shlex.join(["selectrl", *sys.argv[1:]]),
+            wall_seconds=round((before.wall_seconds if before else 0.0) + wall_seconds, 2),
+            peak_rss_mib=round(peak_rss_mib(), 1),
+        )
+        record.write(self.folder)

@@ -21,13 +21,15 @@ from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
 from selectrl.locks import locked
 from selectrl.protocols import Phase
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
+from selectrl.runs.layout import TENSORBOARD
+from selectrl.runs.metrics import TestLine
+from selectrl.runs.reading import Json
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import Member, Trainer, needs
-from selectrl.trainer.metrics import Record
 
-Progress: TypeAlias = Callable[[Run, Record], None]
+Progress: TypeAlias = Callable[[Run, Json], None]
 COMPILER = {"cpu": "eager", "cuda": "inductor"}  # on the CPU for tests: it is traced as for CUDA and no faster
 
 
@@ -101,7 +103,7 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
                 sampler=run.sampler(resident),
                 folder=run.folder,
                 test=curve(run, agent, its),
-                record={**run.record, "versions": versions()},
+                record={**run.record.to_json(), "versions": versions()},
             )
             for run, agent, its in zip(runs, agents, begun, strict=True)
         ],
@@ -156,14 +158,14 @@ def engine_for(experiment: Experiment, execution: Execution, agents: Sequence[Ag
     )
 
 
-def curve(run: Run, agent: Agent, begun: Experiment) -> Callable[[int], Record]:
-    """Return what makes a point of a run's learning curve: (rl step) -> the record of a meta-test."""
+def curve(run: Run, agent: Agent, begun: Experiment) -> Callable[[int], TestLine]:
+    """Return what makes a point of a run's learning curve: (rl step) -> a meta-test."""
     made = run.made_test(agent, begun.collector, begun.test)
     return lambda step: curve_point(made.run(run.prior(agent, begun.test)), step, begun)
 
 
 @contextmanager
-def sink(run: Run) -> Iterator[Callable[[Record], None]]:
+def sink(run: Run) -> Iterator[Callable[[Json], None]]:
     """Give a function that passes records on to TensorBoard, if wanted."""
     if not run.execution.tensorboard:
         yield lambda record: None
@@ -172,9 +174,9 @@ def sink(run: Run) -> Iterator[Callable[[Record], None]]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise InputError("TensorBoard is not installed; pip install 'selectrl[tensorboard]'") from error
-    with SummaryWriter(run.folder / "tensorboard") as writer:
+    with SummaryWriter(run.folder / TENSORBOARD) as writer:
 
-        def write(record: Record) -> None:
+        def write(record: Json) -> None:
             values = record["values"] if record["kind"] == "train" else {"test/return": record["return"]}
             for name, value in values.items():
                 writer.add_scalar(name, value, record["step"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -16,8 +16,22 @@ from selectrl.launch.slurm import Slurm
 LAUNCHERS = ("inline", "local", "slurm")
 
 
-def choose(name: str, settings: Sequence[str], runs: int, side_by_side: int | None) -> tuple[Launcher, int, int]:
-    """Return a launcher, the threads of each run, and how many runs it has at work at once.
+class Choice(NamedTuple):
+    """A launcher, and how it shares the machine.
+
+    Attributes:
+        launcher: carries the runs out.
+        threads: threads of each run, unless a number is asked for or the run has begun with another one.
+        side_by_side: runs at the same time.
+    """
+
+    launcher: Launcher
+    threads: int
+    side_by_side: int
+
+
+def choose(name: str, settings: Sequence[str], runs: int, side_by_side: int | None) -> Choice:
+    """Choose a launcher by its name.
 
     Args:
         name: one of ``LAUNCHERS``.
@@ -35,7 +49,7 @@ def choose(name: str, settings: Sequence[str], runs: int, side_by_side: int | No
             raise InputError(f"--launcher-set {settings[0]!r}: launcher {name} has no settings; --jobs and --threads")
         count = 1 if name == "inline" else side_by_side
         launcher, threads = launcher_for(runs, count)
-        return launcher, threads, getattr(launcher, "side_by_side", 1)
+        return Choice(launcher, threads, getattr(launcher, "side_by_side", 1))
     fields = {field.name: field for field in attrs.fields(Slurm)}
     values: dict[str, Any] = {}
     for setting in settings:
@@ -52,4 +66,4 @@ def choose(name: str, settings: Sequence[str], runs: int, side_by_side: int | No
         slurm = Slurm(**values)
     except FieldError as error:
         raise InputError(f"--launcher-set {error.field}: {error.problem}") from None
-    return slurm, slurm.cpus, min(runs, slurm.at_once)
+    return Choice(slurm, slurm.cpus, min(runs, slurm.at_once))

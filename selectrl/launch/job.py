@@ -1,4 +1,4 @@
-"""One run as a launcher sees it, what it tells while it works, and the work itself. Free of torch until it runs."""
+"""A run as a launcher sees it, the events of its work, and the work itself. Free of torch until it runs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import attrs
 
 from selectrl.collectors.configs import OfflineConfig
-from selectrl.errors import UnreadableError
+from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.identity import difference, read_written
 from selectrl.experiment.labels import label_of
-from selectrl.files import read_json_or_none
-from selectrl.launch.verdict import verdict
+from selectrl.launch.verdict import explain, verdict
 from selectrl.protocols import CollectorConfig
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.identity import is_wanted
+from selectrl.runs.reading import Json
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
-
-Record: TypeAlias = dict[str, Any]
 
 
 @attrs.frozen(kw_only=True)
@@ -31,10 +31,11 @@ class Job:
 
     Attributes:
         folder: the run directory.
-        experiment: what is trained, and tested with its own collector and with offline context.
+        experiment: the composition that is trained, and tested with its own collector.
         seed: its seed.
         execution: how it is carried out.
         tests: more meta-tests of the trained policy, each a collector and a test.
+        diagnostics: also test with offline context and write diagnostics; a trial of a search does without them.
     """
 
     folder: Path
@@ -42,17 +43,45 @@ class Job:
     seed: int
     execution: Execution
     tests: tuple[tuple[CollectorConfig, TestConfig], ...] = ()
+    diagnostics: bool = True
 
     @property
     def name(self) -> str:
-        """What the run is called on the screen."""
+        """Name of the run on the screen."""
         return f"{self.experiment.name} seed {self.seed}"
 
     @property
     def wanted(self) -> tuple[tuple[CollectorConfig, TestConfig], ...]:
         """Every meta-test that the run ends with: its own, then offline context, then others."""
         own, test = self.experiment.collector, self.experiment.test
-        return tuple(dict.fromkeys([(own, test), (OfflineConfig(), test), *self.tests]))
+        offline = [(OfflineConfig(), test)] if self.diagnostics else []
+        return tuple(dict.fromkeys([(own, test), *offline, *self.tests]))
+
+
+@attrs.frozen
+class Failure:
+    """The reason why a run did not end.
+
+    Attributes:
+        sentence: the reason, and the remedy.
+        code: exit code of a command that fails for this reason.
+        error: the error itself, where the run was carried out in this process.
+    """
+
+    sentence: str
+    code: int = 1
+    error: Exception | None = None
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Return the failure that an error is."""
+        return cls(*verdict(error), error)
+
+    def as_error(self) -> Exception:
+        """Return an error of this package that says the same; an error that nobody foresaw is returned as it is."""
+        if self.error is not None:
+            return explain(self.error) or self.error
+        return InputError(self.sentence) if self.code == InputError.exit_code else RunError(self.sentence)
 
 
 class Event(NamedTuple):
@@ -60,9 +89,10 @@ class Event(NamedTuple):
 
     Attributes:
         job: the job.
-        kind: ``started``, ``record`` (of losses or a meta-test), ``done``, ``failed`` (by itself: it would fail again)
-            or ``lost`` (ended from outside: it can go on).
-        value: nothing, the record, the run's figures, or for the last two sentence and exit code.
+        kind: ``set aside`` (an earlier run was renamed), ``started``, ``record`` (of losses or a meta-test), ``done``,
+            ``failed`` (by itself: it would fail again) or ``lost`` (ended from outside: it can continue).
+        value: the earlier run's new folder, nothing, the record, the run's figures, or for the last two a
+            :class:`Failure`.
     """
 
     job: Job
@@ -92,11 +122,10 @@ def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
     if asked is not None:
         return asked
     try:
-        found = read_json_or_none(folder / "execution.json")
-    except UnreadableError:  # with which the run itself will end, and no other run
+        begun = ExecutionRecord.read_if_there(folder)
+    except InputError:  # with which the run itself will end, and no other run
         return otherwise
-    threads = found.get("threads") if isinstance(found, dict) else None
-    return threads if isinstance(threads, int) and threads > 0 else otherwise
+    return begun.threads if begun else otherwise
 
 
 def grouped(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
@@ -125,45 +154,41 @@ def run_group(group: Sequence[Job], tell: Tell) -> None:
         trained = train(runs, lambda run, record: tell(Event(owner[id(run)], "record", record)))
     except Exception as error:
         for job in group:
-            tell(Event(job, "failed", verdict(error)))
+            tell(Event(job, "failed", Failure.of(error)))
         return
     for job, run, was in zip(group, runs, trained, strict=True):
         try:
             figures = finished(job, run, was)
         except Exception as error:
-            tell(Event(job, "failed", verdict(error)))
+            tell(Event(job, "failed", Failure.of(error)))
         else:
             tell(Event(job, "done", figures))
 
 
-def finished(job: Job, run: Run, trained: bool) -> Record:
+def finished(job: Job, run: Run, trained: bool) -> Json:
     """Make a trained run's meta-tests and diagnostics, where they are missing, and return its figures."""
     first = run.open(job.folder, run.execution).experiment  # collector and test may have been others then
     found = {wanted: tested(run, *wanted, first) for wanted in job.wanted}
-    if not run.diagnosed:
+    if job.diagnostics and not run.diagnosed:
         run.diagnose()
-    own, offline = (found[one, job.experiment.test] for one in (job.experiment.collector, OfflineConfig()))
+    own = found[job.experiment.collector, job.experiment.test]
+    offline = found.get((OfflineConfig(), job.experiment.test))
     return {
         "seed": job.seed,
         "run": str(job.folder),
         "trained": trained,
         "collector": run.collector_name,
-        "return": own["return"],
-        "context_free": own["context_free"],
-        "offline": offline["return"],
+        "return": own.final_return,
+        "context_free": own.context_free,
+        "offline": offline.final_return if offline else None,
         "wall_seconds": run.wall_seconds,
     }
 
 
-def matches(record: Record | None, steps: int, wanted: Record) -> bool:
-    """Say whether a written evaluation is the wanted meta-test of the whole training."""
-    return record is not None and record["train_step"] == steps and difference(record, wanted) is None
-
-
-def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> Record:
+def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> EvaluationRecord:
     """Return the meta-test of a trained run, done now unless this very one lies there already."""
     label = label_of(collector, test, first)
-    record = read_written(run.folder / "evaluations" / f"{label}.json")
-    if record is not None and matches(record, run.experiment.train.steps, run.identity(collector, test)):
+    record = EvaluationRecord.read_if_sound(run.folder, label)
+    if record is not None and is_wanted(record, run.experiment.train.steps, run.identity(collector, test)):
         return record
     return run.evaluate(label, collector, test)

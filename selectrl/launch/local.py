@@ -18,7 +18,7 @@ import attrs
 
 from selectrl.errors import InputError, Interrupted
 from selectrl.launch.background import print_sentence, report_background_errors
-from selectrl.launch.job import Event, Job, Launcher, Tell, grouped, run_group
+from selectrl.launch.job import Event, Failure, Job, Launcher, Tell, grouped, run_group
 from selectrl.stopping import at_once, deferred
 
 Workers: TypeAlias = dict[Any, tuple[list[Job], BaseProcess]]  # by the end of the pipe that a worker's events come from
@@ -78,8 +78,14 @@ class Local:
         """Carry out all jobs; workers end with this process.
 
         Raises:
+            InputError: the script that asked for it does so again in each worker, because nothing keeps it from that.
             Interrupted: a signal asked to stop; the workers have saved what they had.
         """
+        if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+            raise InputError(
+                'this script is imported again by every worker process; put its work below if __name__ == "__main__": '
+                "or give jobs=1"
+            )
         running: Workers = {}
         try:
             with deferred() as stopping:
@@ -114,7 +120,7 @@ def _hear(running: Workers, inbox: Any, tell: Tell, stopping: Callable[[], bool]
         process.join()
         del running[inbox]
         for job in left if not stopping() else ():
-            tell(Event(job, "lost", (ended(job, process.exitcode), 1)))
+            tell(Event(job, "lost", Failure(ended(job, process.exitcode))))
         return
     if isinstance(event, Warning):
         warnings.warn(event, stacklevel=1)
@@ -134,6 +140,11 @@ def ended(job: Job, code: int | None) -> str:
     return f"{job.name} was ended from outside (exit code {code}); give the same command again to go on"
 
 
+def without_error(event: Event) -> Event:
+    """Return an event that can be sent to another process, which an error of a plugin might not be."""
+    return event._replace(value=attrs.evolve(event.value, error=None)) if isinstance(event.value, Failure) else event
+
+
 def _work(orders: Any, outbox: Any) -> None:
     """Carry out the group that comes through a pipe, in a worker process.
 
@@ -146,7 +157,7 @@ def _work(orders: Any, outbox: Any) -> None:
     warnings.showwarning = lambda message, *_, **__: outbox.send(message)
     try:
         with suppress(BrokenPipeError), at_once():
-            run_group(orders.recv(), outbox.send)
+            run_group(orders.recv(), lambda event: outbox.send(without_error(event)))
     except Interrupted as stop:
         sys.exit(stop.exit_code)
 

@@ -24,8 +24,10 @@ import attrs
 
 from selectrl.errors import InputError
 from selectrl.fields import integer, number
-from selectrl.files import read_bytes, write_json
-from selectrl.launch.job import Event, Job, Record, Tell, grouped, run_group
+from selectrl.files import write_json
+from selectrl.launch.job import Event, Failure, Job, Tell, grouped, run_group
+from selectrl.runs.metrics import Metrics
+from selectrl.runs.reading import Json
 
 POLL = 1.0  # seconds between looks at the run directories
 ASK = 15.0  # seconds between questions to the scheduler
@@ -134,7 +136,9 @@ class Work:
 
         def note(event: Event) -> None:
             if event.kind in ("done", "failed"):
-                write_json(paths[event.job], {"kind": event.kind, "value": event.value})
+                failed = isinstance(event.value, Failure)
+                value = [event.value.sentence, event.value.code] if failed else event.value
+                write_json(paths[event.job], {"kind": event.kind, "value": value})
 
         run_group(self.group, note)
 
@@ -155,13 +159,12 @@ class Task:
     read: int = 0  # bytes of the run's metrics that were told
     missing: int = 0  # questions in a row at which Slurm did not know of it
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[Json]:
         """Return the records that the run has added to its metrics."""
-        with suppress(InputError, ValueError):  # a damaged line is for the run itself to refuse
-            text = read_bytes(self.job.folder / "metrics.jsonl")
-            whole = text[: text.rfind(b"\n") + 1]
-            new, self.read = whole[min(self.read, len(whole)) :], len(whole)
-            return [json.loads(line) for line in new.splitlines()]
+        with suppress(InputError):  # a file that cannot be read is for the run itself to refuse
+            log = Metrics.of(self.job.folder).read(self.read)
+            self.read = log.size
+            return [line.to_json() for _, line in log.lines]
         return []
 
 
@@ -182,11 +185,11 @@ def _watch(tasks: list[Task], tell: Tell) -> None:
             task.missing = task.missing + 1 if task.id in gone else 0 if gone else task.missing
             if task.outcome.exists():
                 found = json.loads(task.outcome.read_text(encoding="utf-8"))
-                value = tuple(found["value"]) if found["kind"] == "failed" else found["value"]
+                value = Failure(*found["value"]) if found["kind"] == "failed" else found["value"]
                 tell(Event(task.job, found["kind"], value))
                 tasks.remove(task)
             elif task.missing > 1:  # twice, for a file may be late on a shared disk
-                tell(Event(task.job, "lost", (_lost(task), 1)))
+                tell(Event(task.job, "lost", Failure(_lost(task))))
                 tasks.remove(task)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+TYPE_CHECKING = False  # typing is not imported: a command handles no signals yet
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
-from selectrl.report.records import Report
+    from selectrl.report.records import Report
 
 __all__ = ["Report", "build_report"]
 

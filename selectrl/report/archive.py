@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import attrs
 from safetensors import SafetensorError
 
 from selectrl.errors import InputError
@@ -15,15 +16,15 @@ from selectrl.files import (
     names_in,
     open_regular,
     read_bytes,
-    read_json,
     write_atomically,
-    write_json,
 )
 from selectrl.locks import whole
 from selectrl.report.load import places
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXECUTION, EXPERIMENT, METRICS, arrays_file
 from selectrl.tensor_files import open_tensors, write_tensors
 
-FILES = ("experiment.json", "execution.json", "metrics.jsonl", "diagnostics.json", "diagnostics.safetensors")
+FILES = (EXPERIMENT, EXECUTION, METRICS, DIAGNOSTICS, arrays_file(Path(DIAGNOSTICS)).name)
 KINDS = (".json", ".safetensors")
 """Files of a run directory that a report reads, and the kinds of files of its evaluations."""
 
@@ -59,7 +60,7 @@ def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
 
 def _files(folder: Path) -> list[Path]:
     """Return what a report reads of a run directory."""
-    below = folder / "evaluations"
+    below = folder / EVALUATIONS
     beside = [below / name for name in sorted(names_in(below)) if name.endswith(KINDS)]
     return [*(folder / name for name in FILES if is_there(folder / name)), *beside]
 
@@ -76,9 +77,9 @@ def copy(planned: Mapping[Path, Path], out: Path) -> None:
 
 
 def _copier(name: Path) -> Callable[[Path, Path], object]:
-    if name.suffix == ".safetensors" and name.parent.name == "evaluations":
+    if name.suffix == ".safetensors" and name.parent.name == EVALUATIONS:
         return _last_beliefs
-    return _unplaced if name.name == "execution.json" else _unchanged
+    return _unplaced if name.name == EXECUTION else _unchanged
 
 
 def _unchanged(file: Path, target: Path) -> None:
@@ -89,13 +90,13 @@ def _unchanged(file: Path, target: Path) -> None:
 def _unplaced(file: Path, target: Path) -> None:
     """Copy how a run was carried out with the last names of the command's absolute paths, which are one machine's."""
     try:
-        record = read_json(file)
-        words = [word.rpartition("=") for word in shlex.split(str(record["command"]))]
-    except (InputError, KeyError, TypeError, ValueError):
-        _unchanged(file, target)  # damaged, or of another make; a report says so of the copy, too
+        record = ExecutionRecord.read_file(file)
+        words = [word.rpartition("=") for word in shlex.split(record.command)]
+    except (InputError, ValueError):
+        _unchanged(file, target)  # damaged; a report says so of the copy, too
         return
     named = ["".join((*start, Path(value).name if value.startswith("/") else value)) for *start, value in words]
-    write_json(target, record | {"command": shlex.join(named)})
+    attrs.evolve(record, command=shlex.join(named)).write_file(target, seal=False)
 
 
 def _last_beliefs(file: Path, target: Path) -> None:

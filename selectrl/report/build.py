@@ -27,7 +27,8 @@ def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Report:
     if not loaded:
         first = omissions[0]
         others = f" ({len(omissions) - 1} more were left out)" if len(omissions) > 1 else ""
-        raise InputError(f"no finished run to report: {first.name}: {first.reason}{others}{_remedy(first.reason)}")
+        remedy = "; finish a run first" if "finished: " in first.reason else ""  # the other reasons have their own
+        raise InputError(f"no finished run to report: {first.name}: {first.reason}{others}{remedy}")
     families, odd = group(loaded)
     omissions += odd
     of_method = marks(row.method for family in families for row in family.rows)
@@ -50,13 +51,6 @@ def build(runs: Sequence[Path], out: Path, export_to: Path | None) -> Report:
     if export_to is not None:
         archive.copy(planned, export_to)
     return Report(page=index, left_out=tuple(omissions))
-
-
-def _remedy(reason: str) -> str:
-    """Return what to do about a run that is left out, where the reason does not say so itself."""
-    if "finished: " in reason:
-        return "; finish a run first"
-    return "; restore that file, or make the run again" if "corrupt: " in reason else ""
 
 
 def _overview(analyses: Sequence[Analysis], of_method: Mapping[str, Mark]) -> list[Drawing]:

@@ -101,7 +101,12 @@ def _environment(analysis: Analysis) -> Mapping[str, Any]:
             {"collector": row.evaluation.collector, **_comparison(one)} for row, one in analysis.alike
         ],
         "runs": [
-            {"path": str(run.path), "method": run.method, "seed": run.seed, "execution": run.execution}
+            {
+                "path": str(run.path),
+                "method": run.method,
+                "seed": run.seed,
+                "execution": run.execution.to_json() if run.execution else {},
+            }
             for run in dict.fromkeys(run for row in analysis.family.rows for run in row.runs)
         ],
     }

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from selectrl.report.records import EQUAL_BUDGET, Bindings, Evaluation, Family, Omission, Row, Run
+from selectrl.report.records import EQUAL_BUDGET, Evaluation, Family, Omission, Row, Run
+from selectrl.runs.layout import EVALUATIONS, evaluation_file
+from selectrl.runs.reading import Bindings
 
 UNTRAINED = ("collector", "test")
 """Bindings that act only at meta-test, so that evaluations below one trained policy may differ in them."""
@@ -45,7 +47,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Family], list[Omission]]:
                 families.append(Family(env=env, protocol=protocol, rows=tuple(ordered)))
             reason = f"under protocol {protocol} {{}} was not tested with its own collector"
             for row in (row for row in tested if row.method not in methods):
-                omissions.append(Omission(row.runs[0].path / "evaluations" / row.label, reason.format(row.method)))
+                omissions.append(Omission(row.runs[0].path / EVALUATIONS / row.label, reason.format(row.method)))
     return families, omissions
 
 
@@ -104,7 +106,7 @@ def _one_test(method: str, label: str, runs: list[Run], own: Mapping[str, str]) 
         if told is None:
             kept.append(run)
         else:
-            path = run.path / "evaluations" / f"{label}.json"
+            path = evaluation_file(run.path, label)
             omissions.append(Omission(path, f"another test than that of seed {having[0].seed} ({told})"))
     its_own = own.get(having[0].evaluations[label].protocol) == label
     return Row(method=method, label=label, own=its_own, runs=tuple(kept)), omissions

@@ -11,15 +11,20 @@ from typing import TypeVar
 
 import attrs
 
-from selectrl.errors import InputError, UnreadableError, VersionWarning
-from selectrl.experiment.folders import RUN_FILE, run_folders
-from selectrl.experiment.identity import is_own
+from selectrl.errors import InputError, UnreadableError, VersionWarning, printable
 from selectrl.experiment.provenance import AGAIN, parts_changed_since
 from selectrl.files import is_there, names_in, unreadable
 from selectrl.report import read
-from selectrl.report.records import EQUAL_BUDGET, Bindings, Evaluation, Omission, Run
-
-FAIRNESS_FILE = "fairness.json"
+from selectrl.report.records import EQUAL_BUDGET, Evaluation, Omission, Run
+from selectrl.runs.arrays import Traces
+from selectrl.runs.evaluation import RunFacts
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.experiment import ExperimentRecord
+from selectrl.runs.fairness import FairnessRecord, fairness_file
+from selectrl.runs.folders import run_folders
+from selectrl.runs.identity import is_own
+from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXECUTION, EXPERIMENT, METRICS, arrays_file
+from selectrl.runs.reading import Bindings
 
 T = TypeVar("T")
 
@@ -53,8 +58,7 @@ class Place:
     @property
     def fairness(self) -> Path | None:
         """The comparison's record of fairness, beside a run or the folder of its seeds, whatever was given."""
-        above = self.folder.resolve().parents[:2]
-        return next((folder / FAIRNESS_FILE for folder in above if is_there(folder / FAIRNESS_FILE)), None)
+        return fairness_file(self.folder)
 
     def omission(self, path: Path, reason: str) -> Omission:
         """Say why a file of the run is left out, by names below what was given, which a copy of the runs has too."""
@@ -111,7 +115,7 @@ def places(paths: Sequence[Path]) -> tuple[list[Place], list[Omission]]:
             (first, *_) = refused.values()
             raise first
         if not folders:
-            raise InputError(f"no run lies at or below {path} (none of its folders holds {RUN_FILE})")
+            raise InputError(f"no run lies at or below {path} (none of its folders holds {EXPERIMENT})")
         for folder in folders:
             found.setdefault(folder.resolve(), Place(folder, path))
         omissions += [Place(folder, path).omission(folder, str(error)) for folder, error in refused.items()]
@@ -138,56 +142,43 @@ def _called(runs: Iterable[Run]) -> list[Run]:
 def _run(place: Place, omissions: list[Omission]) -> Run:
     """Read one run directory and note what part of it is left out; an ``InputError`` says why none can be used."""
     folder = place.folder
-    record = read.json_object(folder / RUN_FILE)
-    experiment = read.mapping(record.get("experiment"), f"{RUN_FILE}: experiment")
-    env = read.part(experiment, "env")
-    if not env.replace("_", "").isalnum():
-        raise InputError(f"corrupt: {env!r} is no name of an environment")
-    log = _or(read.NO_LOG, partial(read.log, steps=_steps(experiment)), folder / "metrics.jsonl", omissions)
+    record = ExperimentRecord.read(folder)
+    log = _or(read.NO_LOG, partial(read.log, steps=record.steps), folder / METRICS, omissions)
     if log.skipped:
-        omissions.append(Omission(folder / "metrics.jsonl", f"{log.skipped}; the run itself is kept"))
-    execution: Bindings = _or({}, read.json_object, folder / "execution.json", omissions)
-    data, sources = execution.get("dataset"), execution.get("sources")
-    expected = read.Expected(
-        env=env,
-        steps=_steps(experiment),
-        tasks=_or(None, lambda _: read.test_tasks(experiment), folder / RUN_FILE, omissions),
-        data=data.get("fingerprint") if isinstance(data, dict) else None,
-        sources=sources if isinstance(sources, dict) else {},
-    )
+        omissions.append(Omission(folder / METRICS, f"{log.skipped}; the run itself is kept"))
+    execution = _or(None, ExecutionRecord.read_file, folder / EXECUTION, omissions)
+    tasks = _or(None, lambda _: read.test_tasks(record.experiment), folder / EXPERIMENT, omissions)
     spoilt: list[Omission] = []
-    evaluations = _evaluations(folder, expected, spoilt)
+    facts = RunFacts(env=record.env, seed=record.seed, steps=record.steps, tasks=tasks)
+    evaluations = _evaluations(folder, facts, execution, spoilt)
     omissions += spoilt
-    own = _own(experiment, evaluations)
+    own = _own(record.experiment, evaluations)
     if not own:
         if spoilt:
-            raise InputError(f"{spoilt[0].path.name}: {spoilt[0].reason}")
-        wanted, steps = read.part(experiment, "collector"), expected.steps
-        progress = f"; training reached step {log.reached:,}" + ("" if steps is None else f" of {steps:,}")
-        raise InputError(
-            f"unfinished: not evaluated with its own collector and test, {wanted}{progress if log.reached else ''}"
-        )
+            raise InputError(spoilt[0].reason)
+        progress = f"; training reached step {log.reached:,} of {record.steps:,}" if log.reached else ""
+        raise InputError(f"unfinished: not evaluated with its own collector and test, {record.collector}{progress}")
     fairness = place.fairness
     return Run(
         path=place.name,
-        env=env,
-        folder=read.text(folder.resolve().parent.name),
-        method=read.text(read.field(record, "name", str)),
-        seed=read.field(record, "seed", int),
-        experiment=experiment,
+        env=record.env,
+        folder=printable(folder.resolve().parent.name),
+        method=record.name,
+        seed=record.seed,
+        experiment=record.experiment,
         execution=execution,
-        changed=_or((), lambda _: _changed(folder, execution), folder / "execution.json", omissions),
+        changed=_or((), lambda _: _changed(folder, execution), folder / EXECUTION, omissions),
         evaluations=evaluations,
         own=own,
         tested=log.tested,
         values=log.values,
         speed=log.speed,
-        diagnostics=_or(None, read.diagnostics, folder / "diagnostics.json", omissions),
-        fairness=_or(None, read.fairness, fairness, omissions) if fairness else None,
+        diagnostics=_or(None, lambda _: read.diagnostics(folder), folder / DIAGNOSTICS, omissions),
+        fairness=_or(None, FairnessRecord.read_file, fairness, omissions) if fairness else None,
     )
 
 
-def _changed(folder: Path, execution: Bindings) -> tuple[str, ...]:
+def _changed(folder: Path, execution: ExecutionRecord | None) -> tuple[str, ...]:
     """Return the outside parts of a run whose source code has changed since, and warn of them."""
     parts = parts_changed_since(execution)
     if parts:
@@ -196,29 +187,25 @@ def _changed(folder: Path, execution: Bindings) -> tuple[str, ...]:
     return parts
 
 
-def _steps(experiment: Bindings) -> int | None:
-    """Return the training steps of the whole run, where they are bound."""
-    steps = read.mapping(experiment.get("train", {}), f"{RUN_FILE}: train").get("steps")
-    return steps if isinstance(steps, int) else None
-
-
-def _evaluations(folder: Path, expected: read.Expected, omissions: list[Omission]) -> dict[str, Evaluation]:
+def _evaluations(
+    folder: Path, run: RunFacts, trained: ExecutionRecord | None, omissions: list[Omission]
+) -> dict[str, Evaluation]:
     """Read every evaluation of a run, by label."""
     found: dict[str, Evaluation] = {}
     try:
-        names = sorted(names_in(folder / "evaluations"))
+        names = sorted(names_in(folder / EVALUATIONS))
     except InputError as error:
-        omissions.append(Omission(folder / "evaluations", str(error)))
+        omissions.append(Omission(folder / EVALUATIONS, str(error)))
         return found
-    for file in (folder / "evaluations" / name for name in names if name.endswith(".json")):
+    for file in (folder / EVALUATIONS / name for name in names if name.endswith(".json")):
         try:
-            one = read.evaluation(file, expected)
+            evaluation = read.evaluation(file, run, trained)
         except InputError as error:
             omissions.append(Omission(file, str(error)))
             continue
-        beside = file.with_suffix(".safetensors")
-        traces = _or(None, partial(read.traces, of=one), beside, omissions) if is_there(beside) else None
-        found[one.label] = attrs.evolve(one, traces=traces)
+        arrays, shape = arrays_file(file), evaluation.returns.shape
+        traces = _or(None, partial(Traces.read, shape=shape), arrays, omissions) if is_there(arrays) else None
+        found[evaluation.label] = attrs.evolve(evaluation, traces=traces)
     return found
 
 
@@ -228,8 +215,8 @@ def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[st
     Under the experiment's protocol it has the experiment's collector and test, and the run's data. Under another
     protocol it has the experiment's collector, and of its test as much as any.
     """
-    name = read.part(experiment, "collector")
-    test = read.mapping(experiment.get("test", {}), "experiment.json: test")
+    name = str(experiment["collector"]["part"]).rpartition(".")[2]
+    test: Bindings = experiment.get("test") or {}
     of_run = str(test.get("protocol") or EQUAL_BUDGET)
 
     def closeness(one: Evaluation) -> int:
@@ -254,9 +241,9 @@ def _compared(run: Run) -> list[Run]:
     rows = run.fairness.rows if run.fairness else {}
     found: list[Run] = []
     for name, row in rows.items():
-        if row.get("policy") != run.folder:
+        if row.policy != run.folder:
             continue
-        tested = {part: row.get(part) for part in ("collector", "test")}
+        tested = {"collector": row.collector, "test": row.test}
         experiment = {**run.experiment, **tested}
         own = _own(experiment, run.evaluations)
         if own:

@@ -18,6 +18,7 @@ from selectrl.report.style import DARK, LIGHT, Mark, variables
 from selectrl.report.table import Table, html, named
 from selectrl.report.tables import bindings
 from selectrl.report.words import beside, count, digits_for, join, notes, number, order, sentence, verdict
+from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, METRICS
 from selectrl.version import __version__
 
 MOST_VERDICTS = 6
@@ -38,23 +39,23 @@ class Wanted(NamedTuple):
     files: str
 
 
-LOG, TRACES, DIAGNOSTICS = "metrics.jsonl", "evaluations/*.safetensors", "diagnostics.*"
+TESTS, TRACES, DIAGNOSED = (
+    f"{EVALUATIONS}/*.json",
+    f"{EVALUATIONS}/*.safetensors",
+    f"{DIAGNOSTICS.removesuffix('.json')}.*",
+)
 
 WANTED = {
-    "learning": Wanted("learning curves", "no meta-test was logged while training", LOG),
+    "learning": Wanted("learning curves", "no meta-test was logged while training", METRICS),
     "few_shot": Wanted("few-shot curves", "no method was given context", ""),
     "by_task": Wanted("returns by task parameter", "evaluations hold no parameters", TRACES),
     "picture": Wanted("paths of the robot", "kept on Point-Robot only, beside evaluations", TRACES),
-    "latents": Wanted("the map of task variables", "no latents were kept", f"{TRACES} {DIAGNOSTICS}"),
-    "donors": Wanted("the donor swap", "not measured, or dynamics vary", DIAGNOSTICS),
-    "collectors": Wanted("other collectors", "each method was tested with its own only", "evaluations/*.json"),
-    "alike": Wanted(
-        "methods under one collector", "no two were tested with the same but as their own", "evaluations/*.json"
-    ),
-    "given": Wanted(
-        "differences with context from the data", "fewer than two methods were tested with it", "evaluations/*.json"
-    ),
-    "training": Wanted("what losses logged", "no metrics.jsonl", LOG),
+    "latents": Wanted("the map of task variables", "no latents were kept", f"{TRACES} {DIAGNOSED}"),
+    "donors": Wanted("the donor swap", "not measured, or dynamics vary", DIAGNOSED),
+    "collectors": Wanted("other collectors", "each method was tested with its own only", TESTS),
+    "alike": Wanted("methods under one collector", "no two were tested with the same but as their own", TESTS),
+    "given": Wanted("differences with context from the data", "fewer than two methods were tested with it", TESTS),
+    "training": Wanted("what losses logged", f"no {METRICS}", METRICS),
 }
 
 

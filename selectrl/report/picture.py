@@ -15,10 +15,11 @@ from selectrl.functional.estimates import Floats
 from selectrl.report.analyse import Analysis, Summary
 from selectrl.report.drawing import Drawing, Panel
 from selectrl.report.group import arguments
-from selectrl.report.read import tensors
-from selectrl.report.records import Omission, Traces, usable
+from selectrl.report.records import Omission
 from selectrl.report.style import LIGHT, hue
 from selectrl.report.words import digits_for, number
+from selectrl.runs.arrays import Traces, read_arrays, usable
+from selectrl.runs.layout import EVALUATIONS
 
 KINDS = ("before", "explored", "after")
 WIDTH = 2.75
@@ -58,14 +59,14 @@ def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
         try:
             found.append(_story(traces, summary))
         except InputError as error:
-            where = summary.row.runs[0].path / "evaluations" / traces.file.name
+            where = summary.row.runs[0].path / EVALUATIONS / traces.file.name
             reason = str(error).replace(str(traces.file), str(where))
             omissions.append(Omission(where, f"{reason}; its numbers are kept"))
     return found, omissions
 
 
 def _story(traces: Traces, summary: Summary) -> Story:
-    arrays = tensors(traces.file, ("scored", "explored"))
+    arrays = read_arrays(traces.file, ("scored", "explored"))
     goals, scored = traces.parameters, arrays.get("scored", np.zeros(0))
     tasks = len(summary.row.evaluation.tasks)
     explored = arrays.get("explored", np.zeros((tasks, 0, 1, 2), np.float32))

@@ -6,32 +6,35 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from selectrl.report.group import plain
-from selectrl.report.records import EQUAL_BUDGET, Bindings, Fairness, Row
+from selectrl.report.records import EQUAL_BUDGET, Row
 from selectrl.report.tables import distinct
 from selectrl.report.words import count, short
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.fairness import FairnessRecord
 
 
 def provenance(rows: Sequence[Row]) -> str:
     """Return data, protocol, versions and commands."""
     runs = [run for row in rows for run in row.runs]
     lines: dict[str, str] = {
-        "Data": distinct(_dataset(run.dataset) for run in runs),
-        "Random warm-up": distinct(_warmup(run.dataset) for run in runs),
+        "Data": distinct(_dataset(run.execution) for run in runs),
+        "Random warm-up": distinct(_warmup(run.execution) for run in runs),
         "Test": distinct(_protocol(row) for row in rows),
         "Test tasks": distinct(", ".join(map(str, row.evaluation.tasks)) for row in rows),
-        "Versions": distinct(_versions(run.execution.get("versions")) for run in runs),
+        "Versions": distinct(_versions(run.execution) for run in runs),
         "Seeds": "; ".join(f"{row.method}: {', '.join(map(str, row.seeds))}" for row in rows),
     }
-    commands = dict.fromkeys(str(run.execution["command"]) for run in runs if run.execution.get("command"))
+    commands = dict.fromkeys(run.execution.command for run in runs if run.execution and run.execution.command)
     made = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
     return _list(lines) + (f"<h4>Commands</h4>{made}" if made else "")
 
 
-def fairness(fair: Fairness) -> str:
+def fairness(fair: FairnessRecord) -> str:
     """Return what all methods share, and what was checked."""
     checks = "".join(
-        f"<li>{'✓' if ok else '✗'} {escape(what)}{f' <small>{escape(detail)}</small>' if detail else ''}</li>"
-        for what, ok, detail in fair.checks
+        f"<li>{'✓' if check.ok else '✗'} {escape(check.what)}"
+        f"{f' <small>{escape(check.detail)}</small>' if check.detail else ''}</li>"
+        for check in fair.checks
     )
     return _list({name: plain(value) for name, value in fair.same.items()}) + f'<ul class="checks">{checks}</ul>'
 
@@ -46,23 +49,22 @@ def _list(lines: Mapping[str, str]) -> str:
     return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(said)}</dd>' for term, said in lines.items())}</dl>"
 
 
-def _dataset(dataset: Bindings) -> str:
-    if not dataset:
+def _dataset(execution: ExecutionRecord | None) -> str:
+    if execution is None:
         return "not recorded"
-    name = dataset.get("name") or "unnamed"
-    return f"{name}, fingerprint {short(dataset.get('fingerprint', 'not recorded'))}"
+    return f"{execution.dataset.name}, fingerprint {short(execution.dataset.fingerprint)}"
 
 
-def _warmup(dataset: Bindings) -> str:
-    kept = dataset.get("keep_warmup")
-    if not isinstance(kept, int):
+def _warmup(execution: ExecutionRecord | None) -> str:
+    if execution is None:
         return "not recorded whether the data hold random warm-up episodes"
+    kept = execution.dataset.keep_warmup
     return f"{count(kept, 'random warm-up episode')} per task kept in the data" if kept else "none kept in the data"
 
 
-def _versions(found: object) -> str:
-    said = ", ".join(f"{package} {version}" for package, version in found.items()) if isinstance(found, dict) else ""
-    return said or "not recorded"
+def _versions(execution: ExecutionRecord | None) -> str:
+    versions = execution.versions if execution else {}
+    return ", ".join(f"{package} {version}" for package, version in versions.items()) or "not recorded"
 
 
 def _protocol(row: Row) -> str:

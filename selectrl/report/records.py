@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
@@ -12,26 +12,14 @@ from numpy.typing import NDArray
 
 from selectrl.errors import printable
 from selectrl.functional.estimates import Floats
+from selectrl.runs.arrays import Traces
+from selectrl.runs.execution import ExecutionRecord
+from selectrl.runs.fairness import FairnessRecord
+from selectrl.runs.reading import Bindings
 
-Bindings: TypeAlias = Mapping[str, Any]
 Curve: TypeAlias = tuple[tuple[int, float], ...]
 
 EQUAL_BUDGET = "equal_budget"
-
-LARGEST = 1e100
-"""Numbers of a larger size are not used: sums of their squares are no longer finite."""
-
-
-def usable(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Say of each number of an array whether it is finite, and small enough that sums of squares are."""
-    with np.errstate(invalid="ignore"):  # of NaN as uninitialised memory may hold it
-        mask: NDArray[np.bool_] = np.abs(values.astype(np.float64)) <= LARGEST
-    return mask
-
-
-def is_usable(value: object) -> TypeGuard[int | float]:
-    """Say whether a value is such a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 @attrs.frozen
@@ -69,20 +57,6 @@ class Report:
     left_out: tuple[Omission, ...]
 
 
-class Traces(NamedTuple):
-    """What an evaluation left besides returns.
-
-    Attributes:
-        file: holds the paths of repeat 0 too.
-        parameters: what tells the test tasks apart, (task, parameter).
-        latents: mean of the belief before the last scored episode, (task, repeat, latent), where it was kept.
-    """
-
-    file: Path
-    parameters: Floats
-    latents: NDArray[np.float32] | None
-
-
 class Diagnostics(NamedTuple):
     """What a trained encoder makes of stored data.
 
@@ -95,23 +69,6 @@ class Diagnostics(NamedTuple):
 
     arrays: Mapping[str, NDArray[Any]]
     follow: float | None
-
-
-class Fairness(NamedTuple):
-    """What a comparison says of its own fairness.
-
-    Attributes:
-        same: what all methods share, by name.
-        differs: what they do not share, and each method's value.
-        checks: what was checked, whether it holds, and details.
-        rows: the rows that it compared, by name, each with the folder of its ``policy``, ``collector`` and ``test``;
-            empty where they were not recorded.
-    """
-
-    same: Mapping[str, Any]
-    differs: Sequence[tuple[str, Mapping[str, Any]]]
-    checks: Sequence[tuple[str, bool, str]]
-    rows: Mapping[str, Bindings] = {}
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -176,7 +133,7 @@ class Run:
         method: what it is called: its experiment's name, or the folder's where two folders share a name.
         seed: the seed.
         experiment: the nested bindings.
-        execution: versions, dataset, machine; any of them may be missing.
+        execution: how it was trained, where that is recorded.
         changed: outside parts whose source code has changed since, as far as they are installed here.
         evaluations: by label.
         own: label of the evaluation with the collector that the experiment binds, by protocol.
@@ -193,7 +150,7 @@ class Run:
     method: str
     seed: int
     experiment: Bindings
-    execution: Bindings
+    execution: ExecutionRecord | None
     changed: tuple[str, ...]
     evaluations: Mapping[str, Evaluation]
     own: Mapping[str, str]
@@ -201,20 +158,12 @@ class Run:
     values: Mapping[str, Curve]
     speed: float | None
     diagnostics: Diagnostics | None
-    fairness: Fairness | None
+    fairness: FairnessRecord | None
 
     @property
-    def dataset(self) -> Bindings:
-        """What is recorded of the data that it was trained on."""
-        found = self.execution.get("dataset")
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def steps(self) -> int | None:
-        """Training steps of the rl phase, where they are bound."""
-        train = self.experiment.get("train")
-        steps = train.get("steps") if isinstance(train, dict) else None
-        return steps if isinstance(steps, int) else None
+    def steps(self) -> int:
+        """Training steps of the rl phase."""
+        return int(self.experiment["train"]["steps"])
 
     @property
     def terminals(self) -> str:
@@ -235,9 +184,7 @@ class Run:
     @property
     def pretraining(self) -> int:
         """Steps of the phases before the rl phase, as far as they are recorded."""
-        phases = self.execution.get("phases")
-        steps = phases if isinstance(phases, dict) else {}
-        return sum(value for name, value in steps.items() if name != "rl" and isinstance(value, int))
+        return self.execution.pretraining if self.execution else 0
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from selectrl.functional.estimates import paired_interval
 from selectrl.report.analyse import Analysis, Comparison, Effect
 from selectrl.report.group import arguments, flatten, plain
-from selectrl.report.records import Row, Run, is_usable
+from selectrl.report.records import Row, Run
 from selectrl.report.returns import axis_of
 from selectrl.report.table import NONE, Cell, Table
 from selectrl.report.words import clock, count, digits_for, interval, number, short
+from selectrl.runs.reading import is_usable
 
 
 def tables(analysis: Analysis) -> dict[str, Table]:
@@ -212,13 +212,14 @@ def cost(analysis: Analysis) -> Table:
     for one in analysis.methods:
         runs = one.row.runs
         speeds = [run.speed for run in runs if run.speed is not None]
-        memory = _mean(runs, "peak_rss_mib")
+        recorded = [run.execution for run in runs if run.execution]
+        memory = _mean([one.peak_rss_mib for one in recorded], len(runs))
         spent = one.row.evaluation.env_steps
         cells = [
             f"{runs[0].steps:,}" if runs[0].steps else NONE,
             f"{runs[0].pretraining:,}",
             f"{sum(speeds) / len(speeds):,.1f}" if speeds else NONE,
-            clock(_mean(runs, "wall_seconds")),
+            clock(_mean([one.wall_seconds for one in recorded], len(runs))),
             f"{memory:,.0f}" if memory is not None else NONE,
             f"{spent['collection']:,}" if "collection" in spent else NONE,
             f"{spent['scored']:,}" if "scored" in spent else NONE,
@@ -242,10 +243,13 @@ def differs(analysis: Analysis) -> Table | None:
     fair = next((run.fairness for one in analysis.methods for run in one.row.runs if run.fairness), None)
     if fair is None or not fair.differs:
         return None
-    names = list(dict.fromkeys(str(name) for _, values in fair.differs for name in values))
+    names = list(dict.fromkeys(name for one in fair.differs for name in one.values))
     lines = [
-        [Cell(what, code=True), *(Cell(plain(values[n]) if n in values else NONE, code=True) for n in names)]
-        for what, values in fair.differs
+        [
+            Cell(one.what, code=True),
+            *(Cell(plain(one.values[n]) if n in one.values else NONE, code=True) for n in names),
+        ]
+        for one in fair.differs
     ]
     return Table(
         name=f"{analysis.family.name}_differs",
@@ -334,14 +338,9 @@ def _effect(effect: Effect | None, digits: int) -> Cell:
 
 
 def _machine(run: Run) -> str:
-    record = run.execution
-    threads, precision = record.get("threads"), record.get("precision")
-    said = [str(record.get("device") or NONE)]
-    said += [count(threads, "thread")] if isinstance(threads, int) else []
-    return ", ".join([*said, *([str(precision)] if precision else [])])
+    return f"{run.execution.device}, {count(run.execution.threads, 'thread')}" if run.execution else NONE
 
 
-def _mean(runs: Sequence[Run], name: str) -> float | None:
-    values: list[Any] = [run.execution.get(name) for run in runs]
-    numbers = [float(value) for value in values if is_usable(value)]
-    return sum(numbers) / len(numbers) if len(numbers) == len(values) else None
+def _mean(values: Sequence[float], runs: int) -> float | None:
+    """Return the mean of what every run recorded, None where one did not or where a number is too large for a mean."""
+    return sum(values) / runs if len(values) == runs and all(map(is_usable, values)) else None

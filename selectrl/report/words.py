@@ -179,14 +179,15 @@ def notes(analysis: Analysis) -> list[str]:
         others = _other_collectors(analysis, row)
         if others:
             said.append(f"{row.method} is reported under {row.label}, its first seed’s collector, not {join(others)}.")
-    prints = sorted({short(run.dataset.get("fingerprint", "not recorded")) for row in rows for run in row.runs})
+    executions = [run.execution for row in rows for run in row.runs]
+    prints = sorted({short(one.dataset.fingerprint if one else "not recorded") for one in executions})
     if len(prints) > 1:
         said.append(f"The runs were not trained on the same data (fingerprints {join(prints)}).")
     for row in rows:
         changed = sorted({part for run in row.runs for part in run.changed})
         if changed:
             said.append(f"The source code of {join(changed)} has changed since {row.method} was trained.")
-    steps = [f"{row.method} {row.runs[0].steps or 'unknown'}" for row in rows]
+    steps = [f"{row.method} {row.runs[0].steps}" for row in rows]
     if len({row.runs[0].steps for row in rows}) > 1:
         said.append(f"The methods were not trained for equally many steps ({join(steps)}).")
     environments = [row.runs[0].experiment["env"] for row in rows]
@@ -198,10 +199,10 @@ def notes(analysis: Analysis) -> list[str]:
         rates = [f"{one.row.method} ({effect(one.tail, 2)} per 1,000 steps)" for one in rising]
         said.append(f"Still rising at the end of training: {join(rates)}. Longer training may change the order.")
     fair = next((run.fairness for row in rows for run in row.runs if run.fairness), None)
-    for what, ok, detail in fair.checks if fair else ():
-        if not ok:
-            said.append(f"A check of fairness failed: {what}{f' ({detail})' if detail else ''}.")
-    examined = {method for _, values in (fair.differs if fair else ()) for method in values}
+    for check in fair.checks if fair else ():
+        if not check.ok:
+            said.append(f"A check of fairness failed: {check.what}{f' ({check.detail})' if check.detail else ''}.")
+    examined = {method for one in (fair.differs if fair else ()) for method in one.values}
     unexamined = [row.method for row in rows if examined and row.method not in examined]
     if unexamined:
         said.append(f"The record of fairness is of a comparison without {join(unexamined)}.")

@@ -61,7 +61,7 @@ class Agent(nn.Module):
             self.load_state_dict(state)
         except RuntimeError as error:
             raise CompositionError(
-                "the checkpoint's parameters are not of this composition; restore it, or the experiment.json beside it"
+                "the checkpoint's parameters are not of this composition; restore it or the record beside it"
             ) from error
 
     def forward(self, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -61,6 +61,12 @@ def stacked(members: Sequence[Any]) -> Any:
     return tree_map(lambda *values: torch.stack(values), *members) if len(members) > 1 else members[0]
 
 
+def fetched(values: Mapping[str, Tensor], members: int) -> list[dict[str, float]]:
+    """Return logged terms as numbers, for each member; tensors of a device come to the host in one transfer."""
+    table = torch.stack([value.float() for value in values.values()]).reshape(-1, members).T.tolist()
+    return [dict(zip(values, row, strict=True)) for row in table]
+
+
 class Engine:
     """Holds parameters and optimisers, and steps phases.
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from selectrl.errors import RunError
+from selectrl.runs import checkpoint
 from selectrl.structs import Batch
-from selectrl.trainer import checkpoint
 
 FIELDS = ("obs", "action", "reward", "next_obs")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -12,14 +13,15 @@ from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.errors import InputError
 from selectrl.protocols import Draw, Noise, Phase
+from selectrl.runs import checkpoint
+from selectrl.runs.metrics import Line, LossLine, Metrics, TestLine
+from selectrl.runs.reading import Json
 from selectrl.stopping import deferred
 from selectrl.streams import stream
 from selectrl.structs import Batch
-from selectrl.trainer import checkpoint
 from selectrl.trainer.config import TrainConfig
-from selectrl.trainer.engine import Engine, stacked
+from selectrl.trainer.engine import Engine, fetched, stacked
 from selectrl.trainer.guard import Guard
-from selectrl.trainer.metrics import Metrics, Record, fetched
 
 
 @attrs.frozen(kw_only=True)
@@ -30,15 +32,15 @@ class Member:
         seed: the seed.
         sampler: draws its batches.
         folder: its run's folder, for metrics and checkpoints.
-        test: (rl step) -> record of a meta-test of its agent, which holds what was trained so far.
+        test: (rl step) -> a meta-test of its agent, which holds what was trained so far.
         record: JSON that its checkpoints carry, and of which ``key`` and ``seed`` must be those of one it goes on from.
     """
 
     seed: int
     sampler: Sampler
     folder: Path
-    test: Callable[[int], Record]
-    record: Record = attrs.field(factory=dict)
+    test: Callable[[int], TestLine]
+    record: Json = attrs.field(factory=dict)
 
     @property
     def metrics(self) -> Metrics:
@@ -73,11 +75,11 @@ class Trainer:
         """Steps of all phases together."""
         return sum(phase.steps for phase in self.phases)
 
-    def run(self) -> Iterator[tuple[int, Record]]:
+    def run(self) -> Iterator[tuple[int, Json]]:
         """Train to the end.
 
         Yields:
-            A member's place and its record, which is also appended to its ``metrics.jsonl``: losses (kind ``train``)
+            A member's place and its record, which is also appended to its metrics: losses (kind ``train``)
             and meta-tests (``test``).
 
         Raises:
@@ -90,8 +92,8 @@ class Trainer:
             for phase in self.phases:
                 if done <= before + phase.steps and not stopping():
                     self._enter(phase)
-                    for place, record in self._run_phase(phase, before, max(done - before, 0), stopping):
-                        yield place, self.members[place].metrics.write(record)
+                    for place, line in self._run_phase(phase, before, max(done - before, 0), stopping):
+                        yield place, self.members[place].metrics.write(line)
                 before += phase.steps
 
     def _enter(self, phase: Phase) -> None:
@@ -105,7 +107,7 @@ class Trainer:
 
     def _run_phase(
         self, phase: Phase, before: int, start: int, stopping: Callable[[], bool]
-    ) -> Iterator[tuple[int, Record]]:
+    ) -> Iterator[tuple[int, Line]]:
         config, last = self.config, phase is self.phases[-1]
         draws, noise = needs(phase)
 
@@ -129,9 +131,9 @@ class Trainer:
                     guard.check_state(step, place, self.engine.state(place))
             if log:
                 rate = (now - counted) / (time.perf_counter() - clock)
-                about = {"kind": "train", "phase": phase.name, "step": now, "phase_steps": phase.steps}
-                for place, found in enumerate(fetched(values, len(self.members))):
-                    yield place, {**about, "steps_per_second": round(rate, 2), "values": found}
+                line = partial(LossLine, phase=phase.name, step=now, phase_steps=phase.steps)
+                for place, losses in enumerate(fetched(values, len(self.members))):
+                    yield place, line(steps_per_second=round(rate, 2), values=losses)
                 clock, counted = time.perf_counter(), now
             if last and test:
                 yield from self._tested(now)
@@ -141,7 +143,7 @@ class Trainer:
             if stop:
                 return
 
-    def _tested(self, step: int) -> Iterator[tuple[int, Record]]:
+    def _tested(self, step: int) -> Iterator[tuple[int, Line]]:
         self.engine.sync()
         for place, one in enumerate(self.members):
             yield place, one.test(step)

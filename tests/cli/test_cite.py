@@ -14,6 +14,7 @@ from selectrl.citations import citations
 from selectrl.errors import InputError
 from selectrl.experiment.config import to_record
 from selectrl.registry import COLLECTORS, REGISTRIES
+from selectrl.runs.experiment import ExperimentRecord
 
 OURS = [(registry.kind, entry) for registry in REGISTRIES for entry in registry]
 SELECT = ["--method", "select", "--env", "point_robot"]
@@ -68,7 +69,8 @@ def test_an_ablation_changes_what_is_cited(call, tmp_path):
 
 def test_a_run_directory_cites_its_own_experiment(call, tmp_path):
     experiment = selectrl.compose("focal", "point_robot")
-    (tmp_path / "experiment.json").write_text(json.dumps({"seed": 0, "experiment": to_record(experiment)}))
+    record = ExperimentRecord(name="focal", seed=0, key=experiment.key, experiment=to_record(experiment))
+    record.write(tmp_path)
     outcome = call("cite", tmp_path)
     assert outcome.code == 0
     assert outcome.out.strip() == selectrl.citation(experiment)

@@ -14,17 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
-import fakes
 import pytest
 
-from selectrl.compare.calibrate import training_seconds
 from selectrl.data.rows import RowStore
-from selectrl.experiment.execution import Execution
-from selectrl.experiment.run import Run
 from selectrl.files import read_json
 from selectrl.gin_edge import shipped
-from selectrl.launch.choice import choose
 
 Call = Callable[..., Any]
 TOY = {
@@ -144,36 +138,6 @@ class TestCompare:
         assert not (tmp_path / "runs").exists()
         assert call(*words, "--allow-differences", *sets).code == 0
 
-    def test_a_test_task_among_the_training_data_is_found(self, data: Path) -> None:
-        from selectrl import compose
-        from selectrl.compare.fairness import examine
-        from selectrl.data.manifest import NAME, read_manifest
-
-        sets = [f"{path}={value}" for path, value in TOY.items()]
-        rows = [compose(method, "point_robot", settings=sets) for method in ("select", "focal")]
-        manifest = read_manifest(data / "point_robot" / "tiny" / NAME)
-        good = examine(rows, {"tiny": manifest})
-        assert all(check.ok for check in good.checks)
-        other = attrs.evolve(manifest, split={"train": (2, 3), "test": (0, 1)})
-        (wrong,) = [check for check in examine(rows, {"tiny": other}).checks if not check.ok]
-        assert wrong.detail == "tasks [0, 1] are both"
-
-    def test_a_default_that_records_leave_out_differs_from_another_value(self, data: Path) -> None:
-        from selectrl import compose
-        from selectrl.compare.fairness import examine
-        from selectrl.data.manifest import NAME, read_manifest
-
-        sets = [f"{path}={value}" for path, value in TOY.items()]
-        rows = [
-            compose("select", "point_robot", settings=[*sets, "experiment.name='kept'", "train.hold_tasks=5"]),
-            compose("select", "point_robot", settings=[*sets, "experiment.name='drawn'"]),
-        ]
-        found = examine(rows, {"tiny": read_manifest(data / "point_robot" / "tiny" / NAME)})
-        assert found.differs["train.hold_tasks"] == {"kept": 5, "drawn": 1}
-        split = attrs.evolve(rows[1], data=attrs.evolve(rows[1].data, split="tuning"))
-        wrong = [check.detail for check in examine([rows[0], split], {}).checks if not check.ok]
-        assert "data.split differs (kept family, drawn tuning)" in wrong
-
 
 def test_what_was_never_timed_is_timed_before_it_starts(call: Call, data: Path, tmp_path: Path) -> None:
     words = ["compare", "--methods", "select,focal", "--launcher", "inline", *toy(data, tmp_path, train__steps=4)]
@@ -181,15 +145,6 @@ def test_what_was_never_timed_is_timed_before_it_starts(call: Call, data: Path, 
     assert "time not timed here yet" in first.out
     assert "Timed here, meta-tests not counted: a minute." in first.out
     assert "Timed here" not in again.out
-
-
-@pytest.mark.parametrize("method", ["select", "corro", "borel"])
-def test_a_method_is_timed_through_all_its_phases(method: str, data: Path, tmp_path: Path) -> None:
-    """CORRO's second phase refuses a generator of negatives that a few steps have trained; it is timed all the same."""
-    sizes = ("DATASET='tiny'", "envs.point_robot.tasks=8", "BELIEF_EPISODES=2", "PRETRAIN_STEPS=100")
-    run = Run(tmp_path / "run", fakes.experiment(method, *sizes), 0, Execution(data=data))
-    assert training_seconds(run) > 0
-    assert not (tmp_path / "run").exists()
 
 
 class TestSharing:
@@ -256,24 +211,17 @@ class TestDryRun:
         assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(("runs", "at_work"), [(3, 3), (20, 4)])
-def test_a_cluster_has_no_more_runs_at_work_than_it_may(runs: int, at_work: int) -> None:
-    assert choose("slurm", ["at_once=4", "cpus=2"], runs, None)[1:] == (2, at_work)
-
-
 class TestMissingData:
     def test_is_collected_if_asked_and_refused_if_not(
         self, call: Call, make_dataset: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from selectrl.cli import comparing
-
         asked = []
 
-        def fill(collection: Any, folder: Path) -> None:
-            asked.append((collection.env.tasks, collection.behaviour))
+        def collect(env: Any, behaviour: Any, folder: Path, **_: Any) -> None:
+            asked.append((env.tasks, behaviour))
             make_dataset(folder)
 
-        monkeypatch.setattr(comparing, "fill", fill)
+        monkeypatch.setattr("selectrl.behaviour.collect.collect", collect)
         words = ["compare", "--methods", "select,focal", "--launcher", "inline", "--json"]
         words += toy(tmp_path / "data", tmp_path / "runs", train__steps=2)
         assert "--preset laptop collects it first" in call(*words).sentence(2)

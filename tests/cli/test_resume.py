@@ -23,7 +23,7 @@ from selectrl.experiment import training
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.files import read_json
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 
 Call = Callable[..., Any]
 STEPS = {"train.steps": 120, "train.checkpoint_every": 20, "train.log_every": 10, "train.test_every": 40}

@@ -15,7 +15,7 @@ import pytest
 
 from selectrl.cli.board import board
 from selectrl.cli.screen import NARROWEST, WIDEST, bars, console, say, table
-from selectrl.launch.job import Event
+from selectrl.launch.job import Event, Failure
 
 ROWS = [["csro", "max-min mutual information: distance metric and CLUB bound", "2023"], ["blind", "", "2021"]]
 
@@ -80,7 +80,7 @@ def test_brackets_of_the_user_are_no_markup(capsys, monkeypatch):
     experiment = SimpleNamespace(name="[/n]", env_name="[/e]")
     job = SimpleNamespace(folder="[/f]", experiment=experiment, name="[/n] seed 0")
     with board([job]) as lines:
-        lines.show(Event(job, "failed", ("[/why]", 1)))
+        lines.show(Event(job, "failed", Failure("[/why]")))
     assert "[/e] [/n] seed 0" in capsys.readouterr().err
 
 

@@ -135,7 +135,7 @@ def make_trainer(folder: Path) -> Trainer:
                 seed=3,
                 sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6}, seed=3),
                 folder=folder,
-                test=lambda step: {"kind": "test", "step": step},
+                test=fakes.return_line,
             )
         ],
         config=TrainConfig(steps=8, meta_batch=3, log_every=1, checkpoint_every=4, test_every=8),

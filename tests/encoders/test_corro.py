@@ -430,9 +430,7 @@ def make_trainer(folder: Path, store: RowStore | None = None, **changes: Any) ->
         engine=Engine([agent]),
         phases=phases,
         store=store,
-        members=[
-            Member(seed=3, sampler=make_sampler(store), folder=folder, test=lambda step: {"kind": "test", "step": step})
-        ],
+        members=[Member(seed=3, sampler=make_sampler(store), folder=folder, test=fakes.return_line)],
         config=TrainConfig(steps=RL, log_every=1, checkpoint_every=2, test_every=3),
     )
 

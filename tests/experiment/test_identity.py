@@ -14,15 +14,15 @@ from selectrl.collectors.configs import OfflineConfig, ProximalConfig
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import to_record
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.folders import run_folders, set_aside
-from selectrl.experiment.identity import difference, identity_of, is_own
 from selectrl.experiment.run import Run
 from selectrl.files import read_json, write_json
-from selectrl.launch.job import matches
 from selectrl.report.analyse import analyse
 from selectrl.report.export import numbers
 from selectrl.report.group import group
 from selectrl.report.load import load
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.folders import run_folders, set_aside
+from selectrl.runs.identity import difference, identity_of, is_own, is_wanted
 
 Call = Callable[..., Any]
 
@@ -191,31 +191,36 @@ class TestEvaluation:
         assert headline(run.parent) == own
 
 
+def offline(test: TestConfig) -> dict[str, Any]:
+    return identity_of(to_record(OfflineConfig()), to_record(test), None, {})
+
+
 class TestIdentity:
     def test_is_collector_settings_data_and_source(self) -> None:
         test = TestConfig()
-        wanted = identity_of(ProximalConfig(), test, "f" * 64, {"encoders.mine": "1"})
+        wanted = identity_of(to_record(ProximalConfig()), to_record(test), "f" * 64, {"encoders.mine": "1"})
         assert difference(wanted, wanted) is None
         assert difference({**wanted, "sources": {"encoders.mine": "2"}}, wanted) == "source code of encoders.mine"
         for name, value in (("dataset", "0"), ("budget", 1), ("test_seed", 1), ("prior", "centroid"), ("repeats", 1)):
             assert difference({**wanted, name: value}, wanted) == name
             assert difference({key: item for key, item in wanted.items() if key != name}, wanted) is None
-        other = identity_of(ProximalConfig(sigma=0.5), test, None, {})
+        other = identity_of(to_record(ProximalConfig(sigma=0.5)), to_record(test), None, {})
         assert difference(other, wanted) == "collector"
-        gates = [identity_of(OfflineConfig(), TestConfig(protocol="paper", gate=gate), None, {}) for gate in (1, 2)]
+        gates = [offline(TestConfig(protocol="paper", gate=gate)) for gate in (1, 2)]
         assert difference(*gates) == "gate"
-        gates = [identity_of(OfflineConfig(), TestConfig(gate=gate), None, {}) for gate in (1, 2)]
+        gates = [offline(TestConfig(gate=gate)) for gate in (1, 2)]
         assert difference(*gates) is None  # the equal budget has none
 
-    def test_a_wanted_meta_test_is_of_the_whole_training(self) -> None:
-        wanted = identity_of(ProximalConfig(), TestConfig(), None, {})
-        assert matches({**wanted, "train_step": 30}, 30, wanted)
-        assert not matches({**wanted, "train_step": 20}, 30, wanted)
-        assert not matches(None, 30, wanted)
+    def test_a_wanted_meta_test_is_of_the_whole_training(self, run: Path) -> None:
+        record = EvaluationRecord.read(run, "proximal")
+        assert is_wanted(record, 30, record.identity)
+        assert not is_wanted(record, 31, record.identity)
+        assert not is_wanted(record, 30, record.identity | {"budget": 1})
+        assert not is_wanted(None, 30, record.identity)
 
     def test_of_a_run_is_its_experiments(self) -> None:
         experiment = {"collector": to_record(ProximalConfig()), "test": to_record(TestConfig())}
-        record = identity_of(ProximalConfig(), TestConfig(), "a", {})
+        record = identity_of(to_record(ProximalConfig()), to_record(TestConfig()), "a", {})
         assert is_own(record, experiment)
         assert is_own(record, experiment, "a")
         assert not is_own(record, experiment, "b")

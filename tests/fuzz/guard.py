@@ -71,6 +71,18 @@ class Hang(BaseException):
 
 _allowed: tuple[str, ...] = ()
 _installed = False
+_below = ""  # the folder that a name is opened in, which the audit event leaves out
+_os_open = os.open
+
+
+def _open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+    """Open as :func:`os.open` does, and note the folder of a handle for the audit event."""
+    global _below
+    _below = "" if dir_fd is None else str(Path(f"/proc/self/fd/{dir_fd}").readlink())
+    try:
+        return _os_open(path, flags, mode, dir_fd=dir_fd)
+    finally:
+        _below = ""
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -85,7 +97,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "import" and "." not in arguments[0] and not _importing() and not _is_known(arguments[0]):
         raise Violation(f"import of {arguments[0]}")
     if event == "open" and arguments[2] & OPEN_TO_WRITE and not isinstance(arguments[0], int):
-        _check(event, arguments[0])
+        _check(event, Path(_below, os.fsdecode(arguments[0])))
     if event in WRITES:
         places, handle = WRITES[event]
         if handle is None or arguments[handle] == -1:  # else below a folder that was opened, and checked, before
@@ -136,9 +148,11 @@ def watched(*folders: Path, seconds: float) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     _allowed = tuple(os.path.realpath(folder) for folder in folders)
+    os.open = _open
     try:
         yield
     finally:
+        os.open = _os_open
         _allowed = ()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

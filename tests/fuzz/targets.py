@@ -40,10 +40,10 @@ from selectrl.report.export import write_numbers, write_table
 from selectrl.report.group import group
 from selectrl.report.load import load
 from selectrl.report.tables import tables
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 
 CONFIG = PointRobotConfig(tasks=4)
-SMALL = [f"{path}={value}" for path, value in SETTINGS.items()]
+SMALL = [f"{path}={value}" for path, value in {**SETTINGS, "train.steps": 6, "test.budget": 20}.items()]
 
 
 def _take_seal(victim: Path) -> None:
@@ -111,7 +111,7 @@ def _read_data(folder: Path, out: Path) -> None:
 
 def write_trained(folder: Path) -> None:
     write_dataset(folder / "data" / "point_robot" / "tiny")
-    layers = experiment_layers(method="select", env="point_robot", settings=[*SMALL, "train.steps=6", "test.budget=20"])
+    layers = experiment_layers(method="select", env="point_robot", settings=SMALL)
     run = Run(folder / "run", build_experiment(layers, "select"), 0, Execution(data=folder / "data"))
     train([run])
 

@@ -59,6 +59,14 @@ def escape(folder: Path) -> None:
     (folder.parents[1] / "escaped").write_text("here")
 
 
+def escape_by_handle(folder: Path) -> None:
+    place = os.open(folder.parents[1], os.O_RDONLY)
+    try:
+        os.close(os.open("escaped", os.O_CREAT | os.O_WRONLY, dir_fd=place))
+    finally:
+        os.close(place)
+
+
 def unpickle(folder: Path) -> None:
     pickle.loads(pickle.dumps(os.getcwd))
 
@@ -77,6 +85,7 @@ CRIMES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a hang": (hang, "Hang: over 0.2 s"),
     "a file elsewhere": (open_elsewhere, "a file elsewhere was opened"),
     "a write": (escape, "Violation: open"),
+    "a write by the handle of a folder": (escape_by_handle, "Violation: open"),
     "a link": (lambda folder: (folder.parents[1] / "link").symlink_to("/"), "Violation: os.symlink"),
     "a folder": (lambda folder: (folder.parents[1] / "new").mkdir(), "Violation: os.mkdir"),
     "a shell": (lambda folder: os.system("true"), "Violation: os.system"),

@@ -1,6 +1,6 @@
 """Stores with a byte changed anywhere: what was written is what is read, or an error; never something else.
 
-Tensors have theirs in ``tests/data`` and ``tests/trainer``.
+Tensors have theirs in ``tests/data`` and ``tests/runs``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from fuzz.targets import write_trained
 from selectrl.data.manifest import read_manifest
 from selectrl.errors import SelectRLError
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.records import read_record
 from selectrl.experiment.run import Run
-from selectrl.report.read import json_object
+from selectrl.runs.diagnostics import DiagnosticsRecord
+from selectrl.runs.evaluation import EvaluationRecord
+from selectrl.runs.experiment import ExperimentRecord
 
 
 class Store(NamedTuple):
@@ -30,9 +31,9 @@ class Store(NamedTuple):
 
 STORES = {
     "dataset": Store("data/point_robot/tiny/manifest.json", read_manifest),
-    "run": Store("run/experiment.json", lambda path: read_record(path.parent)),
-    "evaluation": Store("run/evaluations/proximal.json", json_object),
-    "diagnostics": Store("run/diagnostics.json", json_object),
+    "run": Store("run/experiment.json", ExperimentRecord.read_file),
+    "evaluation": Store("run/evaluations/proximal.json", EvaluationRecord.read_file),
+    "diagnostics": Store("run/diagnostics.json", DiagnosticsRecord.read_file),
 }
 
 

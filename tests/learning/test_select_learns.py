@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selectrl.api import compose, train
+from selectrl import compose, train
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.store import Episodes, write_manifest, write_task
 from selectrl.registry import FAMILIES
@@ -75,5 +75,5 @@ def test_select_adapts_to_unseen_goals(tmp_path):
     run = train(experiment, data=tmp_path / "data", out=tmp_path / "runs")
     assert run.dataset.opened == set(run.family.train_tasks)  # no test task was read for training
     offline = run.evaluate("offline", OfflineConfig())
-    assert offline["return"] > -15  # -8 to -11 over seeds and processors; standing still -20, optimum -3.86
-    assert offline["return"] > offline["context_free"] + 3
+    assert offline.final_return > -15  # -8 to -11 over seeds and processors; standing still -20, optimum -3.86
+    assert offline.final_return > offline.context_free + 3

@@ -54,11 +54,21 @@ def test_commands_run_in_order(tmp_path):
     assert len(list((tmp_path / "runs").rglob("experiment.json"))) == 9
 
 
-def test_python_snippet_composes():
+def test_the_first_python_snippet_runs_in_an_empty_folder(tmp_path):
+    """All of it, as a script, with bindings for small sizes added to those that it has."""
     snippet = next(block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "import selectrl" in block)
-    scope: dict[str, object] = {}
-    exec(snippet.split("run =")[0], scope)
-    assert scope["experiment"].actor.alpha == 5.0  # type: ignore[attr-defined]
+    small = snippet.replace('preset="laptop"', f'preset="laptop", settings={SMALL["collect"].split()!r}', 1)
+    small = small.replace('settings=["actors', f'settings=[*{SMALL["train"].split()!r}, "actors', 1)
+    assert small.count("settings=[") == 2
+    (tmp_path / "snippet.py").write_text(small)
+    done = run([sys.executable, "snippet.py"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert float(done.stdout) < 0  # the mean return, and nothing else is printed
+    (folder,) = (tmp_path / "runs").rglob("seed0")
+    assert "actors.weighted_bc.alpha = 5.0" in (folder / "config.gin").read_text()
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    assert {"diagnostics.json", "evaluations/proximal.json", "evaluations/offline.json"} <= names
 
 
 def test_tables_are_those_of_the_registry():

@@ -86,11 +86,13 @@ def evaluation(robot: Robot, label: str, repeats: int) -> tuple[dict[str, Any], 
         "schema": 1,
         "label": label,
         "env": "point_robot",
+        "seed": 0,
         "protocol": "equal_budget",
         "prior": "zero",
         "budget": BUDGET,
         "block": HORIZON,
         "repeats": repeats,
+        "test_seed": 0,
         "tasks": list(TASKS),
         "train_step": 9000,
         "context_steps": list(CONTEXT),
@@ -98,7 +100,10 @@ def evaluation(robot: Robot, label: str, repeats: int) -> tuple[dict[str, Any], 
         "return": returns[..., -1].mean(),
         "interval": [0.0, 0.0],
         "context_free": returns[..., 0].mean(),
+        "curve": returns.mean((0, 1)).tolist(),
         "area": 0.0,
+        "return_per_task": returns[..., -1].mean(1).tolist(),
+        "return_per_repeat": returns[..., -1].mean(0).tolist(),
         "env_steps": {
             "collection": BUDGET,
             "scored": HORIZON * len(CONTEXT),
@@ -155,11 +160,15 @@ def write_run(
                 "versions": {"selectrl": "0.1.0", "torch": "2.13.0", "python": "3.11.2"},
                 "threads": 1,
                 "device": "cpu",
+                "engine": "eager",
+                "population": 1,
                 "dataset": {
                     "fingerprint": "5f3a9bd0c1e2a4",
                     "name": "laptop",
                     "keep_warmup": 50,
                 },
+                "notes": [],
+                "phases": {"rl": steps},
                 "wall_seconds": 412.5 + 20 * seed,
                 "peak_rss_mib": 700 + 100 * seed,
                 "command": f"selectrl train --method {method} --env {env} --seeds 2",
@@ -170,14 +179,16 @@ def write_run(
     for step in range(0, steps + 1, 500):
         value = -15.2 + (1 - np.exp(-step / 2200)) * (10.5 * skill) + 0.35 * rng.normal()
         values = {"critic/td": 0.5, "critic/q": -200 + step / 100}
-        lines.append({"kind": "train", "step": step, "values": values, "steps_per_second": 24.0 + seed})
-        lines.append({"kind": "test", "step": step, "collector": own, "return": value, "context_free": -14.0})
+        about = {"phase": "rl", "phase_steps": steps, "steps_per_second": 24.0 + seed}
+        lines.append({"kind": "train", "step": step, "values": values, **about})
+        curve = {"return": value, "context_free": -14.0, "context_steps": [0, BUDGET], "curve": [-14.0, value]}
+        lines.append({"kind": "test", "step": step, "collector": own, **curve})
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     for label in labels:
         bonus = {"offline": 0.06, "non_prior": -0.12, "prior": -0.3}.get(label, 0.0)
         robot = Robot(skill + bonus, 0.2, 0.5 if label == "non_prior" else 0.0, np.random.default_rng([seed, 1]))
         test, arrays = evaluation(robot, label, repeats)
-        test |= {"collector": COLLECTORS[label], "env": env, "train_step": steps}
+        test |= {"collector": COLLECTORS[label], "env": env, "seed": seed, "train_step": steps}
         (folder / "evaluations" / f"{label}.json").write_text(json.dumps(test))
         save_file(arrays, folder / "evaluations" / f"{label}.safetensors")
     if follow is not None:

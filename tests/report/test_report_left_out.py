@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from selectrl.report.archive import FILES
 from selectrl.report.build import build
 from selectrl.report.export import write_csv
 from selectrl.report.load import Place, load
-from selectrl.report.records import LARGEST
+from selectrl.runs.reading import LARGEST
 
 Make = Callable[..., Path]
 NOBODY = 65534
@@ -33,6 +34,16 @@ RUN = Path("point_robot/m/seed0")
 
 def edit(file: Path, **changes: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def loss_line(step: int, **changes: object) -> dict[str, Any]:
+    line = {"kind": "train", "phase": "rl", "step": step, "phase_steps": 9000, "steps_per_second": 1.0}
+    return {**line, "values": {"critic/td": 1.0}, **changes}
+
+
+def return_line(step: int, value: float) -> dict[str, Any]:
+    line = {"kind": "test", "step": step, "collector": "proximal", "return": value, "context_free": -14.0}
+    return {**line, "context_steps": [0, 400], "curve": [-14.0, value]}
 
 
 def left_out(root: Path) -> dict[str, str]:
@@ -88,7 +99,7 @@ def test_a_folder_that_cannot_be_listed_is_named(foreign: Foreign, make_run: Mak
 def test_a_file_of_another_owner_is_named_and_never_called_damaged(foreign: Foreign, make_run: Make, file: str) -> None:
     make_run(foreign.root, "other", 0)
     run = make_run(foreign.root, "m", 0, follow=0.1)
-    (foreign.root / "point_robot/fairness.json").write_text('{"checks": []}')
+    (foreign.root / "point_robot/fairness.json").write_text('{"same": {}, "differs": [], "checks": []}')
     foreign.deny(run / file)
     kept = file not in ("experiment.json", "evaluations/proximal.json", "evaluations")
     runs, omissions = load([foreign.root])
@@ -179,14 +190,21 @@ FORGED = {
     "task": ({"tasks": [0, *range(6, 40, 4)]}, "task 0 is not a test task of the run, which are 2, 6, 10, 14"),
     "task beyond all": ({"tasks": [*range(2, 38, 4), 99]}, "task 99 is not a test task of the run"),
     "task twice": ({"tasks": [2, 2, *range(10, 40, 4)]}, "a task is tested twice"),
-    "task by name": ({"tasks": [str(task) for task in range(2, 40, 4)]}, "expected tasks as whole numbers from 0"),
-    "task between": ({"tasks": [2.5, *range(6, 40, 4)]}, "expected tasks as whole numbers from 0, got 2.5"),
-    "repeats": ({"repeats": 30}, "repeats are 30, but the returns are of 3"),
-    "step": ({"train_step": 90_000}, "train_step is 90,000, beyond the run's 9,000 steps"),
-    "no step": ({"train_step": None}, "expected train_step as int"),
+    "task by name": (
+        {"tasks": [str(task) for task in range(2, 40, 4)]},
+        "tasks: expected a whole number from 0, got '2'",
+    ),
+    "task between": ({"tasks": [2.5, *range(6, 40, 4)]}, "tasks: expected a whole number from 0, got 2.5"),
+    "repeats": ({"repeats": 30}, "returns: they are not of 10 tasks, 30 repeats and 21 points"),
+    "step": ({"train_step": 90_000}, "train_step: 90,000 is beyond the run's 9,000 steps"),
+    "seed": ({"seed": 3}, "seed: it is 3, but that of the run is 0"),
+    "no step": ({"train_step": None}, "train_step: expected a whole number from 0, got None"),
     "context": ({"context_steps": [*range(0, 400, 20), 10**6]}, "beyond the budget of 400"),
-    "context before": ({"context_steps": [-20, *range(0, 400, 20)]}, "expected context_steps as whole numbers from 0"),
-    "spent": ({"env_steps": {"collection": "many"}}, "expected env_steps as whole numbers from 0, got 'many'"),
+    "context before": (
+        {"context_steps": [-20, *range(0, 400, 20)]},
+        "context_steps: expected a whole number from 0",
+    ),
+    "spent": ({"env_steps": {"collection": "many"}}, "env_steps: expected a whole number from 0, got 'many'"),
 }
 
 
@@ -225,7 +243,7 @@ def test_a_return_too_large_to_average_costs_its_own_run_alone(tmp_path: Path, m
     returns[1][2][3] = value
     edit(file, returns=returns)
     assert [run.method for run in load([tmp_path])[0]] == ["other"]
-    assert f"proximal.json: corrupt: a return is {value:g}; expected" in left_out(tmp_path)["m/seed0"]
+    assert f"proximal.json: returns: {value:g} cannot be used; expected" in left_out(tmp_path)["m/seed0"]
 
 
 def test_numbers_as_large_as_may_be_give_a_report(tmp_path: Path, make_run: Make) -> None:
@@ -237,12 +255,9 @@ def test_numbers_as_large_as_may_be_give_a_report(tmp_path: Path, make_run: Make
         edit(file, returns=np.where(np.arange(21) % 2, LARGEST, -LARGEST * np.ones_like(returns)).tolist())
         edit(run / "execution.json", wall_seconds=1.7e308, peak_rss_mib=1.7e308, phases={"vae": 2**62})
         lines = [
-            {"kind": "train", "step": step, "values": {"critic/q": sign * LARGEST}, "steps_per_second": LARGEST}
+            loss_line(step, values={"critic/q": sign * LARGEST}, steps_per_second=LARGEST)
             for step, sign in ((0, 1), (9000, -1))
-        ] + [
-            {"kind": "test", "step": step, "collector": "proximal", "return": (-1) ** step * LARGEST}
-            for step in (0, 8001, 8500, 9000)
-        ]
+        ] + [return_line(step, (-1) ** step * LARGEST) for step in (0, 8001, 8500, 9000)]
         (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
         file = file.with_suffix(".safetensors")
         arrays = load_file(file)
@@ -255,19 +270,21 @@ def test_numbers_as_large_as_may_be_give_a_report(tmp_path: Path, make_run: Make
 @pytest.mark.parametrize(
     "line",
     [
-        '{"kind": "test", "step": 9000, "collector": "proximal", "return": 1.7e308}',
-        '{"kind": "test", "step": 9001, "collector": "proximal", "return": -5}',
-        '{"kind": "test", "step": -1, "collector": "proximal", "return": -5}',
-        '{"kind": "train", "step": 1, "values": {"critic/td": 1.7e308}, "steps_per_second": 1}',
-        '{"kind": "train", "step": 1, "values": {"critic/td": 1}, "steps_per_second": 1.7e308}',
-        '{"kind": "train", "step": 1, "values": {"critic/td": "1"}, "steps_per_second": 1}',
+        return_line(9000, 1.7e308),
+        return_line(9001, -5),
+        return_line(-1, -5),
+        loss_line(1, values={"critic/td": 1.7e308}),
+        loss_line(1, steps_per_second=1.7e308),
+        loss_line(1, values={"critic/td": "1"}),
     ],
 )
-def test_a_line_of_a_log_that_cannot_be_used_is_named_and_not_used(tmp_path: Path, make_run: Make, line: str) -> None:
+def test_a_line_of_a_log_that_cannot_be_used_is_named_and_not_used(
+    tmp_path: Path, make_run: Make, line: dict[str, Any]
+) -> None:
     run = make_run(tmp_path, "m", 0)
     (before,), _ = load([tmp_path])
     with (run / "metrics.jsonl").open("a") as file:
-        file.write(line)
+        file.write(json.dumps(line))
     (after,), (omission,) = load([tmp_path])
     assert (after.tested, after.values, after.speed) == (before.tested, before.values, before.speed)
     assert omission.path == RUN / "metrics.jsonl"

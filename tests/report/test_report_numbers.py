@@ -205,19 +205,19 @@ def test_unfinished_and_corrupt_runs_are_left_out_with_their_reason(tmp_path: Pa
     (spoil("b", sentence) / "evaluations" / "proximal.json").unlink()
     edit(spoil("c", "evaluated at step 4,000 of 9,000") / "evaluations" / "proximal.json", train_step=4000)
     (spoil("d", "is not valid JSON") / "evaluations" / "proximal.json").write_text('{"label": "prox')
-    edit(spoil("e", "returns are") / "evaluations" / "proximal.json", tasks=[1, 2])
+    edit(spoil("e", "returns: they are not of 2 tasks") / "evaluations" / "proximal.json", tasks=[1, 2])
     edit(spoil("f", "not a finite number") / "evaluations" / "proximal.json", returns=[[[float("nan")]]])
-    edit(spoil("g", "expected seed as int") / "experiment.json", seed="zero")
+    edit(spoil("g", "seed: expected a whole number from 0, got 'zero'") / "experiment.json", seed="zero")
     edit(spoil("h", "evaluated on ant_goal") / "evaluations" / "proximal.json", env="ant_goal")
-    edit(spoil("i", "context_steps do not increase") / "evaluations" / "proximal.json", context_steps=[0] * 21)
-    edit(spoil("j", "experiment is not a JSON object") / "experiment.json", experiment=[])
-    edit(spoil("k", "cannot be read") / "evaluations" / "proximal.json", returns=[[1], [1, 2]])
-    edit(spoil("m", "is no name of a protocol") / "evaluations" / "proximal.json", protocol="../../paper")
-    file = spoil("n", "returns are not all finite numbers") / "evaluations" / "proximal.json"
+    edit(spoil("i", "context_steps: they do not increase") / "evaluations" / "proximal.json", context_steps=[0] * 21)
+    edit(spoil("j", "experiment: expected a JSON object, got []") / "experiment.json", experiment=[])
+    edit(spoil("k", "returns: expected a list, got 1") / "evaluations" / "proximal.json", returns=[[1], [1, 2]])
+    edit(spoil("m", "is not the name of a protocol") / "evaluations" / "proximal.json", protocol="../../paper")
+    file = spoil("n", "returns: expected a finite number, got None") / "evaluations" / "proximal.json"
     returns = json.loads(file.read_text())["returns"]
     returns[3][1][0] = None
     edit(file, returns=returns)
-    folder = spoil("l", "is no name of an environment")
+    folder = spoil("l", "experiment: env: expected the name of a part")
     experiment = json.loads((folder / "experiment.json").read_text())["experiment"]
     edit(folder / "experiment.json", experiment=experiment | {"env": {"part": "envs./etc/x"}})
     runs, omissions = load([tmp_path])
@@ -236,7 +236,7 @@ def test_a_torn_line_and_a_lost_record_of_the_machine_cost_nothing_else(tmp_path
     (folder / "execution.json").unlink()
     (run,), omissions = load([tmp_path])
     assert run.tested == whole
-    assert run.execution == {}
+    assert run.execution is None
     assert [one.path.name for one in omissions] == ["metrics.jsonl", "execution.json"]
     assert all("the run itself is kept" in one.reason for one in omissions)
     assert omissions[0].reason.startswith("line 39 is damaged")
@@ -314,7 +314,8 @@ def test_every_colour_stands_out_from_its_ground(palette: dict[str, str], least:
 def test_steps_before_the_rl_phase_count_beside_it_and_not_in_it(tmp_path: Path, make_run: Make) -> None:
     folder = make_run(tmp_path, "corro", 0)
     edit(folder / "execution.json", phases={"cvae": 300, "contrastive": 20_000, "rl": 9000})
-    before = {"kind": "train", "phase": "contrastive", "step": 20_000, "steps_per_second": 900.0, "values": {}}
+    before = {"kind": "train", "phase": "contrastive", "step": 20_000, "phase_steps": 20_000}
+    before |= {"steps_per_second": 900.0, "values": {}}
     text = (folder / "metrics.jsonl").read_text()
     (folder / "metrics.jsonl").write_text(json.dumps(before) + "\n" + text)
     run = load([tmp_path])[0][0]

@@ -214,7 +214,7 @@ def test_left_out_runs_are_listed_on_the_page(tmp_path: Path, make_run: Make) ->
     html = build_report([tmp_path / "runs"], tmp_path / "out").page.read_text(encoding="utf-8")
     left = html[html.index("Left out") :]
     assert "bad/seed0</code>: unfinished" in left
-    assert "corrupt: proximal.safetensors cannot be read" in left
+    assert "proximal.safetensors holds no arrays that can be read" in left
     assert "the run itself is kept" in left
     assert not (tmp_path / "out/figures/point_robot_picture.csv").exists()
     report = json.loads((tmp_path / "out/report.json").read_text())
@@ -261,7 +261,7 @@ def test_nothing_usable_is_one_sentence_and_writes_nothing(tmp_path: Path, make_
         (make_run(tmp_path / "runs", "bad", seed) / "evaluations" / "proximal.json").write_text("[]")
     with pytest.raises(
         InputError,
-        match=r"^no finished run to report: .*seed0: .* \(1 more .*\); restore that file, or make the run again$",
+        match=r"^no finished run to report: .*seed0: .*; restore it or make it again \(1 more were left out\)$",
     ) as told:
         build_report([tmp_path / "runs"], tmp_path / "out")
     assert "\n" not in str(told.value)

@@ -148,13 +148,15 @@ def test_methods_are_compared_where_they_collect_alike(tmp_path: Path, make_run:
 THREE = ((0, -15.0), (4500, -5.0), (9000, -5.0))
 
 
+def return_line(step: int, value: float) -> dict[str, object]:
+    line = {"kind": "test", "step": step, "collector": "proximal", "return": value, "context_free": -14.0}
+    return {**line, "context_steps": [0, 400], "curve": [-14.0, value]}
+
+
 def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> None:
     for seed in (0, 1):
         folder = make_run(tmp_path, "m", seed)
-        lines = [
-            {"kind": "test", "step": step, "collector": "proximal", "return": -20 + step / 1000 + seed}
-            for step in range(0, 9001, 500)
-        ]
+        lines = [return_line(step, -20 + step / 1000 + seed) for step in range(0, 9001, 500)]
         (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (analysis,) = analysed(tmp_path)
     (one,) = analysis.methods
@@ -163,13 +165,21 @@ def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> No
     assert any("Still rising at the end of training: m (+1.00, +1.00 to +1.00 per 1,000" in n for n in notes(analysis))
     assert cost(analysis).rows[0][1].text == "+1.00"
     for seed in (0, 1):  # three tests in all say nothing of the end: the curve is flat since half-time
-        lines = [{"kind": "test", "step": s, "collector": "proximal", "return": y} for s, y in THREE]
+        lines = [return_line(step, value) for step, value in THREE]
         (tmp_path / "point_robot" / "m" / f"seed{seed}" / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert analysed(tmp_path)[0].methods[0].tail is None
 
 
-@pytest.mark.parametrize("spoil", ["torn", "shape", "swap", "fairness"])
-def test_a_bad_record_beside_a_run_costs_only_itself(tmp_path: Path, make_run: Make, spoil: str) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        ("torn", "diagnostics.safetensors holds no arrays that can be read"),
+        ("shape", "diagnostics.safetensors: train_latents: it holds no latents (task, draw, latent) that fit"),
+        ("swap", "diagnostics.json: donor_swap: follow: expected a finite number, got 'far'"),
+        ("fairness", "fairness.json: checks: what: it is missing"),
+    ],
+)
+def test_a_bad_record_beside_a_run_costs_only_itself(tmp_path: Path, make_run: Make, spoil: str, reason: str) -> None:
     folder = make_run(tmp_path, "m", 0, follow=0.5)
     arrays = load_file(folder / "diagnostics.safetensors")
     if spoil == "torn":
@@ -177,11 +187,11 @@ def test_a_bad_record_beside_a_run_costs_only_itself(tmp_path: Path, make_run: M
     elif spoil == "shape":
         save_file(arrays | {"train_parameters": arrays["train_parameters"][:3]}, folder / "diagnostics.safetensors")
     elif spoil == "swap":
-        (folder / "diagnostics.json").write_text('{"donor_swap": {"follow": "far"}}')
+        (folder / "diagnostics.json").write_text('{"train_step": 1, "donor_swap": {"pairs": [], "follow": "far"}}')
     else:
-        (folder.parents[1] / "fairness.json").write_text('{"checks": [{}]}')
+        (folder.parents[1] / "fairness.json").write_text('{"same": {}, "differs": [], "checks": [{}]}')
     (run,), (omission,) = load([tmp_path])
-    assert "corrupt: " in omission.reason
+    assert reason in omission.reason
     assert "the run itself is kept" in omission.reason
     assert (run.diagnostics is None) == (spoil != "fairness")
     assert run.fairness is None

@@ -23,7 +23,7 @@ from selectrl.actors.configs import (
     TopPConfig,
     WeightedBcConfig,
 )
-from selectrl.cli.comparing import settings_of
+from selectrl.api.rows import settings_of
 from selectrl.critics.configs import (
     DualTargetConfig,
     EnsembleConfig,
@@ -51,6 +51,7 @@ from selectrl.gin_edge import build_experiment, experiment_layers
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
 from selectrl.protocols import Draw, Noise, Phase
 from selectrl.registry import ACTORS, CRITICS, ENCODERS, FAMILIES, POLICIES
+from selectrl.runs.metrics import TestLine
 from selectrl.structs import Batch, Latent, Rows, Spec
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.config import TrainConfig
@@ -329,6 +330,11 @@ def method_batches(phase: Phase, spec: Spec, count: int, *, seed: int = 0) -> It
     """So many different batches for a phase."""
     for step in range(count):
         yield phase_batch(phase, seed=1000 * seed + step, spec=spec)
+
+
+def return_line(step: int) -> TestLine:
+    """A meta-test in training as a Member's ``test`` returns it."""
+    return TestLine(step=step, collector="fake", final_return=0.0, context_free=0.0, context_steps=(0,), curve=(0.0,))
 
 
 def snapshot(module: nn.Module) -> dict[str, Tensor]:

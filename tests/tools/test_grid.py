@@ -61,7 +61,7 @@ def test_each_pair_of_parts_trains_or_is_refused_by_one_sentence(name: str, data
             sum(part.partition("+")[0].replace("_", " ") in reason.replace("_", " ") for part in name.split("-")) >= 1
         )
     else:
-        assert run.evaluate()["env_steps"]["collection"] == 40
+        assert run.evaluate().env_steps["collection"] == 40
 
 
 @pytest.mark.slow
@@ -70,9 +70,9 @@ def test_every_collector_tests_every_encoder(encoder: str, data: Path, tmp_path:
     select = CRITICS["dual_target"].config(), ACTORS["weighted_bc"].config()
     outcome, reason, run = GRID.attempt(experiment(ENCODERS[encoder].config(), *select), data, tmp_path)
     assert outcome == "trained", reason
-    returns = {entry.name: run.evaluate(entry.name, entry.config())["return"] for entry in COLLECTORS}
+    returns = {entry.name: run.evaluate(entry.name, entry.config()).final_return for entry in COLLECTORS}
     centroid = TestConfig(budget=40, repeats=1, prior="centroid")
-    returns["centroid"] = run.evaluate("centroid", test=centroid)["return"]
+    returns["centroid"] = run.evaluate("centroid", test=centroid).final_return
     assert all(-80 < value < 0 for value in returns.values())
 
 

@@ -115,7 +115,7 @@ def make_trainer(folder: Path, **parts: str) -> Trainer:
                 seed=3,
                 sampler=Sampler(store, meta_batch=3, replacement=False, sizes={"rl": 6, "context": 5}, seed=3),
                 folder=folder,
-                test=lambda step: {"kind": "test", "step": step},
+                test=fakes.return_line,
             )
         ],
         config=TrainConfig(steps=RL, meta_batch=3, batch=6, context=5, log_every=1, checkpoint_every=4, test_every=5),

@@ -15,7 +15,7 @@ from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.experiment.training import populations, side_by_side
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 
 SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "gin" / "methods").glob("*.gin"))
 SEEDS = (0, 1, 2, 3, 4)

@@ -265,7 +265,8 @@ def api() -> None:
     rooms = [one.name for one in pkgutil.iter_modules(selectrl.__path__) if one.name not in HIDDEN]
     pages = {"selectrl": "index.md"}
     public = {name: getattr(selectrl, name) for name in selectrl.__all__ if not name.startswith("_")}
-    names = "\n".join(f"* [`selectrl.{name}`][{one.__module__}.{one.__qualname__}]" for name, one in public.items())
+    links = {name: f"[`selectrl.{name}`][{one.__module__}.{one.__qualname__}]" for name, one in public.items()}
+    names = "\n".join(f"* {link}: {first_sentence(public[name])}" for name, link in links.items())
     lines = [f"* [`selectrl.{room}`]({room}.md): {first_line(room)}" for room in rooms]
     write("api/index.md", "# selectrl", "The public interface:", names, "Everything, by room:", "\n".join(lines))
     for room in rooms:
@@ -279,8 +280,14 @@ def api() -> None:
 
 
 def first_line(room: str) -> str:
-    """Return what the first sentence of a room's docstring says."""
-    return re.split(r"(?<=[.:])\s", (import_module(f"selectrl.{room}").__doc__ or "").strip())[0].rstrip(":.")
+    """Return the first sentence of a room's docstring."""
+    return first_sentence(import_module(f"selectrl.{room}"))
+
+
+def first_sentence(described: object) -> str:
+    """Return the first sentence of a docstring on one line, without its end."""
+    sentence = re.split(r"(?<=[.:])\s", (described.__doc__ or "").strip())[0]
+    return " ".join(sentence.split()).rstrip(":.")
 
 
 # The composition matrix.

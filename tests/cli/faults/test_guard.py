@@ -17,7 +17,7 @@ from selectrl.data.store import Episodes
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.protocols import Draw
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 from selectrl.trainer.engine import Engine
 
 Call = Callable[..., Any]

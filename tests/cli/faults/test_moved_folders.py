@@ -11,7 +11,7 @@ import pytest
 from stress.kill_storm import print_of
 
 from selectrl.evaluate.harness import MetaTest
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 
 Call = Callable[..., Any]
 

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from stress.kill_storm import print_of
 
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
+from selectrl.runs.metrics import Metrics
 from selectrl.trainer.engine import Engine
-from selectrl.trainer.metrics import Metrics
 
 Call = Callable[..., Any]
 CUTS, SIZE = 20, 12 * 2**20

@@ -18,7 +18,7 @@ from selectrl.cli import main
 from selectrl.experiment.run import Run
 from selectrl.launch.job import Job
 from selectrl.launch.slurm import Work
-from selectrl.trainer import checkpoint
+from selectrl.runs import checkpoint
 
 Call = Callable[..., Any]
 SENTENCE = "selectrl: interrupted; give the same command again to go on"

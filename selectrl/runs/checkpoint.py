@@ -25,8 +25,8 @@ from torch import Tensor
 from selectrl.errors import DamageWarning, InputError, RunError
 from selectrl.files import flush_names, names_in, read_bytes, unwritable
 from selectrl.json_text import parse
+from selectrl.runs.metrics import Metrics
 from selectrl.tensor_files import write_tensors
-from selectrl.trainer.metrics import Metrics
 
 KEPT = 2  # the newest and the one before it, in case the newest is damaged
 ASIDE = ".aside"  # ends the name of a checkpoint that a run has gone back behind

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from selectrl.errors import DamageWarning, InputError
-from selectrl.trainer import checkpoint
-from selectrl.trainer.checkpoint import Checkpoint
+from selectrl.runs import checkpoint
+from selectrl.runs.checkpoint import Checkpoint
 
 STATE = {"policy.w": torch.arange(6.0).reshape(2, 3), "optim.step": torch.tensor(7), "flag": torch.tensor([True])}
 MADE = Checkpoint(STATE, step=7, total=20, metrics=120, phase="rl", record={"key": "k", "versions": {"torch": "2"}})

@@ -11,8 +11,8 @@ from pathlib import Path
 from selectrl.errors import UnreadableError
 from selectrl.files import unreadable, unwritable
 from selectrl.locks import locked
+from selectrl.runs.layout import EXPERIMENT
 
-RUN_FILE = "experiment.json"
 REPLACED = re.compile(r"\.replaced-\d+$")
 
 
@@ -39,9 +39,9 @@ def run_folders(above: Path, on_unreadable: Callable[[Path, UnreadableError], ob
             on_unreadable(folder, unreadable(folder, error))
 
     for place, below, names in os.walk(above, onerror=note):
-        if RUN_FILE in (*below, *names):
+        if EXPERIMENT in (*below, *names):
             found.add(Path(place))
-    files = sorted(folder / RUN_FILE for folder in found)
+    files = sorted(folder / EXPERIMENT for folder in found)
     return [file.parent for file in files if not any(map(REPLACED.search, file.parent.relative_to(above).parts))]
 
 
@@ -54,7 +54,7 @@ def set_aside(folder: Path) -> Path | None:
     Raises:
         InputError: another process works in it, or it cannot be renamed.
     """
-    if not (folder / RUN_FILE).exists():
+    if not (folder / EXPERIMENT).exists():
         return None
     with locked(folder):
         place = next(p for n in count(1) if not (p := folder.with_name(f"{folder.name}.replaced-{n}")).exists())

@@ -1,0 +1,100 @@
+"""The comparison itself: from rows to runs, verdicts and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from selectrl.compare.comparison import Collecting, Comparison, Listener, Settings
+from selectrl.compare.plan import Plan, Row, make_plan
+from selectrl.compare.run import fairness_of, run_missing
+from selectrl.compare.state import estimate
+from selectrl.data.manifest import NAME
+from selectrl.errors import InputError
+from selectrl.experiment.config import Experiment
+from selectrl.launch.choice import choose
+from selectrl.launch.local import require_cores
+from selectrl.locks import locked
+from selectrl.runs.layout import EXPERIMENT
+
+if TYPE_CHECKING:
+    from selectrl.report import Report
+
+Collect = Callable[[Experiment, Callable[[object], None]], object]
+
+
+def conduct(
+    rows: Sequence[Row], settings: Settings, progress: Listener = lambda message: None, collect: Collect | None = None
+) -> Comparison:
+    """Plan, run what is missing, and compare.
+
+    A run that fails stops no other: it is among the failures of the result. The same call again continues what was
+    interrupted and does nothing twice. Besides the run directories it writes ``failures.json``, ``report/`` and
+    ``ENV/fairness.json`` below the folder of the runs.
+
+    Args:
+        rows: lines of the comparison's table; the first of each environment is set against the others.
+        settings: how it is carried out.
+        progress: called with every message.
+        collect: fills the dataset of an experiment and tells its progress; ``None`` refuses a missing dataset.
+
+    Raises:
+        InputError: a row, a setting or the data are wrong, or the rows must not be compared.
+        Interrupted: a signal asked to stop.
+    """
+    if settings.launcher != "slurm":  # whose tasks run on other machines
+        require_cores(settings.threads)
+    plan = make_plan(rows, settings.seeds, settings.data, settings.out)
+    execution, runs = settings.execution, len(plan.policies) * plan.seeds
+    launcher, threads, side_by_side = choose(
+        settings.launcher, settings.launcher_settings, runs, settings.jobs or execution.processes
+    )
+    missing = {folder: user for folder, user in plan.datasets().items() if not (folder / NAME).exists()}
+    absent = {user.env_name for user in missing.values()}
+    planned = Comparison(
+        plan=plan,
+        estimate=estimate(plan, side_by_side),
+        fairness={env: fairness_of(plan, env) for env in plan.envs if env not in absent},
+    )
+    progress(planned)
+    if settings.dry_run:
+        return planned
+    for folder, experiment in missing.items():
+        if collect is None:
+            raise InputError(f"there is no dataset in {folder}; --preset laptop collects it first")
+        collect(experiment, lambda at, folder=folder: progress(Collecting(folder, at)))  # type: ignore[misc]
+    if not settings.allow_differences:
+        for env in plan.envs:
+            fairness_of(plan, env).refuse()
+    if settings.calibrate and planned.estimate.seconds is None:
+        from selectrl.compare.calibrate import training_times
+
+        progress(estimate(plan, side_by_side, training_times(plan)))
+    jobs = plan.jobs(attrs.evolve(execution, threads=threads), settings.threads)
+    with locked(settings.out / ".comparison"):
+        outcome = run_missing(plan, jobs, launcher, progress, retry=settings.retry_failed)
+    fairness = {env: fairness_of(plan, env) for env in plan.envs}
+    for env, examined in fairness.items():
+        examined.record().write(settings.out / env)
+    from selectrl.compare.verdicts import verdicts
+
+    return attrs.evolve(
+        planned,
+        fairness=fairness,
+        done=outcome.done,
+        verdicts=verdicts(plan, outcome.done),
+        report=report_on(plan, settings.out) if outcome.done else None,
+        failures=outcome.failed,
+        retryable=outcome.retryable,
+    )
+
+
+def report_on(plan: Plan, out: Path) -> Report:
+    """Write the report of a comparison below the folder of its runs."""
+    from selectrl.report.build import build
+
+    folders = [policy.folder for policy in plan.policies if any(policy.folder.glob(f"seed*/{EXPERIMENT}"))]
+    return build(folders, out / "report", None)

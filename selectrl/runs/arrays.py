@@ -1,0 +1,103 @@
+"""The arrays that belong to evaluations and diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from selectrl.errors import InputError
+from selectrl.files import is_there
+from selectrl.runs.layout import DIAGNOSTICS, arrays_file
+from selectrl.runs.reading import LARGEST
+from selectrl.tensor_files import open_tensors
+
+LATENTS = ("train_latents", "train_parameters", "test_latents", "test_parameters")
+
+
+class Traces(NamedTuple):
+    """The arrays of an evaluation.
+
+    Attributes:
+        file: their file, which holds the paths of repeat 0 too.
+        parameters: parameters of the test tasks, (task, parameter).
+        latents: mean of the belief before the last scored episode, (task, repeat, latent), where it was kept.
+    """
+
+    file: Path
+    parameters: NDArray[np.float64]
+    latents: NDArray[np.float32] | None
+
+    @classmethod
+    def read(cls, file: Path, shape: tuple[int, ...]) -> Traces:
+        """Read parameters and latents; paths are read when they are drawn.
+
+        Args:
+            file: the arrays of an evaluation.
+            shape: of its returns, (task, repeat, point).
+
+        Raises:
+            InputError: they are damaged, or do not fit the returns; the sentence names the file.
+        """
+        arrays = read_arrays(file, ("parameters", "latents"))
+        parameters, latents = arrays.get("parameters"), arrays.get("latents")
+        *worlds, points = shape
+        if parameters is None or parameters.ndim != 2 or len(parameters) != shape[0] or not usable(parameters).all():
+            raise InputError(f"{file}: parameters: they are not those of {shape[0]} tasks; make the evaluation again")
+        if latents is not None and (latents.ndim != 4 or latents.shape[:3] not in ((*worlds, points), (*worlds, 1))):
+            raise InputError(f"{file}: latents: {latents.shape} do not fit returns of {shape}; make them again")
+        last = None if latents is None else latents[:, :, -1]  # an export holds no others
+        return cls(file=file, parameters=parameters.astype(np.float64), latents=last)
+
+
+def read_latents(folder: Path) -> Mapping[str, NDArray[Any]]:
+    """Read the arrays of a run's diagnostics.
+
+    Returns:
+        ``train_latents`` and ``test_latents`` (task, draw, latent), with ``train_parameters`` and ``test_parameters``
+        (task, parameter); nothing where they were not kept.
+
+    Raises:
+        InputError: they are damaged; the sentence names the file.
+    """
+    file = arrays_file(folder / DIAGNOSTICS)
+    arrays = read_arrays(file, LATENTS) if is_there(file) else {}
+    for part in ("train", "test") if arrays else ():
+        if not _fit(arrays.get(f"{part}_latents"), arrays.get(f"{part}_parameters")):
+            raise InputError(
+                f"{file}: {part}_latents: it holds no latents (task, draw, latent) that fit its parameters; make the "
+                "diagnostics again"
+            )
+    return arrays
+
+
+def read_arrays(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Return those of the named arrays that a safetensors file holds.
+
+    Raises:
+        UnreadableError: it is there, but cannot be read.
+        InputError: it is missing or damaged.
+    """
+    try:
+        with open_tensors(file) as handle:
+            return {name: handle.get_tensor(name) for name in names if name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
+        raise InputError(f"{file} holds no arrays that can be read ({error}); restore it or make it again") from error
+
+
+def usable(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say of each number of an array whether it is finite, and small enough that sums of squares are."""
+    with np.errstate(invalid="ignore"):  # of NaN as uninitialised memory may hold it
+        mask: NDArray[np.bool_] = np.abs(values.astype(np.float64)) <= LARGEST
+    return mask
+
+
+def _fit(latents: NDArray[Any] | None, parameters: NDArray[Any] | None) -> bool:
+    """Say whether latents (task, draw, latent) and parameters (task, parameter) are finite and of the same tasks."""
+    if latents is None or parameters is None or latents.ndim != 3 or parameters.ndim != 2:
+        return False
+    return len(latents) == len(parameters) and bool(usable(latents).all() and usable(parameters).all())

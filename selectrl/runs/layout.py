@@ -1,0 +1,25 @@
+"""The names of files in and beside a run directory; no other module spells one of them. Free of torch and NumPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EXPERIMENT = "experiment.json"  # experiment and seed; a folder that holds it is a run directory
+GIN = "config.gin"  # the experiment as bindings
+EXECUTION = "execution.json"  # how it was trained: code, data, machine, time
+METRICS = "metrics.jsonl"  # losses and meta-tests during training
+DIAGNOSTICS = "diagnostics.json"  # the encoder on stored context
+EVALUATIONS = "evaluations"  # folder of the meta-tests of trained agents
+TENSORBOARD = "tensorboard"  # folder of event files
+FAIRNESS = "fairness.json"  # of a comparison, beside the folders of its methods
+FAILURES = "failures.json"  # of a comparison, in its folder
+
+
+def evaluation_file(folder: Path, label: str) -> Path:
+    """Return the file of an evaluation of a run."""
+    return folder / EVALUATIONS / f"{label}.json"
+
+
+def arrays_file(record: Path) -> Path:
+    """Return the file of the arrays that belong to an evaluation or to diagnostics."""
+    return record.with_suffix(".safetensors")

@@ -1,0 +1,191 @@
+"""The log of a training: a file of JSON lines, written while it runs, and its one parser. Free of torch and NumPy."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Self, TypeAlias
+
+import attrs
+
+from selectrl.errors import RecordError
+from selectrl.files import flush_names, is_there, read_bytes, unreadable, unwritable
+from selectrl.holding import require_held
+from selectrl.json_text import parse
+from selectrl.runs.layout import METRICS
+from selectrl.runs.reading import FileRecord, Json, written_as
+
+
+@attrs.frozen(kw_only=True)
+class LossLine(FileRecord):
+    """Losses at a training step.
+
+    Attributes:
+        kind: ``train``.
+        phase: name of the phase.
+        step: steps of the phase.
+        phase_steps: steps of the whole phase.
+        steps_per_second: speed since the line before.
+        values: what the losses logged, by name.
+    """
+
+    kind: str = "train"
+    phase: str
+    step: int
+    phase_steps: int
+    steps_per_second: float
+    values: Mapping[str, float]
+
+
+@attrs.frozen(kw_only=True)
+class TestLine(FileRecord):
+    """A meta-test during training, which is a point of the learning curve.
+
+    Attributes:
+        kind: ``test``.
+        step: steps of the rl phase.
+        collector: registered name of the collector.
+        final_return: mean return of the last scored episodes.
+        context_free: mean return before any context.
+        context_steps: environment steps of context before each scored episode.
+        curve: mean return at each of these points.
+    """
+
+    __test__ = False  # keeps pytest from collecting it
+
+    kind: str = "test"
+    step: int
+    collector: str
+    final_return: float = attrs.field(metadata=written_as("return"))
+    context_free: float
+    context_steps: tuple[int, ...]
+    curve: tuple[float, ...]
+
+
+Line: TypeAlias = LossLine | TestLine
+KINDS: dict[str, type[LossLine] | type[TestLine]] = {"train": LossLine, "test": TestLine}
+
+
+class Log(NamedTuple):
+    """The lines of a log.
+
+    Attributes:
+        lines: those that are sound, with their numbers, from 1.
+        damaged: the numbers of the others; a killed writer leaves half a line at the end.
+        size: bytes that were read, to the end of the last whole line.
+    """
+
+    lines: tuple[tuple[int, Line], ...]
+    damaged: tuple[int, ...]
+    size: int
+
+
+def parse_line(text: str) -> Line:
+    """Return the line that a JSON text is.
+
+    Raises:
+        RecordError: it is no such line; the sentence begins with the field.
+    """
+    try:
+        value = parse(text)
+    except ValueError as error:
+        raise RecordError(f"it is not valid JSON ({error})") from error
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind not in KINDS:
+        raise RecordError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r:.80}")
+    return KINDS[kind].from_json(value)
+
+
+@attrs.frozen
+class Metrics:
+    """The log of a run.
+
+    Attributes:
+        path: its file.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Return the log of a run directory."""
+        return cls(folder / METRICS)
+
+    def read(self, start: int = 0) -> Log:
+        """Read the log, no lines where there is none.
+
+        Args:
+            start: bytes to pass over, :attr:`Log.size` of an earlier call; numbers of lines count from there.
+
+        Raises:
+            UnreadableError: the file is there, but cannot be read.
+        """
+        content = read_bytes(self.path) if is_there(self.path) else b""
+        start = min(start, len(content))  # a run that continues from a checkpoint cuts what came after it
+        content = content[start:]
+        lines: list[tuple[int, Line]] = []
+        damaged: list[int] = []
+        for number, text in enumerate(content.decode(errors="replace").splitlines(), 1):
+            try:
+                lines.append((number, parse_line(text)))
+            except RecordError:
+                damaged.append(number)
+        return Log(tuple(lines), tuple(damaged), start + content.rfind(b"\n") + 1)
+
+    def write(self, line: Line) -> Json:
+        """Append a line and return its JSON values.
+
+        Raises:
+            InputError: the file cannot be written to, the disk is full, or the run's folder was renamed or removed.
+        """
+        record = line.to_json()
+        try:
+            require_held(self.path)
+            with self.path.open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps(record, allow_nan=False) + "\n")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        return record
+
+    def size(self) -> int:
+        """Return the file's size in bytes, 0 where there is none.
+
+        Raises:
+            UnreadableError: the operating system does not tell.
+        """
+        try:
+            return self.path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+
+    def flush(self) -> int:
+        """Flush what was written, and the file's name, to the disk, and return the size that no power cut undoes.
+
+        Raises:
+            InputError: the disk does not take it.
+        """
+        size = self.size()
+        try:
+            if size:
+                with self.path.open("rb") as handle:
+                    os.fsync(handle.fileno())
+                flush_names(self.path.parent)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        return size
+
+    def cut(self, size: int) -> None:
+        """Drop what was written after the file had so many bytes.
+
+        Raises:
+            InputError: the file cannot be written to.
+        """
+        try:
+            with self.path.open("ab") as handle:
+                handle.truncate(size)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
