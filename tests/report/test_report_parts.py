@@ -218,7 +218,7 @@ def test_the_diagnostics_of_the_shipped_results_can_be_read(records: Path) -> No
     files = sorted(records.rglob("diagnostics.json"))
     assert files
     for file in files:
-        diagnostics = read.diagnostics(file)
+        diagnostics = read.diagnostics(file.parent)
         assert diagnostics is not None
         encoder = json.loads((file.parent / "experiment.json").read_text())["experiment"]["encoder"]["part"]
         if encoder == "encoders.blind":
