@@ -266,6 +266,15 @@ def is_there(path: Path) -> bool:
     return True
 
 
+def is_empty_folder(path: Path) -> bool:
+    """Say whether a path is that of an empty folder, and not of a link to it.
+
+    Raises:
+        UnreadableError: the operating system does not tell, or the folder cannot be listed.
+    """
+    return is_there(path) and path.is_dir() and not path.is_symlink() and not names_in(path)
+
+
 def names_in(folder: Path) -> list[str]:
     """List the names in a folder; none where there is no such folder.
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from selectrl.errors import InputError, suggest
-from selectrl.files import flush_names, make_folder, temporary_file, unreadable, unwritable
+from selectrl.files import flush_names, is_empty_folder, make_folder, temporary_file, unreadable, unwritable
 from selectrl.holding import holding, is_still
 from selectrl.lease import leased
 
@@ -119,15 +119,19 @@ def refuse_link(folder: Path) -> None:
 
 
 @contextmanager
-def whole(folder: Path) -> Iterator[Path]:
+def whole(folder: Path, *, over_empty: bool = False) -> Iterator[Path]:
     """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
 
     What a killed process left is swept away by the next one that makes the same folder.
 
+    Args:
+        folder: the folder.
+        over_empty: whether it may take the place of an empty folder.
+
     Raises:
         InputError: the folder is there already, cannot be made, or another process is making it.
     """
-    if os.path.lexists(folder):
+    if os.path.lexists(folder) and not (over_empty and is_empty_folder(folder)):
         raise InputError(f"{folder} is there already; choose another name or delete it")
     work = folder.with_name(f".{folder.name}.selectrl-making")
     try:

@@ -17,12 +17,12 @@ against one that ends the process (``os._exit``), never returns or crashes the i
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from hashlib import blake2b
-from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
+from hashlib import blake2b, file_digest
 from importlib.metadata import Distribution, EntryPoint, distribution, distributions
 from pathlib import Path
 
@@ -66,14 +66,20 @@ def versions() -> dict[str, str]:
     return {name: version for name, _, version in names if version}
 
 
-def fingerprint(part: type) -> str | None:
-    """Return a checksum of the source files behind an outside class: its package's, and those of its base classes.
+SCHEME = "2"
+"""What a fingerprint covers, see :func:`fingerprint`; raised where that changes."""
 
-    A package counts whole, so that the checksum covers what its classes build; a module outside any package counts
-    alone. The files are read once a process, because the code that runs is that of its start.
+
+def fingerprint(part: type) -> str | None:
+    """Return a checksum of the files behind an outside class: its package's, and those of its base classes.
+
+    A package counts whole, source and data files alike, so that the checksum covers what its classes build and read; a
+    module outside any package counts alone. Not covered are compiled bytecode, hidden files and folders, gin files
+    (what they bind is in a run's record), and other packages that the code imports. The files are read once a process,
+    because the code that runs is that of its start.
 
     Returns:
-        The checksum, or None for a class of ours and for one that no file holds.
+        The checksum after the scheme, as ``2:0f1e…``, or None for a class of ours and for one that no file holds.
 
     Raises:
         InputError: a file cannot be read.
@@ -82,7 +88,15 @@ def fingerprint(part: type) -> str | None:
     own = {"selectrl", *sys.stdlib_module_names} - {"__main__"}
     found = [_digest(name) for name in modules if name.partition(".")[0] not in own]
     digests = [digest for digest in found if digest is not None]
-    return blake2b("".join(digests).encode(), digest_size=16).hexdigest() if digests else None
+    total = blake2b("".join(digests).encode(), digest_size=16).hexdigest()
+    return f"{SCHEME}:{total}" if digests else None
+
+
+def is_changed(recorded: object, today: str) -> bool:
+    """Say whether a recorded fingerprint is of other files than today's; one of another scheme does not tell."""
+    if not isinstance(recorded, str) or recorded.rpartition(":")[0] != today.rpartition(":")[0]:
+        return False
+    return recorded != today
 
 
 @cache
@@ -94,17 +108,26 @@ def _digest(name: str) -> str | None:
     if file is None:
         return None
     folder, package = file.parent, hasattr(sys.modules[name], "__path__")
-    kinds = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
-    paths = sorted(path for path in folder.rglob("*") if path.name.endswith(kinds)) if package else [file]
     total = blake2b(digest_size=16)
     try:
-        for path in paths:
-            content = path.read_bytes()
-            total.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode("utf-8", "surrogateescape"))
-            total.update(content)
+        for path in sorted(filter(_is_covered, _files_below(folder))) if package else [file]:
+            with path.open("rb") as handle:
+                content = file_digest(handle, "blake2b").hexdigest()
+            total.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise InputError(f"cannot read the source code of {name}: {error}; make it readable") from error
     return total.hexdigest()
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Go through the files of a package, without hidden folders and compiled bytecode."""
+    for place, below, names in os.walk(folder):
+        below[:] = [name for name in below if name != "__pycache__" and not name.startswith(".")]
+        yield from (Path(place, name) for name in names)
+
+
+def _is_covered(path: Path) -> bool:
+    return not path.name.startswith(".") and path.suffix not in (".pyc", ".gin") and path.is_file()
 
 
 def _file(name: str) -> Path | None:

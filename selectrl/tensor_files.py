@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import deserialize, safe_open
+from safetensors.numpy import load as numpy_arrays
 from safetensors.numpy import save as serialize
 
-from selectrl.files import write_atomically
+from selectrl.files import open_regular, read_bytes, write_atomically
 
 
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> bytes:
@@ -23,3 +26,73 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Map
     content = serialize(arrays, dict(metadata) if metadata else None)
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return content
+
+
+class Tensors(Protocol):
+    """An open safetensors file."""
+
+    def keys(self) -> Collection[str]:
+        """Return the names of its tensors."""
+
+    def get_tensor(self, name: str) -> Any:
+        """Return a tensor."""
+
+    def get_slice(self, name: str) -> Any:
+        """Return a tensor of which only that is read which is indexed."""
+
+
+class _InMemory(dict[str, Any]):
+    """The tensors of a file that was read."""
+
+    get_tensor = get_slice = dict.__getitem__
+
+
+@contextmanager
+def open_tensors(path: Path, framework: Literal["np", "pt"] = "np") -> Iterator[Tensors]:
+    """Open a safetensors file: mapped into memory, or read whole where its file system cannot map files.
+
+    Args:
+        path: the file.
+        framework: tensors are NumPy arrays, or of torch.
+
+    Raises:
+        UnreadableError: the file is there, but cannot be read.
+        InputError: there is no such file.
+        SafetensorError: it is damaged.
+    """
+    with open_regular(path):
+        mapped = _mapped(path, framework)
+        if mapped is not None:
+            with mapped as handle:
+                yield handle
+            return
+        content = read_bytes(path)
+        if framework == "np":
+            yield _InMemory(numpy_arrays(content))
+        else:
+            from safetensors.torch import load  # torch takes long to load
+
+            yield _InMemory(load(content))
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return kind and shape of each tensor of a safetensors file, as its header says; errors as :func:`open_tensors`.
+
+    The values are not read, unless the file system cannot map files.
+    """
+    with open_regular(path):
+        mapped = _mapped(path, "np")
+        if mapped is None:
+            parts = deserialize(read_bytes(path))  # type: ignore[no-untyped-call]
+            return {name: (part["dtype"], tuple(part["shape"])) for name, part in parts}
+        with mapped as handle:
+            slices = {name: handle.get_slice(name) for name in handle.keys()}  # noqa: SIM118
+            return {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+
+
+def _mapped(path: Path, framework: Literal["np", "pt"]) -> Any:
+    """Map a file, or return None where that fails; if it cannot be read either, reading it says why."""
+    try:
+        return safe_open(path, framework=framework)
+    except OSError:
+        return None

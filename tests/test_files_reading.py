@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 
+from selectrl import tensor_files
 from selectrl.errors import InputError, UnreadableError
 from selectrl.files import read_bytes, read_json, read_text
+from selectrl.tensor_files import open_tensors, tensor_shapes, write_tensors
 
 
 def test_a_missing_file_is_not_called_unreadable(tmp_path: Path) -> None:
@@ -65,3 +69,28 @@ def test_nothing_but_a_regular_file_is_read(tmp_path: Path, monkeypatch: pytest.
 def test_lines_end_alike_whoever_wrote_them(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa\r\nb\xff")
     assert read_text(tmp_path / "a.txt", "utf-8-sig", "replace") == "a\nb\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize("framework", ["np", "pt"])
+def test_what_cannot_be_mapped_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framework: Literal["np", "pt"]
+) -> None:
+    path, values = tmp_path / "a.safetensors", np.arange(6, dtype=np.float32).reshape(2, 3)
+    write_tensors(path, {"x": values, "flag": np.array([True])})
+
+    def read() -> dict[str, Any]:
+        with open_tensors(path, framework) as handle:
+            tensors = {name: handle.get_tensor(name).tolist() for name in sorted(handle.keys())}
+            return {**tensors, "row": handle.get_slice("x")[1].tolist(), "header": tensor_shapes(path)}
+
+    mapped, tried = read(), []
+
+    def refuse(path: Path, framework: str) -> None:
+        tried.append(path)
+        raise OSError("No such device (os error 19)")
+
+    monkeypatch.setattr(tensor_files, "safe_open", refuse)
+    assert read() == mapped
+    assert mapped["x"] == values.tolist()
+    assert mapped["header"] == {"flag": ("BOOL", (1,)), "x": ("F32", (2, 3))}
+    assert tried == [path, path]

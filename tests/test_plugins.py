@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -337,3 +338,52 @@ def test_a_backend_of_figures_that_is_not_installed_stops_no_command(tmp_path: P
     code = "import selectrl.cli, matplotlib; print(matplotlib.get_backend())"
     done = run(tmp_path, ["-c", code], MPLBACKEND="module://not_installed")
     assert (done.returncode, done.stdout.lower()) == (0, "agg\n")
+
+
+@pytest.fixture
+def fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Return the fingerprint of a class of a package whose files a test changes, as a new process would."""
+    package = tmp_path / "covered"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text("class Part: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("covered")
+
+    def fingerprint() -> str:
+        plugins._digest.cache_clear()
+        return plugins.fingerprint(module.Part) or ""
+
+    yield fingerprint
+    plugins._digest.cache_clear()
+    del sys.modules["covered"]
+
+
+@pytest.mark.parametrize("name", ["other.py", "inner/table.csv", "weights.npz", "no_suffix", "inner/kernel.so"])
+def test_every_file_of_a_package_is_in_its_fingerprint(name: str, fingerprint: Any, tmp_path: Path) -> None:
+    path, seen = tmp_path / "covered" / name, [fingerprint()]
+    for content in (b"", b"one", b"two"):
+        path.write_bytes(content)
+        seen.append(fingerprint())
+    assert len({*seen}) == 4
+    assert all(plugins.is_changed(before, seen[0]) for before in seen[1:])
+
+
+@pytest.mark.parametrize(
+    "name", ["__pycache__/a.cpython-312.pyc", "b.pyc", ".hidden", ".git/HEAD", "inner/.swap.py.swp", "gin/mine.gin"]
+)
+def test_what_no_result_depends_on_is_not_in_it(name: str, fingerprint: Any, tmp_path: Path) -> None:
+    before = fingerprint()
+    path = tmp_path / "covered" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"one")
+    assert fingerprint() == before
+
+
+def test_a_fingerprint_of_another_scheme_does_not_tell(fingerprint: Any) -> None:
+    """Runs of an earlier version recorded one of the source files alone, without a scheme."""
+    today = fingerprint()
+    assert today.startswith(f"{plugins.SCHEME}:")
+    assert not plugins.is_changed(today, today)
+    assert plugins.is_changed(f"{plugins.SCHEME}:0", today)
+    for recorded in ("0f1e2d", "1:0f1e2d", None, 5, ["2:0"]):
+        assert not plugins.is_changed(recorded, today)

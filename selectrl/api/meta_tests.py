@@ -104,12 +104,15 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
     return runs
 
 
-def plan_tests(runs: Sequence[Path], asked: Asked, *, threads: int | None, data: Path) -> list[PlannedTest]:
+def plan_tests(
+    runs: Sequence[Path], asked: Asked, *, threads: int | None, data: Path, force: bool = False
+) -> list[PlannedTest]:
     """Return the meta-test that is asked for of every run at or below the folders.
 
     Raises:
         InputError: there are more threads than cores can use, there is no run, a record is damaged, a setting is wrong
-            or about something else, the ablation changes the training, or the label is that of another meta-test.
+            or about something else, the ablation changes the training, the label is that of another meta-test, or,
+            without ``force``, the source code of a part has changed.
     """
     require_cores(threads)
     if asked.collector is not None:
@@ -118,14 +121,16 @@ def plan_tests(runs: Sequence[Path], asked: Asked, *, threads: int | None, data:
             raise InputError("--collector and --ablation both name a collector; give one of them")
     if asked.label is not None:
         check_name(asked.label, "label")
-    return [_plan(folder, asked, threads, data) for folder in find_runs(runs)]
+    return [_plan(folder, asked, threads, data, force) for folder in find_runs(runs)]
 
 
-def _plan(folder: Path, asked: Asked, threads: int | None, data: Path) -> PlannedTest:
+def _plan(folder: Path, asked: Asked, threads: int | None, data: Path, force: bool) -> PlannedTest:
     from selectrl.experiment.execution import Execution
     from selectrl.experiment.run import Run
 
     run = Run.open(folder, Execution(data=data, threads=threads or 1))
+    if not force:
+        run.refuse_changed_part()
     own = base = run.experiment
     if asked.ablation is not None:
         base = build_experiment([as_layer(own), shipped_layer("ablations", asked.ablation)], own.name)
@@ -153,16 +158,16 @@ def _plan(folder: Path, asked: Asked, threads: int | None, data: Path) -> Planne
 
 
 def evaluate_all(
-    plans: Sequence[PlannedTest], *, diagnose: bool, progress: Callable[[Tested], None]
+    plans: Sequence[PlannedTest], *, diagnose: bool, force: bool, progress: Callable[[Tested], None]
 ) -> list[dict[str, Any]]:
     """Carry planned meta-tests out and return their records, each with its run's directory."""
     records: list[dict[str, Any]] = []
     with explained():
         for run, label, collector, test in plans:
             progress(Tested(run.folder, len(records), len(plans), None))
-            record = {"run": str(run.folder), **run.evaluate(label, collector, test).to_json()}
+            record = {"run": str(run.folder), **run.evaluate(label, collector, test, force=force).to_json()}
             if diagnose:
-                run.diagnose()
+                run.diagnose(force=force)
             records.append(record)
             progress(Tested(run.folder, len(records), len(plans), record))
     return records

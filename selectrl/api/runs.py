@@ -169,6 +169,7 @@ def evaluate(
     settings: Sequence[str] = (),
     label: str | None = None,
     diagnose: bool = False,
+    force: bool = False,
     threads: int | None = None,
     data: Path | str = "data",
     progress: Callable[[Tested], None] = lambda tested: None,
@@ -190,12 +191,14 @@ def evaluate(
         settings: bindings of the collector and of ``test``, such as ``"collectors.proximal.sigma=0.5"``.
         label: name of the result; default: made of the settings that differ from the run's own.
         diagnose: also write the encoder's latents of stored context.
+        force: use the weights even where the source code of a part has changed since the training.
         threads: threads of torch and of the simulator; default: 1.
         data: folder of the datasets, which only offline context and diagnostics read.
         progress: called before and after each run.
 
     Raises:
-        InputError: there is no run, a setting is wrong or about training, or the label is that of another meta-test.
+        InputError: there is no run, a setting is wrong or about training, the label is that of another meta-test,
+            or the source code of a part has changed.
     """
     from pathlib import Path
 
@@ -210,8 +213,8 @@ def evaluate(
         settings=tuple(settings),
         label=label,
     )
-    plans = plan_tests([Path(run) for run in runs], asked, threads=threads, data=Path(data))
-    return evaluate_all(plans, diagnose=diagnose, progress=progress)
+    plans = plan_tests([Path(run) for run in runs], asked, threads=threads, data=Path(data), force=force)
+    return evaluate_all(plans, diagnose=diagnose, force=force, progress=progress)
 
 
 def report(*runs: Path | str, out: Path | str = "report", export: Path | str | None = None, last: int = 3) -> Report:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from selectrl.behaviour.config import SacBehaviourConfig
@@ -19,10 +18,9 @@ from selectrl.behaviour.play import play
 from selectrl.behaviour.replay import Replay, to_device
 from selectrl.behaviour.sac import BatchedSac
 from selectrl.errors import RunError
-from selectrl.files import open_regular
 from selectrl.protocols import TaskFamily
 from selectrl.streams import key, stream
-from selectrl.tensor_files import write_tensors
+from selectrl.tensor_files import open_tensors, write_tensors
 
 Array: TypeAlias = NDArray[Any]
 
@@ -99,8 +97,8 @@ class Collection:
         """
         if self._path.exists():
             try:
-                with open_regular(self._path):
-                    state = load_file(self._path)
+                with open_tensors(self._path, "pt") as handle:
+                    state = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
             except SafetensorError as error:
                 raise RunError(f"{self._path} cannot be read ({error}); {REMEDY}") from error
             self.sac.load(state)

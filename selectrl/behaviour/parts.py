@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import safetensors
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from selectrl.data.store import Episodes
 from selectrl.errors import RunError
-from selectrl.files import open_regular
-from selectrl.tensor_files import write_tensors
+from selectrl.tensor_files import open_tensors, write_tensors
 
 Array: TypeAlias = NDArray[Any]
 
@@ -37,10 +36,10 @@ def read_parts(folder: Path, task: int) -> list[Episodes[Array]]:
     found = []
     for path in sorted(folder.glob("part_*.safetensors")):
         try:
-            with open_regular(path), safetensors.safe_open(path, framework="np") as handle:
+            with open_tensors(path) as handle:
                 for place in np.flatnonzero(handle.get_tensor("task") == task):
                     found.append(Episodes(*(handle.get_slice(name)[int(place)] for name in Episodes._fields)))
-        except safetensors.SafetensorError as error:
+        except SafetensorError as error:
             raise RunError(f"{path} cannot be read ({error}); {REMEDY}") from error
     return found
 

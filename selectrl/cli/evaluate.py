@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 import selectrl
 from selectrl.api.meta_tests import Tested
-from selectrl.cli.options import REPEATS, STEPS, Data, Json, Sets, Threads, plain_name
+from selectrl.cli.options import REPEATS, STEPS, Data, Force, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import bars, emit, line, table
 
 
@@ -33,6 +33,7 @@ def evaluate(
     label: Annotated[
         str | None, Parameter(validator=plain_name, help="Name of the result; default: made of what differs.")
     ] = None,
+    force: Force = False,
     threads: Threads = None,
     data: Data = Path("data"),
     json: Json = False,
@@ -57,6 +58,7 @@ def evaluate(
             settings=set_,
             label=label,
             diagnose=diagnose,
+            force=force,
             threads=threads,
             data=data,
             progress=show,

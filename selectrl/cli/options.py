@@ -62,6 +62,14 @@ Sets: TypeAlias = Annotated[
 ]
 Folder: TypeAlias = Annotated[Path, Parameter(help="A dataset's folder, for example data/point_robot/laptop.")]
 Data: TypeAlias = Annotated[Path, Parameter(name="--data", help="Folder of the datasets.")]
+Force: TypeAlias = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Use the weights even where the source code of a part has changed since the training.",
+    ),
+]
 Threads: TypeAlias = Annotated[
     int | None,
     between(1, MOST_THREADS),

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from selectrl.api.meta_tests import Asked, plan_tests
-from selectrl.cli.options import COUNT, STEPS, Data, Json, Sets, Threads
+from selectrl.cli.options import COUNT, STEPS, Data, Force, Json, Sets, Threads
 from selectrl.cli.screen import bars, emit, line
 from selectrl.errors import InputError
 from selectrl.launch.local import require_cores
@@ -31,6 +31,7 @@ def render(
     ] = None,
     fps: Annotated[int | None, COUNT, Parameter(help="Frames per second; default: 10 on Point-Robot, else 20.")] = None,
     set_: Sets = (),
+    force: Force = False,
     threads: Threads = None,
     data: Data = Path("data"),
     json: Json = False,
@@ -49,7 +50,7 @@ def render(
     if out.suffix not in SUFFIXES:
         raise InputError(f"--out {out}: expected a name that ends in {' or '.join(SUFFIXES)}")
     asked = Asked(collector=collector, budget=budget, settings=set_)
-    plans = plan_tests(runs, asked, threads=threads, data=data)
+    plans = plan_tests(runs, asked, threads=threads, data=data, force=force)
     first = plans[0].run
     for run, *_ in plans:
         if run.experiment.env != first.experiment.env:
@@ -64,7 +65,7 @@ def render(
             def show(context: int, name: str = str(run.folder), total: int = test.budget) -> None:
                 shown.update(name, context, total, tell=context == total)
 
-            reels.append(shoot(run, how, test, chosen, every=pace, progress=show))
+            reels.append(shoot(run, how, test, chosen, every=pace, progress=show, force=force))
     write(reels, out, fps=fps)
     films = [
         {"run": str(run.folder), "returns": reel.returns.tolist()} for (run, *_), reel in zip(plans, reels, strict=True)

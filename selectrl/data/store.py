@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import safetensors
+from safetensors import SafetensorError
 
 from selectrl.data.episodes import DTYPES, Array, Episodes, layout_problem, shapes, value_problems
 from selectrl.data.folders import leads_to_something
@@ -19,12 +20,15 @@ from selectrl.data.manifest import NAME, LabelReturn, Manifest, TaskEntry, read_
 from selectrl.errors import DataError, InputError, UnreadableError
 from selectrl.files import open_regular, read_json, write_json
 from selectrl.structs import Spec
-from selectrl.tensor_files import write_tensors
+from selectrl.tensor_files import open_tensors, tensor_shapes, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Episodes", "OfflineDataset", "TaskEntry", "write_manifest", "write_task"]
+
+PRESETS = ("laptop", "small", "gpu", "paper")
+"""The shipped behaviour presets, after which a collection calls its dataset unless it is given a name."""
 
 STAMP = ".verified.json"
 _CODES = {"float32": "F32", "bool": "BOOL", "int64": "I64"}
@@ -100,8 +104,7 @@ class OfflineDataset:
             DataError: the dataset is missing, incomplete, damaged, of another environment, or holds impossible values.
         """
         folder = Path(folder)
-        name = folder.name
-        command = f"`selectrl collect --env {env or 'ENV'} --preset {name}` (or another preset and --name {name})"
+        command = _collection_of(folder, env)
         if not (leads_to_something(folder) and folder.is_dir()):
             above = folder.parent
             others = sorted(path.parent.name for path in above.glob(f"*/{NAME}")) if leads_to_something(above) else []
@@ -110,6 +113,7 @@ class OfflineDataset:
         if not leads_to_something(folder / NAME):
             raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")
         manifest = read_manifest(folder / NAME)
+        command = _collection_of(folder, env or manifest.env)
         if env is not None and manifest.env != env:
             got = f"the dataset at {folder} is of {manifest.env!r}, expected {env!r}"
             raise DataError(f"{got}; name another folder, or collect it with {command}")
@@ -120,7 +124,7 @@ class OfflineDataset:
         problems = dataset._check(everything=False)
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            again = f"restore the file, or collect the data again with `selectrl collect --env {manifest.env}`"
+            again = f"restore the file, or delete the folder and collect it again with {command}"
             raise DataError(f"the dataset at {folder} is damaged: {problems[0]}{more}; {again}")
         return dataset
 
@@ -135,7 +139,7 @@ class OfflineDataset:
         return frozenset(self._opened)
 
     def task(self, task: int) -> Episodes[Tensor]:
-        """Return the episodes of one task as memory-mapped tensors; nobody may write to them.
+        """Return the episodes of one task as tensors, memory-mapped where possible; nobody may write to them.
 
         Raises:
             UnreadableError: the task's file is there, but can no longer be read.
@@ -146,11 +150,11 @@ class OfflineDataset:
             raise DataError(f"the dataset at {self.folder} holds no task {task}; choose from its tasks: {known}")
         try:
             path = self.folder / self._entries[task].file
-            with open_regular(path), safetensors.safe_open(path, framework="pt") as handle:
+            with open_tensors(path, "pt") as handle:
                 found = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
         except UnreadableError:
             raise
-        except (InputError, safetensors.SafetensorError) as error:
+        except (InputError, SafetensorError) as error:
             raise DataError(f"task {task} of the dataset at {self.folder} cannot be read: {error}") from error
         self._opened.add(task)
         return found
@@ -226,6 +230,17 @@ class OfflineDataset:
         return problems
 
 
+def _collection_of(folder: Path, env: str | None) -> str:
+    """Return the command that collects the dataset of a folder."""
+    name, above = folder.name, folder.parent
+    words = ["selectrl", "collect", "--env", env or "ENV"]
+    words += ["--preset", name] if name in PRESETS else ["--preset", PRESETS[0], "--name", name]
+    if above.name == env and above.parent != Path("data"):
+        words += ["--data", str(above.parent)]
+    others = "" if name in PRESETS else f" (or another preset: {', '.join(PRESETS[1:])})"
+    return f"`{shlex.join(words)}`{others}"
+
+
 def _read_stamp(path: Path) -> dict[str, object]:
     """Return the stamp of the last verification; one that cannot be read counts as none."""
     try:
@@ -240,10 +255,8 @@ def _header_problem(path: Path, entry: TaskEntry, spec: Spec, size: int) -> str 
     if size != entry.bytes:
         return f"file {entry.file} has {size} bytes, expected {entry.bytes}"
     try:
-        with open_regular(path), safetensors.safe_open(path, framework="np") as handle:
-            slices = {name: handle.get_slice(name) for name in handle.keys()}  # noqa: SIM118
-            got = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
-    except safetensors.SafetensorError as error:
+        got = tensor_shapes(path)
+    except SafetensorError as error:
         return f"file {entry.file} has no readable header ({error})"
     sizes = shapes(entry.episodes, entry.time, spec.obs, spec.action)
     for name, dtype, shape in zip(Episodes._fields, DTYPES, sizes, strict=True):
@@ -255,7 +268,7 @@ def _header_problem(path: Path, entry: TaskEntry, spec: Spec, size: int) -> str 
 
 def _content_problems(path: Path, entry: TaskEntry) -> list[str]:
     """Return every impossible value and a wrong checksum, of a file whose header is right."""
-    with open_regular(path), safetensors.safe_open(path, framework="np") as handle:
+    with open_tensors(path) as handle:
         episodes: Episodes[Array] = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
     problems = list(value_problems(episodes))
     rows = int(np.asarray(episodes.length, dtype=np.int64).sum())

@@ -9,7 +9,7 @@ from typing import Any
 from selectrl import plugins
 from selectrl.data.manifest import versions
 from selectrl.errors import InputError, VersionWarning
-from selectrl.experiment.config import Experiment, walk_parts
+from selectrl.experiment.config import Experiment, config_classes, walk_parts
 from selectrl.registry import tag
 from selectrl.runs.execution import ExecutionRecord
 
@@ -39,7 +39,15 @@ def changed_part(execution: ExecutionRecord | None, experiment: Experiment) -> s
     """
     recorded = (execution and execution.sources) or {}
     today = source_fingerprints(*trained_parts(experiment))
-    return next((part for part, found in today.items() if recorded.get(part, found) != found), None)
+    return next((part for part, found in today.items() if plugins.is_changed(recorded.get(part), found)), None)
+
+
+def parts_changed_since(execution: ExecutionRecord | None) -> tuple[str, ...]:
+    """Return the outside parts whose source code is no longer the recorded one, as far as they are installed here."""
+    recorded = (execution and execution.sources) or {}
+    classes = config_classes() if recorded else {}
+    today = {part: plugins.fingerprint(classes[part]) for part in recorded if part in classes}
+    return tuple(part for part, found in sorted(today.items()) if found and plugins.is_changed(recorded[part], found))
 
 
 def other_versions(execution: ExecutionRecord | None) -> str | None:
@@ -70,13 +78,28 @@ def check_code(folder: Path, execution: ExecutionRecord | None, experiment: Expe
     Warns:
         VersionWarning: the run was made with another version of this package or of a plugin.
     """
+    refuse_changed_part(folder, execution, experiment, "give the new one another --name")
+    warn_of_versions(folder, execution)
+
+
+def refuse_changed_part(
+    folder: Path, execution: ExecutionRecord | None, experiment: Experiment, otherwise: str
+) -> None:
+    """Refuse a run whose weights were trained with other source code of an outside part.
+
+    Args:
+        folder: the run directory.
+        execution: how it was trained, None where that is not recorded.
+        experiment: the run's experiment.
+        otherwise: what to do instead of training again, the end of the sentence.
+
+    Raises:
+        InputError: the source code of an outside part has changed since the run began.
+    """
     part = changed_part(execution, experiment)
     if part is not None:
-        raise InputError(
-            f"the source code of {part} has changed since {folder} was trained; {AGAIN}, or give the new one another "
-            "--name"
-        )
-    warn_of_versions(folder, execution)
+        sentence = f"the source code of {part} has changed since {folder} was trained"
+        raise InputError(f"{sentence}; {AGAIN}, or {otherwise}")
 
 
 def warn_of_versions(folder: Path, execution: ExecutionRecord | None) -> None:

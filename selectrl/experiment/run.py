@@ -22,7 +22,7 @@ from selectrl.experiment.build import build_agent
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.labels import label_of
-from selectrl.experiment.provenance import describe_code, source_fingerprints, trained_parts
+from selectrl.experiment.provenance import describe_code, refuse_changed_part, source_fingerprints, trained_parts
 from selectrl.experiment.records import evaluation_record
 from selectrl.experiment.run_folder import RunFolder
 from selectrl.experiment.stored import read_experiment
@@ -57,18 +57,33 @@ class Run(RunFolder):
         terminals = self.experiment.data.terminals
         return RowStore(self.dataset, tasks, terminals=terminals, reward_of=self.family.reward, device=device)
 
-    def agent(self) -> tuple[Agent, int]:
+    def refuse_changed_part(self) -> None:
+        """Refuse to use the trained weights with other source code of a part than they were trained with.
+
+        Raises:
+            InputError: the source code of an outside part has changed since the run began.
+        """
+        otherwise = "give --force to use its weights with today's code"
+        refuse_changed_part(self.folder, ExecutionRecord.read_if_there(self.folder), self.experiment, otherwise)
+
+    def agent(self, *, force: bool = False) -> tuple[Agent, int]:
         """Return the trained agent and the rl step of its checkpoint.
+
+        Args:
+            force: use the weights also with other source code of a part than they were trained with.
 
         Raises:
             UnreadableError: a checkpoint cannot be read.
-            InputError: there is no sound checkpoint, or it is of another experiment.
+            InputError: there is no sound checkpoint, it is of another experiment, or the source code of a part has
+                changed.
         """
-        agent, saved = self._agent()
+        agent, saved = self._agent(force)
         return agent, saved["train_step"]
 
-    def _agent(self) -> tuple[Agent, Json]:
+    def _agent(self, force: bool) -> tuple[Agent, Json]:
         """Return the trained agent, and what evaluations record of its checkpoint."""
+        if not force:
+            self.refuse_changed_part()
         found = checkpoint.newest(self.folder)
         if found is None:
             raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
@@ -127,7 +142,12 @@ class Run(RunFolder):
         refuse_to_replace(evaluation_file(self.folder, label), record, wanted, step, remedy)
 
     def evaluate(
-        self, label: str | None = None, collector: CollectorConfig | None = None, test: TestConfig | None = None
+        self,
+        label: str | None = None,
+        collector: CollectorConfig | None = None,
+        test: TestConfig | None = None,
+        *,
+        force: bool = False,
     ) -> EvaluationRecord:
         """Meta-test the newest checkpoint and write the result below the run.
 
@@ -135,24 +155,26 @@ class Run(RunFolder):
             label: what the result is called; default: the collector's name, and what differs from the run's own test.
             collector: how context is gathered; default: the run's own.
             test: budget, repeats, prior and seed; default: the run's own.
+            force: test also with other source code of a part than the run was trained with; the record names today's.
 
         Returns:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, the label is that of another meta-test or of a later training
-                step, or the folder cannot be written to, was renamed or removed.
+            InputError: the run has no sound checkpoint, the source code of a part has changed, the label is that of
+                another meta-test or of a later training step, or the folder cannot be written to, was renamed or
+                removed.
         """
         with held(self.folder):
-            return self._evaluate(label, collector, test)
+            return self._evaluate(label, collector, test, force)
 
     def _evaluate(
-        self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None
+        self, label: str | None, collector: CollectorConfig | None, test: TestConfig | None, force: bool
     ) -> EvaluationRecord:
         warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
         label = label or label_of(collector, test, self.begun_as)
-        agent, saved = self._agent()
+        agent, saved = self._agent(force)
         folder = self.folder / EVALUATIONS
         with alone(folder):  # refused before the work: a label in use, a folder that cannot be locked
             self.refuse_label(label, collector, test, saved["train_step"])
@@ -193,7 +215,7 @@ class Run(RunFolder):
         """Data and source code that identify diagnostics."""
         return {"dataset": self.dataset.fingerprint, "sources": source_fingerprints(*trained_parts(self.experiment))}
 
-    def diagnose(self) -> DiagnosticsRecord:
+    def diagnose(self, *, force: bool = False) -> DiagnosticsRecord:
         """Write what the newest checkpoint's encoder makes of stored context, of training and of test tasks.
 
         ``diagnostics.safetensors`` holds ``train_latents`` and ``test_latents`` float32 (task, draw, latent), each the
@@ -201,18 +223,22 @@ class Run(RunFolder):
         parameter); ``diagnostics.json`` the donor swap, null where no reward function of transitions
         tells the tasks apart.
 
+        Args:
+            force: use the weights also with other source code of a part than they were trained with.
+
         Returns:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, the dataset is missing, there are diagnostics of other data or
-                of a later training step, or the folder cannot be written to, was renamed or removed.
+            InputError: the run has no sound checkpoint, the source code of a part has changed, the dataset is missing,
+                there are diagnostics of other data or of a later training step, or the folder cannot be written to,
+                was renamed or removed.
         """
         with held(self.folder):
-            return self._diagnose()
+            return self._diagnose(force)
 
-    def _diagnose(self) -> DiagnosticsRecord:
-        agent, saved = self._agent()
+    def _diagnose(self, force: bool) -> DiagnosticsRecord:
+        agent, saved = self._agent(force)
         self._refuse_diagnosis(saved["train_step"])
         test, alive = self.experiment.test, cast(Any, agent)
         sets = {"train": self.train_tasks, "test": self.test_tasks}

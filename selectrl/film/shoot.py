@@ -67,6 +67,7 @@ def shoot(
     *,
     every: int,
     progress: Callable[[int], None] = lambda steps: None,
+    force: bool = False,
 ) -> Reel:
     """Meta-test a trained run on all unseen tasks, and keep pictures of the first repeat of some.
 
@@ -79,9 +80,11 @@ def shoot(
         tasks: ids of the tasks to film.
         every: keep each n-th step of the exploration; of a scored episode of more than 50 steps each 4th is kept.
         progress: called with the environment steps of context so far.
+        force: use the weights also with other source code of a part than they were trained with.
 
     Raises:
-        InputError: a task is not one of the unseen ones, or the run is not trained.
+        InputError: a task is not one of the unseen ones, the run is not trained, or the source code of a part has
+            changed.
         RunError: the worlds cannot be drawn.
     """
     unseen = run.test_tasks
@@ -109,7 +112,7 @@ def shoot(
         if moved.phase == "explore":
             progress(moved.context)
 
-    agent, _ = run.agent()
+    agent, _ = run.agent(force=force)
     with torch_threads(run.execution.threads):
         result = run.meta_test(agent, collector, test, watch)
     return Reel(

@@ -8,20 +8,21 @@ from pathlib import Path
 
 import attrs
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from selectrl.errors import InputError
 from selectrl.files import (
+    is_empty_folder,
     is_there,
     names_in,
     open_regular,
     read_bytes,
     write_atomically,
 )
+from selectrl.locks import whole
 from selectrl.report.load import places
 from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXECUTION, EXPERIMENT, METRICS, arrays_file
-from selectrl.tensor_files import write_tensors
+from selectrl.tensor_files import open_tensors, write_tensors
 
 FILES = (EXPERIMENT, EXECUTION, METRICS, DIAGNOSTICS, arrays_file(Path(DIAGNOSTICS)).name)
 KINDS = (".json", ".safetensors")
@@ -42,7 +43,7 @@ def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
         InputError: a path holds no run, something in it cannot be read, two files would go to one place, or ``out``
             holds something already.
     """
-    if is_there(out) and not (out.is_dir() and not names_in(out)):
+    if is_there(out) and not is_empty_folder(out):
         raise InputError(f"{out} is not an empty folder; name a new one to export to, or remove it first")
     found, unreadable = places(runs)
     if unreadable:
@@ -65,13 +66,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def copy(planned: Mapping[Path, Path], out: Path) -> None:
-    """Copy what was planned.
+    """Copy what was planned: all of it, or nothing.
 
     Raises:
         InputError: a file cannot be read, or ``out`` cannot be written to.
     """
-    for name, file in planned.items():
-        _copier(name)(file, out / name)
+    with whole(out, over_empty=True) as work:
+        for name, file in planned.items():
+            _copier(name)(file, work / name)
 
 
 def _copier(name: Path) -> Callable[[Path, Path], object]:
@@ -100,8 +102,8 @@ def _unplaced(file: Path, target: Path) -> None:
 def _last_beliefs(file: Path, target: Path) -> None:
     """Copy traces with the last belief of each world alone, which is what a map shows; they are most of the bytes."""
     try:
-        with open_regular(file):
-            arrays = load_file(file)
+        with open_tensors(file) as handle:
+            arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         last = arrays | {"latents": arrays["latents"][:, :, -1:]}
     except (SafetensorError, KeyError, IndexError, ValueError):
         _unchanged(file, target)  # not traces; a report says so of the copy, too

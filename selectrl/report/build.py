@@ -31,7 +31,8 @@ def build(runs: Sequence[Path], out: Path, export_to: Path | None, last: int) ->
     if not loaded:
         first = omissions[0]
         others = f" ({len(omissions) - 1} more were left out)" if len(omissions) > 1 else ""
-        raise InputError(f"no finished run to report: {first.name}: {first.reason}{others}; finish a run first")
+        remedy = "; finish a run first" if "finished: " in first.reason else ""  # the other reasons have their own
+        raise InputError(f"no finished run to report: {first.name}: {first.reason}{others}{remedy}")
     families, odd = group(loaded)
     omissions += odd
     of_method = marks(row.method for family in families for row in family.rows)

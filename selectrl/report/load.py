@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TypeVar
 
 import attrs
 
-from selectrl.errors import InputError, UnreadableError, printable
+from selectrl.errors import InputError, UnreadableError, VersionWarning, printable
+from selectrl.experiment.provenance import AGAIN, parts_changed_since
 from selectrl.files import is_there, names_in, unreadable
 from selectrl.report import read
 from selectrl.report.records import EQUAL_BUDGET, Evaluation, Omission, Run
@@ -146,10 +148,9 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
         omissions.append(Omission(folder / METRICS, f"{log.skipped}; the run itself is kept"))
     execution = _or(None, ExecutionRecord.read_file, folder / EXECUTION, omissions)
     tasks = _or(None, lambda _: read.test_tasks(record.experiment), folder / EXPERIMENT, omissions)
-    data = execution.dataset.fingerprint if execution else None
     spoilt: list[Omission] = []
     facts = RunFacts(env=record.env, seed=record.seed, steps=record.steps, tasks=tasks)
-    evaluations = _evaluations(folder, facts, data, spoilt)
+    evaluations = _evaluations(folder, facts, execution, spoilt)
     omissions += spoilt
     own = _own(record.experiment, evaluations)
     if not own:
@@ -166,6 +167,7 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
         seed=record.seed,
         experiment=record.experiment,
         execution=execution,
+        changed=_or((), lambda _: _changed(folder, execution), folder / EXECUTION, omissions),
         evaluations=evaluations,
         own=own,
         tested=log.tested,
@@ -176,7 +178,18 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
     )
 
 
-def _evaluations(folder: Path, run: RunFacts, data: str | None, omissions: list[Omission]) -> dict[str, Evaluation]:
+def _changed(folder: Path, execution: ExecutionRecord | None) -> tuple[str, ...]:
+    """Return the outside parts of a run whose source code has changed since, and warn of them."""
+    parts = parts_changed_since(execution)
+    if parts:
+        sentence = f"the source code of {', '.join(parts)} has changed since {folder} was trained; its numbers are kept"
+        warnings.warn(f"{sentence}, {AGAIN}", VersionWarning, stacklevel=2)
+    return parts
+
+
+def _evaluations(
+    folder: Path, run: RunFacts, trained: ExecutionRecord | None, omissions: list[Omission]
+) -> dict[str, Evaluation]:
     """Read every evaluation of a run, by label."""
     found: dict[str, Evaluation] = {}
     try:
@@ -186,7 +199,7 @@ def _evaluations(folder: Path, run: RunFacts, data: str | None, omissions: list[
         return found
     for file in (folder / EVALUATIONS / name for name in names if name.endswith(".json")):
         try:
-            evaluation = read.evaluation(file, run, data)
+            evaluation = read.evaluation(file, run, trained)
         except InputError as error:
             omissions.append(Omission(file, str(error)))
             continue
@@ -210,7 +223,7 @@ def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[st
         record = {"collector": one.collector, **one.settings, "repeats": one.repeats}
         under = {**test, "protocol": one.protocol}
         variants: tuple[Bindings, ...] = (under, {**under, "budget": None, "repeats": None}, {})
-        alike = [is_own(record, {**experiment, "test": wanted}) and not one.other_data for wanted in variants]
+        alike = [is_own(record, {**experiment, "test": wanted}) and one.of_the_run for wanted in variants]
         return sum(alike) if alike[0] or one.protocol != of_run else 0
 
     own: dict[str, str] = {}

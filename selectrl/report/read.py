@@ -13,11 +13,13 @@ from selectrl.envs.split import split_tasks
 from selectrl.errors import InputError
 from selectrl.experiment.config import from_record
 from selectrl.json_text import parse
+from selectrl.plugins import is_changed
 from selectrl.registry import FAMILIES
 from selectrl.report.records import Curve, Diagnostics, Evaluation
 from selectrl.runs.arrays import read_latents, usable
 from selectrl.runs.diagnostics import DiagnosticsRecord
 from selectrl.runs.evaluation import EvaluationRecord, RunFacts
+from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.layout import DIAGNOSTICS
 from selectrl.runs.metrics import Line, LossLine, Metrics, TestLine
 from selectrl.runs.reading import LARGEST, Bindings, is_usable
@@ -104,13 +106,13 @@ def test_tasks(experiment: Bindings) -> frozenset[int]:
         raise InputError(f"its test tasks cannot be checked ({error})") from error
 
 
-def evaluation(file: Path, run: RunFacts, data: str | None) -> Evaluation:
+def evaluation(file: Path, run: RunFacts, trained: ExecutionRecord | None) -> Evaluation:
     """Read an evaluation, without its traces, and hold it against its run.
 
     Args:
         file: its record.
         run: facts of the run.
-        data: fingerprint of the data that the run was trained on, as far as it is recorded.
+        trained: how the run was trained, where that is recorded.
     """
     record = EvaluationRecord.read_file(file)
     record.check_run(file, run)
@@ -118,6 +120,7 @@ def evaluation(file: Path, run: RunFacts, data: str | None) -> Evaluation:
     if not usable(returns).all():
         largest = returns.flat[np.abs(returns).argmax()]
         raise InputError(f"{file}: returns: {largest:g} cannot be used; expected numbers of a size up to {LARGEST:g}")
+    sources, tested = (trained and trained.sources) or {}, sorted((record.sources or {}).items())
     return Evaluation(
         label=file.stem,
         collector=record.collector,
@@ -126,7 +129,8 @@ def evaluation(file: Path, run: RunFacts, data: str | None) -> Evaluation:
         context_steps=record.context_steps,
         returns=returns,
         env_steps=record.env_steps,
-        other_data=record.dataset if record.dataset not in (None, data) else None,
+        other_data=record.dataset if record.dataset not in (None, trained and trained.dataset.fingerprint) else None,
+        other_code=next((part for part, found in tested if is_changed(sources.get(part), found)), None),
         quirks=record.quirks or (),
     )
 

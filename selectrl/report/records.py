@@ -84,6 +84,7 @@ class Evaluation:
         returns: (task, repeat, point), undiscounted.
         env_steps: environment steps spent, by purpose.
         other_data: fingerprint of the data that it read, where these are not the run's own.
+        other_code: an outside part whose source code was not the one that the run was trained with, where there is one.
         quirks: in what a published protocol departs from the usual one, in words.
         traces: what it left besides, where it did.
     """
@@ -96,6 +97,7 @@ class Evaluation:
     returns: Floats
     env_steps: Mapping[str, int]
     other_data: str | None = None
+    other_code: str | None = None
     quirks: tuple[str, ...] = ()
     traces: Traces | None = None
 
@@ -108,6 +110,11 @@ class Evaluation:
     def repeats(self) -> int:
         """Independent repeats per task."""
         return int(self.returns.shape[1])
+
+    @property
+    def of_the_run(self) -> bool:
+        """Whether it was made with the data and the source code that the run was trained with."""
+        return self.other_data is None and self.other_code is None
 
     @property
     def offline(self) -> bool:
@@ -127,6 +134,7 @@ class Run:
         seed: the seed.
         experiment: the nested bindings.
         execution: how it was trained, where that is recorded.
+        changed: outside parts whose source code has changed since, as far as they are installed here.
         evaluations: by label.
         own: label of the evaluation with the collector that the experiment binds, by protocol.
         tested: (step, return) during training, by label.
@@ -143,6 +151,7 @@ class Run:
     seed: int
     experiment: Bindings
     execution: ExecutionRecord | None
+    changed: tuple[str, ...]
     evaluations: Mapping[str, Evaluation]
     own: Mapping[str, str]
     tested: Mapping[str, Curve]
@@ -256,7 +265,7 @@ class Family:
         """Return a method's row with context from the test tasks' data that was otherwise tested as its own row was."""
         settings = self.own(method).evaluation.settings
         rows = (row for row in self.rows if row.method == method and row.evaluation.offline)
-        alike = (row for row in rows if row.evaluation.settings == settings and not row.evaluation.other_data)
+        alike = (row for row in rows if row.evaluation.settings == settings and row.evaluation.of_the_run)
         return next(alike, None)
 
     @property

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from selectrl.errors import InputError
-from selectrl.files import is_there, open_regular
+from selectrl.files import is_there
 from selectrl.runs.layout import DIAGNOSTICS, arrays_file
 from selectrl.runs.reading import LARGEST
+from selectrl.tensor_files import open_tensors
 
 LATENTS = ("train_latents", "train_parameters", "test_latents", "test_parameters")
 
@@ -82,7 +83,7 @@ def read_arrays(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         InputError: it is missing or damaged.
     """
     try:
-        with open_regular(file), safe_open(file, framework="numpy") as handle:
+        with open_tensors(file) as handle:
             return {name: handle.get_tensor(name) for name in names if name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
         raise InputError(f"{file} holds no arrays that can be read ({error}); restore it or make it again") from error

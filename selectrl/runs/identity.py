@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from selectrl.errors import InputError
+from selectrl.plugins import is_changed
 from selectrl.runs.diagnostics import DiagnosticsRecord
 from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.reading import Bindings, Json
@@ -41,7 +42,7 @@ def difference(identity: Bindings, wanted: Bindings) -> str | None:
         written = identity.get(name)
         if name == "sources":
             parts = written or {}
-            changed = [part for part in value if parts.get(part, value[part]) != value[part]]
+            changed = [part for part in value if is_changed(parts.get(part), value[part])]
             if changed:
                 return f"source code of {changed[0]}"
         elif None not in (written, value) and written != value:

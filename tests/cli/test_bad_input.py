@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from selectrl.data.store import PRESETS
+from selectrl.gin_edge import shipped
 from selectrl.json_text import unsealed
 
 Call = Callable[..., Any]
@@ -248,7 +250,16 @@ class TestDatasets:
     def test_missing(self, refused: Callable[..., str], small: Call, tmp_path: Path) -> None:
         sentence = self.train(refused, small, tmp_path / "none")
         assert sentence.startswith(f"no dataset at {tmp_path}/none/point_robot/tiny")
-        assert "selectrl collect --env point_robot" in sentence
+        command = f"selectrl collect --env point_robot --preset laptop --name tiny --data {tmp_path}/none"
+        assert sentence.endswith(f"collect it with `{command}` (or another preset: small, gpu, paper)")
+        assert Path(tmp_path, "none").exists() is False
+
+    def test_missing_of_a_preset(self, refused: Callable[..., str], small: Call) -> None:
+        sentence = refused("train", *small({"data.name": "paper"}, data="data"), "--out", "runs")
+        assert sentence.endswith("; collect it with `selectrl collect --env point_robot --preset paper`")
+
+    def test_every_preset_is_named(self) -> None:
+        assert sorted(PRESETS) == sorted(shipped("behaviour"))
 
     def test_of_another_environment(
         self, refused: Callable[..., str], small: Call, tmp_path: Path, make_dataset: Callable[..., Path]

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from commands import write_dataset
 
+import selectrl
+
 ROOT = Path(__file__).parents[2]
+OURS = Path(selectrl.__file__).parents[1]  # the package that is tested, wherever it is imported from
 EXAMPLE = ROOT / "examples" / "my_encoder"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## Add your own")[2].partition("\n## ")[0]
@@ -62,7 +65,7 @@ def call(tmp_path: Path) -> Call:
     """Run Python with some folders on its path."""
 
     def call(*arguments: object, path: tuple[Path, ...]) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, path))}
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, (*path, OURS)))}
         words = [sys.executable, *map(str, arguments)]
         return subprocess.run(
             words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
@@ -140,9 +143,37 @@ def test_a_run_is_of_the_source_code_that_trained_it(place: Path, call: Call, tm
     assert sentence.endswith(
         "`selectrl train --force` trains it again and keeps the old run beside it, or give the new one another --name"
     )
-    evaluated = call("-m", "selectrl", "evaluate", run, path=(installed,))
-    assert "is of another meta-test (source code of encoders.my_encoder differs)" in evaluated.stderr
+    changed = f"the source code of encoders.my_encoder has changed since {run.relative_to(tmp_path)} was trained; "
+    for command in (["evaluate"], ["evaluate", "--label", "new"], ["render", "--out", "film.gif"]):
+        done = call("-m", "selectrl", *command, run.relative_to(tmp_path), path=(installed,))
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith(f"selectrl: {changed}`selectrl train --force`")
+        assert done.stderr.endswith("or give --force to use its weights with today's code\n")
+    replacing = call("-m", "selectrl", "evaluate", "--force", run, path=(installed,))
+    assert "is of another meta-test (source code of encoders.my_encoder differs)" in replacing.stderr
     assert {path: path.read_bytes() for path in before} == before
+
+    reported = call("-m", "selectrl", "report", run.parent.relative_to(tmp_path), path=(installed,))
+    assert reported.returncode == 0, reported.stderr
+    assert f"selectrl: warning: {changed}its numbers are kept" in reported.stderr
+    page = tmp_path / "report" / "index.html"
+    assert "The source code of encoders.my_encoder has changed since " in page.read_text()
+    elsewhere = call("-m", "selectrl", "report", run.parent, "--out", "elsewhere", path=())
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    assert "warning" not in elsewhere.stderr
+    assert "The source code of" not in (tmp_path / "elsewhere" / "index.html").read_text()
+
+    today = call("-m", "selectrl", "evaluate", "--force", "--label", "today", run, path=(installed,))
+    assert today.returncode == 0, today.stderr
+    tested = json.loads((run / "evaluations" / "today.json").read_text())
+    assert tested["sources"] != record["sources"]
+    assert call("-m", "selectrl", "report", run.parent, path=(installed,)).returncode == 0
+    assert "with other source code of encoders.my_encoder than it was trained with" in page.read_text()
+    own = run / "evaluations" / "proximal.json"
+    own.write_bytes((run / "evaluations" / "today.json").read_bytes())
+    refused = call("-m", "selectrl", "report", run.parent, path=(installed,))
+    assert "unfinished: not evaluated with its own collector and test, proximal" in refused.stderr
+    own.write_bytes(before[own])
 
     forced = call(*words, "--force", path=(installed,))
     assert forced.returncode == 0, forced.stderr

@@ -20,7 +20,7 @@ from selectrl.cli.report import report
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.errors import InputError, UnreadableError
 from selectrl.registry import FAMILIES
-from selectrl.report import build_report
+from selectrl.report import archive, build_report
 from selectrl.report.archive import FILES
 from selectrl.report.build import build
 from selectrl.report.load import Place, load
@@ -110,6 +110,52 @@ def test_a_file_of_another_owner_is_named_and_never_called_damaged(foreign: Fore
     assert "unfinished" not in omissions[0].reason
     assert str(foreign.root) not in omissions[0].reason
     assert ("the run itself is kept" in omissions[0].reason) == kept
+
+
+def test_a_single_run_that_cannot_be_read_has_its_remedy(foreign: Foreign, make_run: Make) -> None:
+    run = make_run(foreign.root, "m", 0)
+    foreign.deny(run / "experiment.json")
+    with pytest.raises(InputError) as error:
+        build([foreign.root / "point_robot"], foreign.root / "page", None)
+    sentence = str(error.value)
+    assert sentence.startswith("no finished run to report: m/seed0: cannot read m/seed0/experiment.json: Permission")
+    assert sentence.endswith("ask its owner for access, or choose another place, and give the command again")
+
+
+def test_a_single_run_that_is_not_finished_is_to_be_finished(tmp_path: Path, make_run: Make) -> None:
+    (make_run(tmp_path, "m", 0) / "evaluations" / "proximal.json").unlink()
+    with pytest.raises(InputError, match=r"unfinished: .*; finish a run first$"):
+        build([tmp_path], tmp_path / "page", None)
+
+
+def test_an_export_that_fails_midway_leaves_nothing(
+    tmp_path: Path, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path / "runs", "m", 0)
+    planned = archive.plan([tmp_path / "runs"], tmp_path / "copy")
+    copied: list[Path] = []
+    unchanged = archive._unchanged
+
+    def fail(file: Path, target: Path) -> None:
+        if copied:
+            raise InputError("the disk is full")
+        copied.append(target)
+        unchanged(file, target)
+
+    monkeypatch.setattr(archive, "_unchanged", fail)
+    with pytest.raises(InputError, match="the disk is full"):
+        archive.copy(planned, tmp_path / "copy")
+    assert copied
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    monkeypatch.undo()
+    (tmp_path / "copy").mkdir()  # an empty folder is filled
+    archive.copy(planned, tmp_path / "copy")
+    assert set(planned) == {path.relative_to(tmp_path / "copy") for path in _files(tmp_path / "copy")}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "runs"]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_an_export_of_what_cannot_be_read_is_refused_before_anything_is_written(

@@ -258,7 +258,8 @@ def test_nothing_usable_is_one_sentence_and_writes_nothing(tmp_path: Path, make_
     for seed in (0, 1):
         (make_run(tmp_path / "runs", "bad", seed) / "evaluations" / "proximal.json").write_text("[]")
     with pytest.raises(
-        InputError, match=r"^no finished run to report: .*seed0: .* \(1 more .* finish a run first$"
+        InputError,
+        match=r"^no finished run to report: .*seed0: .*; restore it or make it again \(1 more were left out\)$",
     ) as told:
         build_report([tmp_path / "runs"], tmp_path / "out")
     assert "\n" not in str(told.value)

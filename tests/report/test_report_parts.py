@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from selectrl.errors import InputError
-from selectrl.report import archive, build_report
+from selectrl.report import archive, build_report, read
 from selectrl.report.analysis.analyse import Analysis, analyse
 from selectrl.report.analysis.group import group
 from selectrl.report.analysis.metrics import END_SLOPE
@@ -212,15 +213,28 @@ def test_tables_are_escaped_in_every_format() -> None:
     assert "<strong>−1.50</strong> <small>−2 to 1</small>" in page
 
 
+def test_the_diagnostics_of_the_shipped_results_can_be_read(records: Path) -> None:
+    """Latents of a policy without an encoder are zeros, which is what its encoder returns for any context."""
+    files = sorted(records.rglob("diagnostics.json"))
+    assert files
+    for file in files:
+        diagnostics = read.diagnostics(file.parent)
+        assert diagnostics is not None
+        encoder = json.loads((file.parent / "experiment.json").read_text())["experiment"]["encoder"]["part"]
+        if encoder == "encoders.blind":
+            assert not any(diagnostics.arrays[f"{of}_latents"].any() for of in ("train", "test"))
+
+
 def test_an_export_names_no_folder_of_the_machine(two_methods: Path, tmp_path: Path) -> None:
-    run = two_methods / "point_robot/select/seed0"
+    runs = Path(shutil.copytree(two_methods / "point_robot", tmp_path / "runs"))
+    run = runs / "select/seed0"
     how = json.loads((run / "execution.json").read_text())
     words = ["selectrl", "compare", "--data", "/home/a b/data", "--out=/home/a b/runs", "--tuned", "results/tuned"]
     (run / "execution.json").write_text(json.dumps(how | {"command": shlex.join(words)}))
-    damaged = two_methods / "point_robot/focal/seed0/execution.json"
+    damaged = runs / "focal/seed0/execution.json"
     damaged.write_text('{"command": "no end to \'this"}')
     out = tmp_path / "results"
-    archive.copy(archive.plan([two_methods / "point_robot"], out), out)
+    archive.copy(archive.plan([runs], out), out)
     copied = json.loads((out / "select/seed0/execution.json").read_text())
     assert copied == how | {"command": "selectrl compare --data data --out=runs --tuned results/tuned"}
     assert (out / "focal/seed0/execution.json").read_bytes() == damaged.read_bytes()

@@ -116,6 +116,7 @@ def _tested(evaluation: Evaluation) -> Bindings:
     return {
         **evaluation.settings,
         "data": evaluation.other_data,
+        "source code": evaluation.other_code,
         "collector": dict(evaluation.collector),
         "tasks": evaluation.tasks,
         "context_steps": evaluation.context_steps,

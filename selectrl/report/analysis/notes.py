@@ -39,6 +39,10 @@ def notes(analysis: Analysis) -> list[str]:
     prints = sorted({short(one.dataset.fingerprint if one else "not recorded") for one in executions})
     if len(prints) > 1:
         said.append(f"The runs were not trained on the same data (fingerprints {join(prints)}).")
+    for row in rows:
+        changed = sorted({part for run in row.runs for part in run.changed})
+        if changed:
+            said.append(f"The source code of {join(changed)} has changed since {row.method} was trained.")
     steps = [f"{row.method} {row.runs[0].steps}" for row in rows]
     if len({row.runs[0].steps for row in rows}) > 1:
         said.append(f"The methods were not trained for equally many steps ({join(steps)}).")

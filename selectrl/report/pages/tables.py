@@ -88,7 +88,8 @@ def collectors(analysis: Analysis) -> Table | None:
 
 
 def _collection(row: Row) -> str:
-    """Return the bindings of a row's collector, and which data it read where these are not the run's own."""
-    other = row.evaluation.other_data
-    data = [f"on other data, fingerprint {short(other)}"] if other else []
-    return ", ".join(text for text in (arguments(row.evaluation.collector), *data) if text)
+    """Return the bindings of a row's collector, and data and source code where these are not the training's."""
+    data, code = row.evaluation.other_data, row.evaluation.other_code
+    others = [f"on other data, fingerprint {short(data)}"] if data else []
+    others += [f"with other source code of {code} than it was trained with"] if code else []
+    return ", ".join(text for text in (arguments(row.evaluation.collector), *others) if text)

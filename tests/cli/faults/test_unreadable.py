@@ -219,6 +219,28 @@ def test_a_checkpoint_below_which_the_system_fails(shim: Path, words: list[str],
     assert listing(out) == before
 
 
+def test_data_that_cannot_be_mapped_are_read(
+    shim: Path, words: list[str], out: Path, data: Path, tmp_path: Path, whole: dict[str, str], listing: Call
+) -> None:
+    """Training, meta-tests, checks of a dataset and reports give the same on a file system that cannot map files."""
+    environment = os.environ | {"LD_PRELOAD": str(shim), "FAIL_MMAP": ".safetensors", "OMP_NUM_THREADS": "1"}
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "selectrl", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done
+        return done
+
+    run("train", *words, "--out", tmp_path / "read")
+    assert print_of(tmp_path / "read") == whole
+    before = listing(out)
+    run("data", "verify", data / "point_robot" / "tiny")
+    run("report", out, "--out", tmp_path / "report", "--export", tmp_path / "copy")
+    assert "left out" not in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert list((tmp_path / "copy").rglob("proximal.safetensors"))
+    assert listing(out) == before
+
+
 @pytest.fixture
 def stranger(finished: Path, data: Path, words: list[str]) -> Iterator[Callable[..., Any]]:
     """Act as ``nobody`` on a finished run of another owner, in folders that everyone may write to.
