@@ -69,7 +69,7 @@ def collect(
         RunError: a policy diverged, or memory ran out.
         Interrupted: a signal asked to stop; the last step is saved.
     """
-    from selectrl.api.collections import collection_of, fill
+    from selectrl.api.datasets import collection_of, fill
 
     return fill(collection_of(env, preset, file, settings), name or preset, data, threads, device, progress)
 

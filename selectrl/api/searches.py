@@ -8,7 +8,7 @@ from typing import cast
 
 import attrs
 
-from selectrl.api.collections import collection_of, fill
+from selectrl.api.datasets import collection_of, fill
 from selectrl.compare.comparison import Comparison, How, Listener, Settings
 from selectrl.compare.conduct import conduct
 from selectrl.compare.plan import Row

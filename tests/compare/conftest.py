@@ -22,9 +22,11 @@ FINGERPRINT = "f" * 64
 
 def toy(method: str, *settings: str, name: str | None = None) -> Experiment:
     """A shipped method at toy size on the tiny dataset."""
-    sizes = ("DATASET='tiny'", "envs.point_robot.tasks=8", "test.budget=40", "test.repeats=2")
-    bound = {setting.partition("=")[0]: setting for setting in (*sizes, *settings)}  # a path may be set once
-    return attrs.evolve(fakes.experiment(method, *bound.values()), name=name or method)
+    sizes = {"DATASET": "'tiny'", "envs.point_robot.tasks": "8", "test.budget": "40", "test.repeats": "2"}
+    sizes |= dict(setting.split("=", 1) for setting in settings)
+    return attrs.evolve(
+        fakes.experiment(method, *(f"{path}={value}" for path, value in sizes.items())), name=name or method
+    )
 
 
 @pytest.fixture(scope="session")
