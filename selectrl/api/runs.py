@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # typing is not imported: a command handles no signals ye
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import Any, TypedDict, Unpack, overload
+    from typing import TypedDict, Unpack, overload
 
     from selectrl.api.meta_tests import Tested
     from selectrl.behaviour.collect import CollectProgress
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from selectrl.launch.job import Event
     from selectrl.protocols import FamilyConfig
     from selectrl.report import Report
+    from selectrl.runs.evaluation import EvaluationRecord
 
     class _TrainOptions(TypedDict, total=False):
         """Arguments that leave the type of :func:`train`'s result alone."""
@@ -172,13 +173,12 @@ def evaluate(
     threads: int | None = None,
     data: Path | str = "data",
     progress: Callable[[Tested], None] = lambda tested: None,
-) -> list[dict[str, Any]]:
-    """Meta-test trained runs on unseen tasks, as ``selectrl evaluate`` does, and return the records.
+) -> dict[Path, EvaluationRecord]:
+    """Meta-test trained runs on unseen tasks, as ``selectrl evaluate`` does, and return the record of each run.
 
-    Each record is written to ``RUN/evaluations/LABEL.json`` and has the run's directory as ``run``. ``returns``
-    (task, repeat, scored episode) are undiscounted sums of rewards; ``context_steps`` are the environment steps of
-    context before each scored episode, ``curve`` the mean at each, ``return`` the last of it and ``interval`` its 95 %
-    interval.
+    Each record is written to ``RUN/evaluations/LABEL.json``. Its ``returns`` (task, repeat, scored episode) are
+    undiscounted sums of rewards, ``context_steps`` (scored episode,) the environment steps of context before each,
+    ``curve`` (scored episode,) the mean return, ``final_return`` the last of it and ``interval`` its 95 % interval.
 
     Args:
         runs: run directories, or folders above them.
