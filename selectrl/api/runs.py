@@ -149,10 +149,10 @@ def train(
     """
     from pathlib import Path
 
-    from selectrl.api.training import experiment_of, plan_runs, run_all
+    from selectrl.api.training import as_experiment, plan_runs, run_all
     from selectrl.experiment.execution import Execution
 
-    whole = experiment_of(experiment, env, profile, ablation, settings, name)
+    whole = as_experiment(experiment, env, profile, ablation, settings, name)
     execution = Execution(data=Path(data), device=device, engine=engine, population=population, tensorboard=tensorboard)
     numbers = [seed] if seeds is None else range(seeds) if isinstance(seeds, int) else seeds
     planned = plan_runs(whole, numbers, execution, out=out, name=name, jobs=jobs, threads=threads)
