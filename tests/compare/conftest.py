@@ -14,8 +14,6 @@ from selectrl.api.rows import row_of
 from selectrl.compare.plan import Row
 from selectrl.experiment.config import Experiment
 from selectrl.launch.job import Event, Failure, Job, Tell
-from selectrl.runs.experiment import ExperimentRecord
-from selectrl.runs.identity import settings_of
 
 
 def toy(method: str, *settings: str, name: str | None = None) -> Experiment:

@@ -30,12 +30,6 @@ def job(make: Make, tmp_path: Path) -> Job:
     return Job(folder=tmp_path / "seed0", experiment=make("select"), seed=0, execution=Execution(data=tmp_path))
 
 
-TEST = {
-    **{"kind": "test", "step": 5, "collector": "proximal", "return": -1.0, "context_free": -2.0},
-    **{"context_steps": [0, 20], "curve": [-2.0, -1.0]},
-}
-
-
 def log(folder: Path, *records: tuple[str, int, float], torn: bool = False) -> None:
     """Write metrics: phase, step and steps per second."""
     folder.mkdir(parents=True, exist_ok=True)
