@@ -18,6 +18,7 @@ from selectrl.launch.local import require_cores
 from selectrl.launch.verdict import explained
 from selectrl.protocols import CollectorConfig
 from selectrl.registry import COLLECTORS, tag
+from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.folders import run_folders
 from selectrl.runs.layout import EXPERIMENT
 
@@ -86,7 +87,7 @@ class Tested(NamedTuple):
     folder: Path
     done: int
     total: int
-    record: dict[str, Any] | None
+    record: EvaluationRecord | None
 
 
 def find_runs(folders: Sequence[Path]) -> list[Path]:
@@ -159,15 +160,14 @@ def _plan(folder: Path, asked: Asked, threads: int | None, data: Path, force: bo
 
 def evaluate_all(
     plans: Sequence[PlannedTest], *, diagnose: bool, force: bool, progress: Callable[[Tested], None]
-) -> list[dict[str, Any]]:
-    """Carry planned meta-tests out and return their records, each with its run's directory."""
-    records: list[dict[str, Any]] = []
+) -> dict[Path, EvaluationRecord]:
+    """Carry planned meta-tests out and return their records by run directory."""
+    records: dict[Path, EvaluationRecord] = {}
     with explained():
         for run, label, collector, test in plans:
             progress(Tested(run.folder, len(records), len(plans), None))
-            record = {"run": str(run.folder), **run.evaluate(label, collector, test, force=force).to_json()}
+            records[run.folder] = run.evaluate(label, collector, test, force=force)
             if diagnose:
                 run.diagnose(force=force)
-            records.append(record)
-            progress(Tested(run.folder, len(records), len(plans), record))
+            progress(Tested(run.folder, len(records), len(plans), records[run.folder]))
     return records

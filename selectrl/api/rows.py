@@ -56,7 +56,7 @@ def method_rows(
         raise InputError(f"{named[0]} needs an environment; give env, for example env='point_robot'")
     if ablations and (not named or named[0] is not methods[0]):
         raise InputError("an ablation is laid over the first method; name that method instead of an Experiment")
-    above = settings_of(settings)
+    above = setting_layers(settings)
     rows: list[Row] = []
     for env in dict.fromkeys([*envs, *(given.env_name for given in methods if isinstance(given, Experiment))]):
         for method in methods:
@@ -101,7 +101,7 @@ def grid_rows(
     for env in envs:
         for combination in product(*axes):
             above = [_variation(name, value) for name, value in combination]
-            layers = [*experiment_layers(method=method, env=env, profile=profile), *above, *settings_of(settings)]
+            layers = [*experiment_layers(method=method, env=env, profile=profile), *above, *setting_layers(settings)]
             name = "-".join([method, *(_word(*pair) for pair in combination)])
             rows.append(row_of(build_experiment(layers, name)))
     refuse_unused(rows, settings)
@@ -113,7 +113,7 @@ def row_of(experiment: Experiment, tuning: str = "no tuning") -> Row:
     return Row(experiment=experiment, gin=as_layer(experiment).text, tuning=tuning)
 
 
-def settings_of(settings: Sequence[str]) -> list[Layer]:
+def setting_layers(settings: Sequence[str]) -> list[Layer]:
     """Return ``--set`` bindings as layers that a row without such a part, or use for such a macro, passes over."""
     shared = {name for path in shipped("envs").values() for name in re.findall(r"^(\w+) =", path.read_text(), re.M)}
     paths = [text.partition("=")[0].strip() for text in settings]

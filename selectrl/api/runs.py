@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # typing is not imported: a command handles no signals ye
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import Any, TypedDict, Unpack, overload
+    from typing import TypedDict, Unpack, overload
 
     from selectrl.api.meta_tests import Tested
     from selectrl.behaviour.collect import CollectProgress
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from selectrl.launch.job import Event
     from selectrl.protocols import FamilyConfig
     from selectrl.report import Report
+    from selectrl.runs.evaluation import EvaluationRecord
 
     class _TrainOptions(TypedDict, total=False):
         """Arguments that leave the type of :func:`train`'s result alone."""
@@ -69,7 +70,7 @@ def collect(
         RunError: a policy diverged, or memory ran out.
         Interrupted: a signal asked to stop; the last step is saved.
     """
-    from selectrl.api.collections import collection_of, fill
+    from selectrl.api.datasets import collection_of, fill
 
     return fill(collection_of(env, preset, file, settings), name or preset, data, threads, device, progress)
 
@@ -148,10 +149,10 @@ def train(
     """
     from pathlib import Path
 
-    from selectrl.api.training import experiment_of, plan_runs, run_all
+    from selectrl.api.training import as_experiment, plan_runs, run_all
     from selectrl.experiment.execution import Execution
 
-    whole = experiment_of(experiment, env, profile, ablation, settings, name)
+    whole = as_experiment(experiment, env, profile, ablation, settings, name)
     execution = Execution(data=Path(data), device=device, engine=engine, population=population, tensorboard=tensorboard)
     numbers = [seed] if seeds is None else range(seeds) if isinstance(seeds, int) else seeds
     planned = plan_runs(whole, numbers, execution, out=out, name=name, jobs=jobs, threads=threads)
@@ -173,13 +174,12 @@ def evaluate(
     threads: int | None = None,
     data: Path | str = "data",
     progress: Callable[[Tested], None] = lambda tested: None,
-) -> list[dict[str, Any]]:
-    """Meta-test trained runs on unseen tasks, as ``selectrl evaluate`` does, and return the records.
+) -> dict[Path, EvaluationRecord]:
+    """Meta-test trained runs on unseen tasks, as ``selectrl evaluate`` does, and return the record of each run.
 
-    Each record is written to ``RUN/evaluations/LABEL.json`` and has the run's directory as ``run``. ``returns``
-    (task, repeat, scored episode) are undiscounted sums of rewards; ``context_steps`` are the environment steps of
-    context before each scored episode, ``curve`` the mean at each, ``return`` the last of it and ``interval`` its 95 %
-    interval.
+    Each record is written to ``RUN/evaluations/LABEL.json``. Its ``returns`` (task, repeat, scored episode) are
+    undiscounted sums of rewards, ``context_steps`` (scored episode,) the environment steps of context before each,
+    ``curve`` (scored episode,) the mean return, ``final_return`` the last of it and ``interval`` its 95 % interval.
 
     Args:
         runs: run directories, or folders above them.

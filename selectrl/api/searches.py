@@ -8,12 +8,11 @@ from typing import cast
 
 import attrs
 
-from selectrl.api.collections import collection_of, fill
+from selectrl.api.datasets import collection_of, fill
 from selectrl.compare.comparison import Comparison, How, Listener, Settings
 from selectrl.compare.conduct import conduct
 from selectrl.compare.plan import Row
-from selectrl.compare.tune import Bindings, TuneConfig, Tuning
-from selectrl.compare.tune import tune as run_trials
+from selectrl.compare.tune import Bindings, TuneConfig, Tuning, run_trials
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.files import write_atomically

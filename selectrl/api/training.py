@@ -44,7 +44,7 @@ class PlannedRuns:
         return self.jobs[0].folder.parent
 
 
-def experiment_of(
+def as_experiment(
     given: Experiment | str | Path,
     env: str | None,
     profile: str | None = None,

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 import selectrl
 from selectrl.cli.comparing import Options
-from selectrl.cli.comparison import finish, shown
+from selectrl.cli.comparison import show_result, shown
 from selectrl.cli.options import Profile, Sets
 
 
@@ -53,4 +53,4 @@ def ablate(
             progress=show,
             **options.how,
         )
-    finish(comparison, dry_run=options.dry_run, json=options.json)
+    show_result(comparison, dry_run=options.dry_run, json=options.json)

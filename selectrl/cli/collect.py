@@ -11,7 +11,7 @@ import attrs
 from cyclopts import Parameter
 
 import selectrl
-from selectrl.api.collections import collection_of, folder_of
+from selectrl.api.datasets import collection_of, folder_of
 from selectrl.cli.data import returns_table
 from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, plain_name
 from selectrl.cli.screen import Bars, bars, emit, line, table

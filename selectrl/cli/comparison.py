@@ -86,7 +86,7 @@ def show_plan(planned: Comparison) -> None:
             table(f"What differs on {env}", ["binding", "values"], differs)
 
 
-def finish(comparison: Comparison, *, dry_run: bool, json: bool) -> None:
+def show_result(comparison: Comparison, *, dry_run: bool, json: bool) -> None:
     """Print how a comparison ended.
 
     Raises:

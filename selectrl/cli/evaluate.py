@@ -48,7 +48,7 @@ def evaluate(
         def show(tested: Tested) -> None:
             shown.update("evaluate", tested.done, tested.total, str(tested.folder), tell=tested.record is not None)
 
-        results = selectrl.evaluate(
+        evaluations = selectrl.evaluate(
             *runs,
             collector=collector,
             ablation=ablation,
@@ -64,13 +64,14 @@ def evaluate(
             progress=show,
         )
     if json:
-        emit({"evaluations": results})
+        emit({"evaluations": [{"run": str(run), **record.to_json()} for run, record in evaluations.items()]})
         return
-    for one in results:
-        low, high = one["interval"]
-        line(f"{one['run']}  {one['label']}: {one['return']:.2f} [{low:.2f}, {high:.2f}] after {one['budget']} steps")
-        steps, curve = one["context_steps"], one["curve"]
+    for run, record in evaluations.items():
+        low, high = record.interval
+        returns = f"{record.final_return:.2f} [{low:.2f}, {high:.2f}]"
+        line(f"{run}  {record.label}: {returns} after {record.budget} steps")
+        steps, curve = record.context_steps, record.curve
         picks = sorted({0, 1, 2, 4, len(steps) // 2, len(steps) - 1} & set(range(len(steps))))
-        for quirk in one.get("quirks", ()):
+        for quirk in record.quirks or ():
             line(f"  {quirk}")
         table("", ["context steps", *(str(steps[i]) for i in picks)], [["return", *(f"{curve[i]:.2f}" for i in picks)]])

@@ -134,7 +134,7 @@ class Tuning:
         }
 
 
-def tune(
+def run_trials(
     knobs: TuneConfig,
     build: Callable[[Bindings], Experiment],
     trials: int,

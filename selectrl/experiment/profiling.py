@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import attrs
@@ -65,7 +67,10 @@ def profile_step(run: Run) -> Json:
         with profile(activities=activities, acc_events=True) as found, record_function("steps"):
             steps(WARM_UP + STEPS, STEPS)
     path = run.folder.with_name(f"{run.folder.name}-trace.json")
-    write_atomically(path, lambda temporary: found.export_chrome_trace(str(temporary)))
+    with TemporaryDirectory() as scratch:  # torch's writer puts a file of its own in the place of the one it is given
+        found.export_chrome_trace(str(Path(scratch, "trace.json")))
+        trace = Path(scratch, "trace.json").read_bytes()
+    write_atomically(path, lambda temporary: temporary.write_bytes(trace))
     return {"trace": str(path), "ms_per_step": 1e3 * seconds / STEPS, **_shares(found)}
 
 

@@ -21,6 +21,7 @@ from selectrl.cli.comparing import Options
 from selectrl.errors import DataError, InputError
 from selectrl.files import read_json
 from selectrl.launch.job import Event
+from selectrl.runs.evaluation import EvaluationRecord
 
 FUNCTIONS = ("collect", "train", "evaluate", "compare", "ablate", "tune", "report")
 NAMES = {"set_": "settings", "ablation": "ablations", "collector": "collectors", "launcher_set": "launcher_settings"}
@@ -163,13 +164,16 @@ class TestEvaluate:
     def test_writes_and_returns_the_records(self, runs: tuple[Path, Any], data: Path) -> None:
         out, run = runs
         seen: list[tuple[int, int, bool]] = []
-        (record,) = selectrl.evaluate(
-            out, collector="online", budget=20, data=data,
+        records = selectrl.evaluate(
+            out,
+            collector="online",
+            budget=20,
+            data=data,
             progress=lambda tested: seen.append((tested.done, tested.total, tested.record is not None)),
-        )  # fmt: skip
-        assert record["label"] == "online-budget20"
-        assert record.pop("run") == str(run.folder)
-        assert read_json(run.folder / "evaluations" / "online-budget20.json") == record
+        )
+        ((folder, record),) = records.items()
+        assert (record.label, folder) == ("online-budget20", run.folder)
+        assert EvaluationRecord.read(run.folder, "online-budget20") == record
         assert seen == [(0, 1, False), (1, 1, True)]
 
     @pytest.mark.parametrize(

@@ -215,7 +215,9 @@ def test_little_is_imported_before_signals_are_handled() -> None:
     code = "import os, sys; before = set(sys.modules); import selectrl.cli; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     ours = {"selectrl", "selectrl.after_import", "selectrl.version", "selectrl.cli"}
-    assert set(done.stdout.split()) <= ours | {"__future__"}
+    signatures = {"selectrl.api", "selectrl.api.comparisons", "selectrl.api.experiments", "selectrl.api.runs"}
+    empty = {"selectrl.compare", "selectrl.evaluate", "selectrl.report"}  # rooms whose name a function has, too
+    assert set(done.stdout.split()) <= ours | signatures | empty | {"__future__"}
 
 
 AT_EXIT = """

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from selectrl.compare import calibrate
-from selectrl.compare.calibrate import prepared, training_seconds, training_times
+from selectrl.compare.calibrate import enter, training_seconds, training_times
 from selectrl.compare.plan import Row, make_plan
 from selectrl.errors import RunError
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
-from selectrl.protocols import Phase
 
 
 @pytest.mark.parametrize("method", ["select", "corro", "borel"])
@@ -48,10 +48,15 @@ def test_each_policy_is_timed_once(rows: list[Row], data: Path, tmp_path: Path) 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_phase_that_refuses_to_prepare_keeps_earlier_buffers() -> None:
-    def refuse(*_: Any) -> dict[str, Any]:
+def test_a_phase_that_refuses_to_prepare_is_entered_with_earlier_buffers() -> None:
+    entered: list[str] = []
+
+    def refuse() -> None:
         raise RunError("too little was trained")
 
-    nothing: Any = None
-    assert prepared(Phase(name="rl", steps=1, objectives=(), prepare=refuse), nothing, nothing) == {}
-    assert prepared(Phase(name="rl", steps=1, objectives=()), nothing, nothing) == {}
+    stage: Any = SimpleNamespace(enter=refuse, engine=SimpleNamespace(enter=entered.append), phase="rl")
+    enter(stage)
+    assert entered == ["rl"]
+    stage.enter = lambda: entered.append("prepared")
+    enter(stage)
+    assert entered == ["rl", "prepared"]

@@ -52,7 +52,8 @@ def test_plans_runs_and_writes_its_fairness(rows: list[Row], data: Path, tmp_pat
     assert messages[0].done == ()
     assert (result.failures, result.retryable) == ({}, True)
     assert (result.estimate.runs, result.estimate.done) == (4, 0)
-    assert read_json(tmp_path / "point_robot" / "fairness.json") == result.fairness["point_robot"].record().to_json()
+    written = read_json(tmp_path / "point_robot" / "fairness.json")
+    assert written == result.fairness["point_robot"].record().to_json()
     assert [run.seed for run in result.runs] == [0, 0, 1, 1]
     assert result.runs[0].folder == result.done[0].folder
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import attrs
 import pytest
-from run_records import EVALUATION, EXECUTION
+from finished_runs import write_execution
 
 from selectrl.compare.fairness import Fairness, examine
 from selectrl.data.manifest import NAME, Manifest, read_manifest
@@ -66,16 +68,16 @@ def test_a_test_task_among_the_training_data_is_found(make: Make, manifest: Mani
     ]
 
 
-def test_runs_on_other_data_are_named_by_their_fingerprints(make: Make, manifest: Manifest) -> None:
-    ran = {"focal": [attrs.evolve(EXECUTION, dataset=attrs.evolve(EXECUTION.dataset, fingerprint="0" * 64))]}
+def test_runs_on_other_data_are_named_by_their_fingerprints(make: Make, manifest: Manifest, tmp_path: Path) -> None:
+    ran = {"focal": [write_execution(tmp_path, fingerprint="0" * 64)]}
     ((what, detail),) = wrong(examine([make("select"), make("focal")], {"tiny": manifest}, executions=ran))
     assert what == "the same data"
     assert detail == f"fingerprints {'0' * 12}, {manifest.fingerprint[:12]}"
 
 
 def test_an_early_checkpoint_is_refused(make: Make, manifest: Manifest) -> None:
-    last, early = (attrs.evolve(EVALUATION, train_step=step) for step in (40, 20))
-    evaluations = {"select": [last], "focal": [last, early]}
+    steps = {"select": [40], "focal": [40, 20]}
+    evaluations: Any = {name: [SimpleNamespace(train_step=step) for step in own] for name, own in steps.items()}
     found = wrong(examine([make("select"), make("focal")], {"tiny": manifest}, evaluations))
     assert found == [("the same checkpoint is tested", "not so for focal")]
 
@@ -86,13 +88,11 @@ def test_a_row_that_alone_was_tuned_is_refused(make: Make, manifest: Manifest) -
     assert found == [("the same tuning budget", "select no tuning, focal 3 trials of 60 steps")]
 
 
-def test_versions_and_sources_of_the_runs_are_bindings(make: Make, manifest: Manifest) -> None:
+def test_versions_and_sources_of_the_runs_are_bindings(make: Make, manifest: Manifest, tmp_path: Path) -> None:
     """All that differ within a row stand after each other, and a fingerprint is cut."""
-    old, new = (attrs.evolve(EXECUTION, versions={"torch": torch}, sources=None) for torch in ("2.1", "2.2"))
-    executions = {
-        "select": [attrs.evolve(old, sources={"encoders.mine": "a" * 64})],
-        "focal": [old, new, attrs.evolve(old, versions={})],
-    }
+    older, newer = (write_execution(tmp_path, versions={"torch": text}) for text in ("2.1", "2.2"))
+    mine = attrs.evolve(older, sources={"encoders.mine": "a" * 64})
+    executions = {"select": [mine], "focal": [older, newer]}
     fairness = examine([make("select"), make("focal")], {"tiny": manifest}, executions=executions)
     assert fairness.differs["versions.torch"] == {"select": "2.1", "focal": "2.1, 2.2"}
     assert "sources.encoders.mine" not in fairness.differs
@@ -110,8 +110,7 @@ def test_a_default_that_records_leave_out_differs_from_another_value(make: Make,
 
 
 def test_the_record_is_json(make: Make, manifest: Manifest) -> None:
-    record = examine([make("select"), make("focal")], {"tiny": manifest}).record()
-    written = record.to_json()
-    assert set(written) == {"same", "differs", "checks", "rows"}
-    assert {"what": "encoder", "values": {"select": "encoders.csro", "focal": "encoders.focal"}} in written["differs"]
-    assert written["checks"][0]["ok"] is True
+    record = examine([make("select"), make("focal")], {"tiny": manifest}).record().to_json()
+    assert set(record) == {"same", "differs", "checks", "rows"}
+    assert {"what": "encoder", "values": {"select": "encoders.csro", "focal": "encoders.focal"}} in record["differs"]
+    assert record["checks"][0]["ok"] is True

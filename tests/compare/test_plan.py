@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-import run_records
+from finished_runs import write_execution
 
 from selectrl.api.rows import row_of
 from selectrl.collectors.configs import NonPriorConfig
@@ -55,7 +55,7 @@ def test_jobs_go_seed_by_seed_with_the_tests_of_all_rows(make: Make, tmp_path: P
 
 def test_a_run_keeps_the_threads_that_it_began_with(make: Make, tmp_path: Path) -> None:
     plan = make_plan([row_of(make("select"))], 2, tmp_path, tmp_path)
-    attrs.evolve(run_records.EXECUTION, threads=5).write(plan.policies[0].folder / "seed1")
+    write_execution(plan.policies[0].folder / "seed1", threads=5)
     assert [job.execution.threads for job in plan.jobs(Execution(threads=3))] == [3, 5]
     assert [job.execution.threads for job in plan.jobs(Execution(threads=3), 2)] == [2, 2]
 

@@ -14,10 +14,12 @@ from selectrl.api.rows import row_of
 from selectrl.collectors.configs import NonPriorConfig
 from selectrl.compare.plan import Row, make_plan
 from selectrl.compare.state import estimate, first_of, is_done, pretraining, reached
+from selectrl.errors import DamageWarning
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
-from selectrl.files import read_json, write_json
+from selectrl.files import read_json
 from selectrl.launch.job import Job
+from selectrl.runs.metrics import LossLine
 
 Make = Callable[..., Experiment]
 Finish = Callable[..., None]
@@ -28,22 +30,13 @@ def job(make: Make, tmp_path: Path) -> Job:
     return Job(folder=tmp_path / "seed0", experiment=make("select"), seed=0, execution=Execution(data=tmp_path))
 
 
-TEST = {
-    **{"kind": "test", "step": 5, "collector": "proximal", "return": -1.0, "context_free": -2.0},
-    **{"context_steps": [0, 20], "curve": [-2.0, -1.0]},
-}
-
-
 def log(folder: Path, *records: tuple[str, int, float], torn: bool = False) -> None:
     """Write metrics: phase, step and steps per second."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
-        json.dumps(
-            {"kind": "train", "phase": phase, "step": step, "phase_steps": 40, "steps_per_second": speed, "values": {}}
-        )
+        json.dumps(LossLine(phase=phase, step=step, phase_steps=40, steps_per_second=speed, values={}).to_json())
         for phase, step, speed in records
     ]
-    lines.insert(1, json.dumps(TEST))
     (folder / "metrics.jsonl").write_text("\n".join(lines) + ('\n{"kind": "tra' if torn else "\n"))
 
 
@@ -67,22 +60,25 @@ class TestDone:
         finish(job)
         assert not is_done(attrs.evolve(job, experiment=make("select", "train.steps=50")))
         path = job.folder / "evaluations" / "offline.json"
-        write_json(path, {**read_json(path), "budget": 80})
+        path.write_text(json.dumps({**read_json(path), "budget": 80}))
         assert not is_done(job)
 
     def test_is_not_a_test_on_other_data_than_the_training(self, job: Job, finish: Finish) -> None:
         finish(job)
         path = job.folder / "evaluations" / "offline.json"
-        write_json(path, {**read_json(path), "dataset": "0" * 64})
+        path.write_text(json.dumps({**read_json(path), "dataset": "0" * 64}))
         assert not is_done(job)
 
-    @pytest.mark.filterwarnings("ignore:.*it counts as missing:selectrl.errors.DamageWarning")
-    @pytest.mark.parametrize("name", ["experiment.json", "evaluations/offline.json"])
-    def test_is_not_a_run_with_a_damaged_record(self, name: str, job: Job, finish: Finish) -> None:
+    def test_is_not_a_run_with_a_damaged_record(self, job: Job, finish: Finish) -> None:
         finish(job)
-        (job.folder / name).write_text("[]")
+        evaluation, record = job.folder / "evaluations" / "offline.json", job.folder / "experiment.json"
+        evaluation.write_text("[]")
+        with pytest.warns(DamageWarning, match="it counts as missing"):
+            assert not is_done(job)
+        finish(job)
+        record.write_text("[]")
         assert not is_done(job)
-        (job.folder / name).unlink()
+        record.unlink()
         assert not is_done(job)
 
     def test_is_not_what_cannot_be_read_and_it_stays(self, job: Job, finish: Finish) -> None:

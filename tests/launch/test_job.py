@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import fakes
 import pytest
-import run_records
+from finished_runs import FINGERPRINT, evaluated, write_execution
 
 import selectrl.experiment.run
 import selectrl.experiment.training
 from selectrl.collectors.configs import NonPriorConfig, OfflineConfig
 from selectrl.errors import CompositionError, InputError, RunError
+from selectrl.experiment.config import to_record
 from selectrl.experiment.execution import Execution
-from selectrl.files import write_json
 from selectrl.launch.job import Failure, Job, finished, grouped, run_group, threads_of
-from selectrl.runs.evaluation import EvaluationRecord
-from selectrl.runs.layout import EXECUTION
+from selectrl.runs.identity import identity_of
 
 EXPERIMENT = fakes.experiment("select")
 
@@ -60,18 +59,17 @@ class TestGroups:
 
 
 class TestThreads:
-    @pytest.mark.parametrize(
-        ("recorded", "asked", "threads"),
-        [(None, None, 3), (5, None, 5), (5, 2, 2), ("5", None, 3), ([], None, 3)],
-    )
+    @pytest.mark.parametrize(("recorded", "asked", "threads"), [(None, None, 3), (5, None, 5), (5, 2, 2), (None, 2, 2)])
     def test_are_those_asked_for_or_begun_with_or_others(
-        self, recorded: Any, asked: int | None, threads: int, tmp_path: Path
+        self, recorded: int | None, asked: int | None, threads: int, tmp_path: Path
     ) -> None:
         if recorded is not None:
-            run_records.EXECUTION.write(tmp_path)
-            record = json.loads((tmp_path / EXECUTION).read_text())
-            write_json(tmp_path / EXECUTION, {**record, "threads": recorded})
+            write_execution(tmp_path, threads=recorded)
         assert threads_of(tmp_path, asked, 3) == threads
+
+    def test_of_a_damaged_record_are_others(self, tmp_path: Path) -> None:
+        (tmp_path / "execution.json").write_text('{"threads": 5}')
+        assert threads_of(tmp_path, None, 3) == 3
 
 
 class TestFailure:
@@ -102,13 +100,13 @@ class FakeRun:
         return self
 
     def identity(self, collector: Any, test: Any) -> dict[str, Any]:
-        return {"collector": {"part": type(collector).__name__}}
+        return identity_of(to_record(collector), to_record(test), None, {})
 
-    def evaluate(self, label: str, collector: Any, test: Any) -> EvaluationRecord:
+    def evaluate(self, label: str, collector: Any, test: Any) -> SimpleNamespace:
         if self.seed == 13:
             raise RunError("a meta-test failed")
         self.labels.append(label)
-        return attrs.evolve(run_records.EVALUATION, final_return=float(len(self.labels)), context_free=-1.0)
+        return SimpleNamespace(final_return=float(len(self.labels)), context_free=-1.0)
 
     def diagnose(self) -> None:
         self.diagnoses += 1
@@ -127,20 +125,14 @@ class TestFinished:
 
     def test_takes_up_the_very_meta_test_that_was_written(self, tmp_path: Path) -> None:
         run: Any = FakeRun(tmp_path, EXPERIMENT, 0, Execution())
-        steps = EXPERIMENT.train.steps
-        record = attrs.evolve(
-            run_records.EVALUATION,
-            label="offline",
-            train_step=steps,
-            collector={"part": "OfflineConfig"},
-            final_return=-3.0,
-        )
-        record.write(tmp_path)
-        attrs.evolve(record, label="proximal", collector={"part": "another"}).write(tmp_path)
-        assert finished(job(folder=tmp_path), run, False)["offline"] == -3.0
+        own, test = job(folder=tmp_path), EXPERIMENT.test
+        evaluated(own, OfflineConfig(), test, -3.0, FINGERPRINT).write(tmp_path)
+        another = evaluated(own, EXPERIMENT.collector, attrs.evolve(test, budget=20), -4.0, FINGERPRINT)
+        attrs.evolve(another, label="proximal").write(tmp_path)
+        assert finished(own, run, False)["offline"] == -3.0
         assert run.labels == ["proximal"]
-        attrs.evolve(record, train_step=steps - 1).write(tmp_path)
-        assert finished(job(folder=tmp_path), run, False)["offline"] != -3.0
+        evaluated(own, OfflineConfig(), test, -3.0, FINGERPRINT, EXPERIMENT.train.steps - 1).write(tmp_path)
+        assert finished(own, run, False)["offline"] != -3.0
 
     def test_of_a_trial_has_no_offline_test_and_no_diagnostics(self, tmp_path: Path) -> None:
         run: Any = FakeRun(tmp_path, EXPERIMENT, 0, Execution())

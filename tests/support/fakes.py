@@ -23,7 +23,7 @@ from selectrl.actors.configs import (
     TopPConfig,
     WeightedBcConfig,
 )
-from selectrl.api.rows import settings_of
+from selectrl.api.rows import setting_layers
 from selectrl.critics.configs import (
     DualTargetConfig,
     EnsembleConfig,
@@ -314,8 +314,7 @@ def experiment(method: str, *settings: str) -> Experiment:
         "CONTEXT=5",
     ]
     name, more = ("csro", ["CONSTRAINED_ACTOR=@actors.brac()"]) if method == "brac" else (method, [])
-    bound = {setting.partition("=")[0]: setting for setting in (*sizes, *more, *settings)}  # the last of a name wins
-    layers = [*experiment_layers(method=name, env="point_robot"), *settings_of(list(bound.values()))]
+    layers = [*experiment_layers(method=name, env="point_robot"), *setting_layers([*sizes, *more, *settings])]
     return build_experiment(layers, method)
 
 
