@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,7 +174,7 @@ def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> No
     ("spoil", "reason"),
     [
         ("torn", "diagnostics.safetensors holds no arrays that can be read"),
-        ("shape", "diagnostics.safetensors: train_latents: it holds no latents (task, draw, latent) that fit"),
+        ("shape", "corrupt: diagnostics.safetensors holds no latents (task, draw, latent) that fit its parameters"),
         ("swap", "diagnostics.json: donor_swap: follow: expected a finite number, got 'far'"),
         ("fairness", "fairness.json: checks: what: it is missing"),
     ],
@@ -213,14 +214,15 @@ def test_tables_are_escaped_in_every_format() -> None:
 
 
 def test_an_export_names_no_folder_of_the_machine(two_methods: Path, tmp_path: Path) -> None:
-    run = two_methods / "point_robot/select/seed0"
+    runs = Path(shutil.copytree(two_methods, tmp_path / "runs"))
+    run = runs / "point_robot/select/seed0"
     how = json.loads((run / "execution.json").read_text())
     words = ["selectrl", "compare", "--data", "/home/a b/data", "--out=/home/a b/runs", "--tuned", "results/tuned"]
     (run / "execution.json").write_text(json.dumps(how | {"command": shlex.join(words)}))
-    damaged = two_methods / "point_robot/focal/seed0/execution.json"
+    damaged = runs / "point_robot/focal/seed0/execution.json"
     damaged.write_text('{"command": "no end to \'this"}')
     out = tmp_path / "results"
-    archive.copy(archive.plan([two_methods / "point_robot"], out), out)
+    archive.copy(archive.plan([runs / "point_robot"], out), out)
     copied = json.loads((out / "select/seed0/execution.json").read_text())
     assert copied == how | {"command": "selectrl compare --data data --out=runs --tuned results/tuned"}
     assert (out / "focal/seed0/execution.json").read_bytes() == damaged.read_bytes()
