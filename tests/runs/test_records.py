@@ -185,6 +185,11 @@ class TestExecution:
     def test_counts_steps_before_the_rl_phase(self) -> None:
         assert RECORDS["execution.json"].pretraining == 5
 
+    def test_no_threads_are_refused(self, tmp_path: Path) -> None:
+        edit(write(tmp_path, "execution.json"), threads=0)
+        with pytest.raises(RecordError, match=r"execution\.json: threads: expected a whole number from 1, got 0"):
+            ExecutionRecord.read(tmp_path)
+
     def test_a_field_inside_a_field_is_named(self, tmp_path: Path) -> None:
         file = write(tmp_path, "execution.json")
         edit(file, dataset={"name": "tiny", "fingerprint": 5, "keep_warmup": 0})
