@@ -22,7 +22,7 @@ from selectrl.launch.local import Inline
 from selectrl.launch.runner import carry_out
 from selectrl.locks import locked
 from selectrl.registry import FAMILIES
-from selectrl.runs.reading import Json
+from selectrl.runs.reading import JsonObject
 
 if TYPE_CHECKING:
     import optuna
@@ -122,7 +122,7 @@ class Tuning:
     steps: int
     held_out: tuple[int, ...]
 
-    def record(self) -> Json:
+    def record(self) -> JsonObject:
         """Return it as ``tuned.json`` holds it."""
         return {
             "bindings": dict(self.bindings),

@@ -17,14 +17,14 @@ from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
 from selectrl.experiment.training import engine_for
 from selectrl.files import write_atomically
-from selectrl.runs.reading import Json
+from selectrl.runs.reading import JsonObject
 from selectrl.trainer.stage import Stage
 
 WARM_UP, STEPS = 4, 6  # even, for SELECT's actor moves on every second step
 SCOPES = ("draw", "encode", "objective ", "optimiser ", "track ")
 
 
-def profile_step(run: Run) -> Json:
+def profile_step(run: Run) -> JsonObject:
     """Profile steps of a run's rl phase, with fresh parameters, and write a trace beside the run's folder.
 
     Nothing is trained, and a folder that holds a run stays as it is. The time of a step is taken before the profiler
@@ -74,7 +74,7 @@ def profile_step(run: Run) -> Json:
     return {"trace": str(path), "ms_per_step": 1e3 * seconds / STEPS, **_shares(found)}
 
 
-def _shares(found: profile) -> Json:
+def _shares(found: profile) -> JsonObject:
     """Return the shares of the scopes in the order of a step, and those of the longest operations."""
     spent: dict[str, float] = {}
     for event in sorted(cast(Any, found).events(), key=lambda event: event.time_range.start):

@@ -37,7 +37,7 @@ from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.experiment import ExperimentRecord
 from selectrl.runs.identity import difference, identity_of, is_wanted, refuse_to_replace
 from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXPERIMENT, arrays_file, evaluation_file
-from selectrl.runs.reading import Json
+from selectrl.runs.reading import JsonObject
 from selectrl.tensor_files import write_tensors
 from selectrl.trainer.agent import Agent
 
@@ -80,7 +80,7 @@ class Run(RunFolder):
         agent, saved = self._agent(force)
         return agent, saved["train_step"]
 
-    def _agent(self, force: bool) -> tuple[Agent, Json]:
+    def _agent(self, force: bool) -> tuple[Agent, JsonObject]:
         """Return the trained agent, and what evaluations record of its checkpoint."""
         if not force:
             self.refuse_changed_part()
@@ -104,7 +104,7 @@ class Run(RunFolder):
         """The experiment of the run's record, whose collector and test labels are relative to."""
         return read_experiment(self.folder)[0]
 
-    def identity(self, collector: CollectorConfig, test: TestConfig) -> Json:
+    def identity(self, collector: CollectorConfig, test: TestConfig) -> JsonObject:
         """Return what makes a meta-test of this run the one that it is, see :func:`identity_of`."""
         reads = bool(COLLECTORS.build(collector).offline) or test.prior != "zero"
         found = source_fingerprints(*trained_parts(self.experiment), collector)
@@ -211,7 +211,7 @@ class Run(RunFolder):
         return is_wanted(record, self.experiment.train.steps, self._diagnosis)
 
     @property
-    def _diagnosis(self) -> Json:
+    def _diagnosis(self) -> JsonObject:
         """Data and source code that identify diagnostics."""
         return {"dataset": self.dataset.fingerprint, "sources": source_fingerprints(*trained_parts(self.experiment))}
 

@@ -25,12 +25,12 @@ from selectrl.protocols import Phase
 from selectrl.runs import checkpoint
 from selectrl.runs.layout import TENSORBOARD
 from selectrl.runs.metrics import TestLine
-from selectrl.runs.reading import Json
+from selectrl.runs.reading import JsonObject
 from selectrl.trainer.agent import Agent
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import Member, Trainer
 
-Progress: TypeAlias = Callable[[Run, Json], None]
+Progress: TypeAlias = Callable[[Run, JsonObject], None]
 COMPILER = {"cpu": "eager", "cuda": "inductor"}  # on the CPU for tests: it is traced as for CUDA and no faster
 
 
@@ -166,7 +166,7 @@ def curve(run: Run, agent: Agent, begun: Experiment) -> Callable[[int], TestLine
 
 
 @contextmanager
-def sink(run: Run) -> Iterator[Callable[[Json], None]]:
+def sink(run: Run) -> Iterator[Callable[[JsonObject], None]]:
     """Give a function that passes records on to TensorBoard, if wanted."""
     if not run.execution.tensorboard:
         yield lambda record: None
@@ -177,7 +177,7 @@ def sink(run: Run) -> Iterator[Callable[[Json], None]]:
         raise InputError("TensorBoard is not installed; pip install 'selectrl[tensorboard]'") from error
     with SummaryWriter(run.folder / TENSORBOARD) as writer:
 
-        def write(record: Json) -> None:
+        def write(record: JsonObject) -> None:
             values = record["values"] if record["kind"] == "train" else {"test/return": record["return"]}
             for name, value in values.items():
                 writer.add_scalar(name, value, record["step"])

@@ -19,7 +19,7 @@ from selectrl.protocols import CollectorConfig
 from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.identity import is_wanted
-from selectrl.runs.reading import Json
+from selectrl.runs.reading import JsonObject
 
 if TYPE_CHECKING:
     from selectrl.experiment.run import Run
@@ -165,7 +165,7 @@ def run_group(group: Sequence[Job], tell: Tell) -> None:
             tell(Event(job, "done", figures))
 
 
-def finished(job: Job, run: Run, trained: bool) -> Json:
+def finished(job: Job, run: Run, trained: bool) -> JsonObject:
     """Make a trained run's meta-tests and diagnostics, where they are missing, and return its figures."""
     first = run.open(job.folder, run.execution).experiment  # collector and test may have been others then
     found = {wanted: tested(run, *wanted, first) for wanted in job.wanted}

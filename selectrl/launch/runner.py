@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from selectrl.launch.job import Event, Failure, Job, Launcher, Tell
-from selectrl.runs.reading import Json
+from selectrl.runs.reading import JsonObject
 
 
 @attrs.frozen
@@ -21,7 +21,7 @@ class Results:
         failures: why the others are not, by run directory, in the order in which they failed.
     """
 
-    figures: Mapping[Path, Json]
+    figures: Mapping[Path, JsonObject]
     failures: Mapping[Path, Failure]
 
     def raise_first(self) -> None:
@@ -48,7 +48,7 @@ def carry_out(jobs: Sequence[Job], launcher: Launcher, tell: Tell = lambda event
         InputError: the launcher itself cannot work, for example because Slurm refuses the tasks.
         Interrupted: a signal asked to stop; each run can go on from its last checkpoint.
     """
-    figures: dict[Path, Json] = {}
+    figures: dict[Path, JsonObject] = {}
     failures: dict[Path, Failure] = {}
 
     def gather(event: Event) -> None:

@@ -27,7 +27,7 @@ from selectrl.fields import integer, number
 from selectrl.files import write_json
 from selectrl.launch.job import Event, Failure, Job, Tell, grouped, run_group
 from selectrl.runs.metrics import Metrics
-from selectrl.runs.reading import Json
+from selectrl.runs.reading import JsonObject
 
 POLL = 1.0  # seconds between looks at the run directories
 ASK = 15.0  # seconds between questions to the scheduler
@@ -159,7 +159,7 @@ class Task:
     read: int = 0  # bytes of the run's metrics that were told
     missing: int = 0  # questions in a row at which Slurm did not know of it
 
-    def records(self) -> list[Json]:
+    def records(self) -> list[JsonObject]:
         """Return the records that the run has added to its metrics."""
         with suppress(InputError):  # a file that cannot be read is for the run itself to refuse
             log = Metrics.of(self.job.folder).read(self.read)

@@ -66,12 +66,9 @@ def read_latents(folder: Path) -> Mapping[str, NDArray[Any]]:
     """
     file = arrays_file(folder / DIAGNOSTICS)
     arrays = read_arrays(file, LATENTS) if is_there(file) else {}
-    for part in ("train", "test") if arrays else ():
-        if not _fit(arrays.get(f"{part}_latents"), arrays.get(f"{part}_parameters")):
-            raise InputError(
-                f"{file}: {part}_latents: it holds no latents (task, draw, latent) that fit its parameters; make the "
-                "diagnostics again"
-            )
+    fits = (_fit(arrays.get(f"{part}_latents"), arrays.get(f"{part}_parameters")) for part in ("train", "test"))
+    if arrays and not all(fits):
+        raise InputError(f"corrupt: {file.name} holds no latents (task, draw, latent) that fit its parameters")
     return arrays
 
 

@@ -8,6 +8,7 @@ from typing import Self
 
 import attrs
 
+from selectrl.errors import RecordError
 from selectrl.runs.layout import EXECUTION
 from selectrl.runs.reading import LEFT_OUT, FileRecord
 
@@ -74,6 +75,11 @@ class ExecutionRecord(FileRecord):
     def write(self, folder: Path) -> None:
         """Write the record to a run directory; it has no seal, for an export shortens the command's paths."""
         self.write_file(folder / EXECUTION, seal=False)
+
+    def check(self) -> None:
+        """Hold the threads, with which a run is continued, against what they must be."""
+        if self.threads < 1:
+            raise RecordError("threads: expected a whole number from 1, got 0")
 
     @property
     def pretraining(self) -> int:

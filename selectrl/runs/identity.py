@@ -9,19 +9,19 @@ from selectrl.errors import InputError
 from selectrl.plugins import is_changed
 from selectrl.runs.diagnostics import DiagnosticsRecord
 from selectrl.runs.evaluation import EvaluationRecord
-from selectrl.runs.reading import Bindings, Json
+from selectrl.runs.reading import Bindings, JsonObject
 
 SETTINGS = {"protocol": "protocol", "budget": "budget", "repeats": "repeats", "prior": "prior", "seed": "test_seed"}
 """Settings of a meta-test by their name in evaluations; a published schedule has its gate besides."""
 
 
-def settings_of(test: Bindings) -> Json:
+def settings_of(test: Bindings) -> JsonObject:
     """Return the settings that a meta-test depends on, as evaluations name them, from a test config's record."""
     names = SETTINGS | ({"gate": "gate"} if test.get("protocol") == "paper" else {})
     return {written: test.get(name) for name, written in names.items()}
 
 
-def identity_of(collector: Bindings, test: Bindings, fingerprint: str | None, sources: Mapping[str, str]) -> Json:
+def identity_of(collector: Bindings, test: Bindings, fingerprint: str | None, sources: Mapping[str, str]) -> JsonObject:
     """Return what makes a meta-test of a policy the one that it is.
 
     Args:

@@ -15,7 +15,7 @@ from selectrl.files import flush_names, is_there, read_bytes, unreadable, unwrit
 from selectrl.holding import require_held
 from selectrl.json_text import parse
 from selectrl.runs.layout import METRICS
-from selectrl.runs.reading import FileRecord, Json, written_as
+from selectrl.runs.reading import FileRecord, JsonObject, written_as
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +68,7 @@ Line: TypeAlias = LossLine | TestLine
 KINDS: dict[str, type[LossLine] | type[TestLine]] = {"train": LossLine, "test": TestLine}
 
 
-class Log(NamedTuple):
+class MetricsLog(NamedTuple):
     """The lines of a log.
 
     Attributes:
@@ -113,11 +113,11 @@ class Metrics:
         """Return the log of a run directory."""
         return cls(folder / METRICS)
 
-    def read(self, start: int = 0) -> Log:
+    def read(self, start: int = 0) -> MetricsLog:
         """Read the log, no lines where there is none.
 
         Args:
-            start: bytes to pass over, :attr:`Log.size` of an earlier call; numbers of lines count from there.
+            start: bytes to pass over, :attr:`MetricsLog.size` of an earlier call; numbers of lines count from there.
 
         Raises:
             UnreadableError: the file is there, but cannot be read.
@@ -132,9 +132,9 @@ class Metrics:
                 lines.append((number, parse_line(text)))
             except RecordError:
                 damaged.append(number)
-        return Log(tuple(lines), tuple(damaged), start + content.rfind(b"\n") + 1)
+        return MetricsLog(tuple(lines), tuple(damaged), start + content.rfind(b"\n") + 1)
 
-    def write(self, line: Line) -> Json:
+    def write(self, line: Line) -> JsonObject:
         """Append a line and return its JSON values.
 
         Raises:

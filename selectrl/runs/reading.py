@@ -26,7 +26,7 @@ from selectrl.files import is_there, read_json, write_json
 from selectrl.json_text import sealed
 
 Bindings: TypeAlias = Mapping[str, Any]
-Json: TypeAlias = dict[str, Any]
+JsonObject: TypeAlias = dict[str, Any]
 Reader: TypeAlias = Callable[[Any], Any]
 
 SCHEMA = 1
@@ -56,14 +56,14 @@ class FileRecord:
         """
         return cast(Self, _reader(cast(Any, cls))(value))
 
-    def to_json(self) -> Json:
+    def to_json(self) -> JsonObject:
         """Return the record as JSON values, in the order of its fields."""
-        found = {}
+        record = {}
         for field in attrs.fields(type(self)):
             value = getattr(self, field.name)
             if value is not None or not field.metadata.get("left_out"):
-                found[_key(field)] = _plain(value)
-        return found
+                record[_key(field)] = _plain(value)
+        return record
 
     def check(self) -> None:
         """Hold the fields against each other.
@@ -168,7 +168,7 @@ def _reader(kind: Any) -> Reader:
         return _record_reader(kind)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is UnionType:
-        (other,) = (_reader(one) for one in inner if one is not NoneType)
+        (other,) = (_reader(alternative) for alternative in inner if alternative is not NoneType)
         return lambda value: None if value is None else other(value)
     if origin is tuple:
         return _list_reader(_reader(inner[0]), None if inner[-1] is ... else len(inner))
@@ -181,18 +181,18 @@ def _record_reader(kind: type[FileRecord]) -> Reader:
     readers = {_key(field): (field, _reader(hints[field.name])) for field in attrs.fields(kind)}
 
     def read(value: Any) -> FileRecord:
-        given, found = _object(value), {}
+        given, values = _object(value), {}
         if "schema" in readers and given.get("schema", SCHEMA) != SCHEMA:
             raise UnreadableError(f"schema: expected {SCHEMA}, got {_shown(given['schema'])} of another selectrl")
         for key, (field, reader) in readers.items():
             if key in given:
                 try:
-                    found[field.name] = reader(given[key])
+                    values[field.name] = reader(given[key])
                 except RecordError as error:
                     raise RecordError(f"{key}: {error}") from error
             elif field.default is attrs.NOTHING:
                 raise RecordError(f"{key}: it is missing")
-        record = kind(**found)
+        record = kind(**values)
         record.check()
         return record
 
@@ -208,7 +208,7 @@ def _list_reader(reader: Reader, length: int | None) -> Reader:
     return read
 
 
-def _object(value: Any) -> Json:
+def _object(value: Any) -> JsonObject:
     if not isinstance(value, dict):
         raise RecordError(f"expected a JSON object, got {_shown(value)}")
     return value

@@ -15,7 +15,7 @@ from selectrl.errors import InputError
 from selectrl.protocols import Phase
 from selectrl.runs import checkpoint
 from selectrl.runs.metrics import Line, LossLine, Metrics, TestLine
-from selectrl.runs.reading import Json
+from selectrl.runs.reading import JsonObject
 from selectrl.stopping import deferred
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine, fetched
@@ -39,7 +39,7 @@ class Member:
     sampler: Sampler
     folder: Path
     test: Callable[[int], TestLine]
-    record: Json = attrs.field(factory=dict)
+    record: JsonObject = attrs.field(factory=dict)
 
     @property
     def metrics(self) -> Metrics:
@@ -86,7 +86,7 @@ class Trainer:
             samplers=[member.sampler for member in self.members],
         )
 
-    def run(self) -> Iterator[tuple[int, Json]]:
+    def run(self) -> Iterator[tuple[int, JsonObject]]:
         """Train to the end.
 
         Yields:

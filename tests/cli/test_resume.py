@@ -130,16 +130,16 @@ class TestKill:
     def test_at_each_write_with_which_a_run_begins(
         self, write: int, call: Call, words: list[str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        replace, replaced = Path.replace, []
+        replace, replaced = os.replace, []
 
-        def killed(self: Path, target: Path) -> Path:
+        def killed(source: Any, target: Any, **folders: int) -> None:
             replaced.append(target)
             if len(replaced) > write:
                 raise KeyboardInterrupt
-            return replace(self, target)
+            replace(source, target, **folders)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "replace", killed)
+            patch.setattr(os, "replace", killed)
             with pytest.raises(KeyboardInterrupt):
                 call("train", *words, "--out", tmp_path)
         done = call("train", *words, "--out", tmp_path)

@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 
-from selectrl.collectors.configs import OfflineConfig, ProximalConfig
-from selectrl.evaluate.config import TestConfig
-from selectrl.experiment.config import to_record
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
 from selectrl.files import read_json, write_json
@@ -20,9 +17,7 @@ from selectrl.report.analysis.analyse import analyse
 from selectrl.report.analysis.group import group
 from selectrl.report.load import load
 from selectrl.report.pages.export import numbers
-from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.folders import run_folders, set_aside
-from selectrl.runs.identity import difference, identity_of, is_own, is_wanted
 
 Call = Callable[..., Any]
 
@@ -189,43 +184,6 @@ class TestEvaluation:
         assert "was done" in done.out
         assert listing(run) == before
         assert headline(run.parent) == own
-
-
-def offline(test: TestConfig) -> dict[str, Any]:
-    return identity_of(to_record(OfflineConfig()), to_record(test), None, {})
-
-
-class TestIdentity:
-    def test_is_collector_settings_data_and_source(self) -> None:
-        test = TestConfig()
-        wanted = identity_of(to_record(ProximalConfig()), to_record(test), "f" * 64, {"encoders.mine": "1"})
-        assert difference(wanted, wanted) is None
-        assert difference({**wanted, "sources": {"encoders.mine": "2"}}, wanted) == "source code of encoders.mine"
-        for name, value in (("dataset", "0"), ("budget", 1), ("test_seed", 1), ("prior", "centroid"), ("repeats", 1)):
-            assert difference({**wanted, name: value}, wanted) == name
-            assert difference({key: item for key, item in wanted.items() if key != name}, wanted) is None
-        other = identity_of(to_record(ProximalConfig(sigma=0.5)), to_record(test), None, {})
-        assert difference(other, wanted) == "collector"
-        gates = [offline(TestConfig(protocol="paper", gate=gate)) for gate in (1, 2)]
-        assert difference(*gates) == "gate"
-        gates = [offline(TestConfig(gate=gate)) for gate in (1, 2)]
-        assert difference(*gates) is None  # the equal budget has none
-
-    def test_a_wanted_meta_test_is_of_the_whole_training(self, run: Path) -> None:
-        record = EvaluationRecord.read(run, "proximal")
-        assert is_wanted(record, 30, record.identity)
-        assert not is_wanted(record, 31, record.identity)
-        assert not is_wanted(record, 30, record.identity | {"budget": 1})
-        assert not is_wanted(None, 30, record.identity)
-
-    def test_of_a_run_is_its_experiments(self) -> None:
-        experiment = {"collector": to_record(ProximalConfig()), "test": to_record(TestConfig())}
-        record = identity_of(to_record(ProximalConfig()), to_record(TestConfig()), "a", {})
-        assert is_own(record, experiment)
-        assert is_own(record, experiment, "a")
-        assert not is_own(record, experiment, "b")
-        assert not is_own({**record, "budget": 20}, experiment)
-        assert not is_own({**record, "collector": to_record(OfflineConfig())}, experiment)
 
 
 class TestForce:

@@ -187,24 +187,9 @@ def test_a_pipe_is_refused_at_once_and_named(tmp_path: Path, make_run: Make, fil
 
 
 FORGED = {
-    "task": ({"tasks": [0, *range(6, 40, 4)]}, "task 0 is not a test task of the run, which are 2, 6, 10, 14"),
-    "task beyond all": ({"tasks": [*range(2, 38, 4), 99]}, "task 99 is not a test task of the run"),
-    "task twice": ({"tasks": [2, 2, *range(10, 40, 4)]}, "a task is tested twice"),
-    "task by name": (
-        {"tasks": [str(task) for task in range(2, 40, 4)]},
-        "tasks: expected a whole number from 0, got '2'",
-    ),
-    "task between": ({"tasks": [2.5, *range(6, 40, 4)]}, "tasks: expected a whole number from 0, got 2.5"),
-    "repeats": ({"repeats": 30}, "returns: they are not of 10 tasks, 30 repeats and 21 points"),
-    "step": ({"train_step": 90_000}, "train_step: 90,000 is beyond the run's 9,000 steps"),
-    "seed": ({"seed": 3}, "seed: it is 3, but that of the run is 0"),
-    "no step": ({"train_step": None}, "train_step: expected a whole number from 0, got None"),
-    "context": ({"context_steps": [*range(0, 400, 20), 10**6]}, "beyond the budget of 400"),
-    "context before": (
-        {"context_steps": [-20, *range(0, 400, 20)]},
-        "context_steps: expected a whole number from 0",
-    ),
-    "spent": ({"env_steps": {"collection": "many"}}, "env_steps: expected a whole number from 0, got 'many'"),
+    "of itself": ({"tasks": [2, 2, *range(10, 40, 4)]}, "proximal.json: tasks: a task is tested twice"),
+    "of its run": ({"tasks": [0, *range(6, 40, 4)]}, "task 0 is not a test task of the run, which are 2, 6, 10, 14"),
+    "of its seed": ({"seed": 3}, "proximal.json: seed: it is 3, but that of the run is 0"),
 }
 
 

@@ -251,13 +251,7 @@ def test_unfinished_and_corrupt_runs_are_left_out_with_their_reason(tmp_path: Pa
     edit(spoil("c", "evaluated at step 4,000 of 9,000") / "evaluations" / "proximal.json", train_step=4000)
     (spoil("d", "is not valid JSON") / "evaluations" / "proximal.json").write_text('{"label": "prox')
     edit(spoil("e", "returns: they are not of 2 tasks") / "evaluations" / "proximal.json", tasks=[1, 2])
-    edit(spoil("f", "not a finite number") / "evaluations" / "proximal.json", returns=[[[float("nan")]]])
-    edit(spoil("g", "seed: expected a whole number from 0, got 'zero'") / "experiment.json", seed="zero")
     edit(spoil("h", "evaluated on ant_goal") / "evaluations" / "proximal.json", env="ant_goal")
-    edit(spoil("i", "context_steps: they do not increase") / "evaluations" / "proximal.json", context_steps=[0] * 21)
-    edit(spoil("j", "experiment: expected a JSON object, got []") / "experiment.json", experiment=[])
-    edit(spoil("k", "returns: expected a list, got 1") / "evaluations" / "proximal.json", returns=[[1], [1, 2]])
-    edit(spoil("m", "is not the name of a protocol") / "evaluations" / "proximal.json", protocol="../../paper")
     file = spoil("n", "returns: expected a finite number, got None") / "evaluations" / "proximal.json"
     returns = json.loads(file.read_text())["returns"]
     returns[3][1][0] = None

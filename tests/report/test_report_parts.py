@@ -174,7 +174,7 @@ def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> No
     ("spoil", "reason"),
     [
         ("torn", "diagnostics.safetensors holds no arrays that can be read"),
-        ("shape", "diagnostics.safetensors: train_latents: it holds no latents (task, draw, latent) that fit"),
+        ("shape", "corrupt: diagnostics.safetensors holds no latents (task, draw, latent) that fit its parameters"),
         ("swap", "diagnostics.json: donor_swap: follow: expected a finite number, got 'far'"),
         ("fairness", "fairness.json: checks: what: it is missing"),
     ],
@@ -226,15 +226,15 @@ def test_the_diagnostics_of_the_shipped_results_can_be_read(records: Path) -> No
 
 
 def test_an_export_names_no_folder_of_the_machine(two_methods: Path, tmp_path: Path) -> None:
-    runs = Path(shutil.copytree(two_methods / "point_robot", tmp_path / "runs"))
-    run = runs / "select/seed0"
+    runs = Path(shutil.copytree(two_methods, tmp_path / "runs"))
+    run = runs / "point_robot/select/seed0"
     how = json.loads((run / "execution.json").read_text())
     words = ["selectrl", "compare", "--data", "/home/a b/data", "--out=/home/a b/runs", "--tuned", "results/tuned"]
     (run / "execution.json").write_text(json.dumps(how | {"command": shlex.join(words)}))
-    damaged = runs / "focal/seed0/execution.json"
+    damaged = runs / "point_robot/focal/seed0/execution.json"
     damaged.write_text('{"command": "no end to \'this"}')
     out = tmp_path / "results"
-    archive.copy(archive.plan([runs], out), out)
+    archive.copy(archive.plan([runs / "point_robot"], out), out)
     copied = json.loads((out / "select/seed0/execution.json").read_text())
     assert copied == how | {"command": "selectrl compare --data data --out=runs --tuned results/tuned"}
     assert (out / "focal/seed0/execution.json").read_bytes() == damaged.read_bytes()

@@ -19,7 +19,6 @@ from selectrl.runs.experiment import ExperimentRecord
 from selectrl.runs.fairness import FairnessRecord, fairness_file
 from selectrl.runs.layout import arrays_file, evaluation_file
 
-RESULTS = Path(__file__).parents[2] / "results"
 UNSEALED = ("execution.json", "fairness.json")
 
 
@@ -124,8 +123,8 @@ class TestEveryKind:
         assert "\x1b" not in found
 
 
-def test_records_of_results_are_read_and_written_bit_for_bit(tmp_path: Path) -> None:
-    """Those of today's checkout; evaluations of the time before data were recorded gain their null."""
+def test_shipped_records_are_read_and_written_bit_for_bit(records: Path, tmp_path: Path) -> None:
+    """Evaluations of the time before data were recorded gain their null."""
     kinds: dict[str, Any] = {
         "experiment.json": ExperimentRecord,
         "execution.json": ExecutionRecord,
@@ -133,17 +132,17 @@ def test_records_of_results_are_read_and_written_bit_for_bit(tmp_path: Path) -> 
         "evaluations/*.json": EvaluationRecord,
     }
     for pattern, kind in kinds.items():
-        files = sorted(RESULTS.rglob(pattern))
+        files = sorted(records.rglob(pattern))
+        assert files
         for file in files:
             record = kind.read_file(file)
             expected = unsealed(json.loads(file.read_text()))
             found = record.to_json()
-            if "dataset" not in expected:
-                found.pop("dataset", None)
-            assert json.dumps(found) == json.dumps(expected), file
-            if file is files[0] and "dataset" in found:
-                record.write_file(tmp_path / "a.json", seal=kind is not ExecutionRecord)
-                assert (tmp_path / "a.json").read_bytes() == file.read_bytes()
+            is_older = kind is EvaluationRecord and "dataset" not in expected
+            assert json.dumps(found) == json.dumps(expected | ({"dataset": None} if is_older else {})), file
+            if not is_older:
+                record.write_file(tmp_path / "again.json", seal=kind is not ExecutionRecord)
+                assert (tmp_path / "again.json").read_bytes() == file.read_bytes(), file
 
 
 class TestExperiment:
@@ -185,6 +184,11 @@ class TestExecution:
 
     def test_counts_steps_before_the_rl_phase(self) -> None:
         assert RECORDS["execution.json"].pretraining == 5
+
+    def test_no_threads_are_refused(self, tmp_path: Path) -> None:
+        edit(write(tmp_path, "execution.json"), threads=0)
+        with pytest.raises(RecordError, match=r"execution\.json: threads: expected a whole number from 1, got 0"):
+            ExecutionRecord.read(tmp_path)
 
     def test_a_field_inside_a_field_is_named(self, tmp_path: Path) -> None:
         file = write(tmp_path, "execution.json")
