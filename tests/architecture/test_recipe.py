@@ -247,6 +247,7 @@ class Toy:
     """Goals on a line."""
 
     env_id = "toy/Toy-v0"
+    arena = None
 
     def __init__(self, config: ToyEnvsConfig) -> None:
         self.config = config
@@ -258,6 +259,9 @@ class Toy:
     def reward(self, parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
         """Return the reward of transitions."""
         return reward(parameters, next_obs)
+
+    def reference_returns(self, tasks: Sequence[int]) -> None:
+        """Return nothing: they are not known."""
 
     def worlds(self, tasks: Sequence[int], render_mode: str | None = None, *, threads: int = 1) -> Any:
         """Return one world per entry of tasks."""
