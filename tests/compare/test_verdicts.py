@@ -17,14 +17,14 @@ from selectrl.experiment.config import Experiment
 
 @pytest.fixture
 def plan(make: Any, tmp_path: Path) -> Plan:
-    """Three methods of two seeds, the first of which adapts best."""
+    """Three methods of three seeds, the first of which adapts best."""
     policies = []
     for method, skill in (("select", 0.9), ("csro", 0.6), ("focal", 0.35)):
-        for seed in (0, 1):
+        for seed in (0, 1, 2):
             write_run(tmp_path, method, seed, skill=skill)
         experiment: Experiment = make(method)
         policies.append(Policy(folder=tmp_path / "point_robot" / method, rows=(row_of(experiment),)))
-    return Plan(policies=tuple(policies), seeds=2, data=tmp_path, out=tmp_path)
+    return Plan(policies=tuple(policies), seeds=3, data=tmp_path, out=tmp_path)
 
 
 def finished(plan: Plan, *without: str) -> Any:
@@ -36,25 +36,27 @@ def finished(plan: Plan, *without: str) -> Any:
 def test_the_first_row_is_set_against_every_other(plan: Plan) -> None:
     found = verdicts(plan, finished(plan))
     assert [(verdict.env, verdict.a, verdict.b, verdict.seeds) for verdict in found] == [
-        ("point_robot", "select", "csro", 2),
-        ("point_robot", "select", "focal", 2),
+        ("point_robot", "select", "csro", 3),
+        ("point_robot", "select", "focal", 3),
     ]
     assert all(verdict.sentence.startswith("point_robot: ") for verdict in found)
     first, second = (verdict.difference for verdict in found)
     assert first is not None
     assert second is not None
     assert 0 < first < second
-    assert found[0].interval is None
-    assert "too few seeds for an interval" in found[0].sentence
+    assert found[0].interval is not None
+    assert found[0].interval[0] <= first <= found[0].interval[1]
+    assert found[0].interval_other_tasks is not None
+    assert found[0].margin == 0.83
 
 
 def test_seeds_that_are_not_finished_do_not_count(plan: Plan) -> None:
-    csro, focal = verdicts(plan, finished(plan, "select/seed1", "csro/seed0"))
+    csro, focal = verdicts(plan, finished(plan, "select/seed1", "select/seed2", "csro/seed0"))
     assert (csro.seeds, focal.seeds) == (0, 1)
     assert csro.sentence != focal.sentence
 
 
 def test_a_row_without_a_finished_run_has_no_verdict(plan: Plan) -> None:
-    (verdict,) = verdicts(plan, finished(plan, "select/seed0", "select/seed1"))
+    (verdict,) = verdicts(plan, finished(plan, "select/seed0", "select/seed1", "select/seed2"))
     assert (verdict.a, verdict.b) == ("csro", "focal")
     assert verdicts(plan, ()) == ()
