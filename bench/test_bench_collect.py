@@ -11,7 +11,7 @@ from time import perf_counter
 import pytest
 import torch
 
-from selectrl.behaviour.collection import Collection
+from selectrl.behaviour.collection import LockstepCollection
 from selectrl.behaviour.sac import BatchedSac
 from selectrl.gin_edge import build_collection, shipped_layer
 from selectrl.registry import FAMILIES
@@ -57,7 +57,7 @@ def test_batched_against_one_after_another(env, tmp_path, capsys):
     for name, value in apart[7].critic.named_parameters():
         torch.testing.assert_close(value, dict(together.critic.named_parameters())[name][[7, 7 + len(tasks)]])
 
-    collection = Collection(family, config, tasks, tmp_path)
+    collection = LockstepCollection(family, config, tasks, tmp_path)
     collection.resume()
     while collection.step <= config.warmup:
         collection.advance()

@@ -187,7 +187,7 @@ def test_the_names_of_new_folders_are_flushed(tmp_path: Path, monkeypatch: pytes
 
     def note(handle: int) -> None:
         path = Path(f"/proc/self/fd/{handle}").readlink()
-        flushed.append((path, {one.name for one in path.iterdir()} if path.is_dir() else set()))
+        flushed.append((path, {entry.name for entry in path.iterdir()} if path.is_dir() else set()))
         real(handle)
 
     monkeypatch.setattr(os, "fsync", note)

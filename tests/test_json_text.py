@@ -39,13 +39,13 @@ def test_a_sealed_record_with_a_changed_byte_is_equal_or_refused(record: dict[st
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     try:
-        found = unsealed(parse(content.decode()))
+        content_read = unsealed(parse(content.decode()))
     except ValueError:  # UnicodeDecodeError is one
         return
-    strangers = found.keys() - record.keys()  # a name that was the seal's
-    assert same({name: found[name] for name in found.keys() - strangers}, record)
-    assert len(strangers) <= 1
-    assert all(sum(a != b for a, b in zip(name, "seal", strict=False)) == 1 for name in strangers)
+    added = content_read.keys() - record.keys()  # a name that was the seal's
+    assert same({name: content_read[name] for name in content_read.keys() - added}, record)
+    assert len(added) <= 1
+    assert all(sum(a != b for a, b in zip(name, "seal", strict=False)) == 1 for name in added)
 
 
 REFUSED = {

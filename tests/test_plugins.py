@@ -86,9 +86,9 @@ def test_an_entry_point_that_names_no_module_is_one_sentence(value: str, load: A
 def test_entry_points_that_cannot_be_read_are_one_sentence(points: Any, load: Any, tmp_path: Path) -> None:
     install(tmp_path, "plugin_points", source=None, points=b"[selectrl.components]\n" + points)
     install(tmp_path, "plugin_sound")
-    found = load()
-    assert not found["plugin_sound"].problem
-    (problem,) = (plugin.problem for plugin in found.values() if plugin.problem)
+    plugins = load()
+    assert not plugins["plugin_sound"].problem
+    (problem,) = (plugin.problem for plugin in plugins.values() if plugin.problem)
     assert str(tmp_path) in problem or "plugin_points-parts 2.1" in problem
 
 

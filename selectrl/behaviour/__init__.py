@@ -1,6 +1,6 @@
-"""Behaviour data: the episodes of real SAC policies, one per task and all trained together, at every checkpoint.
+"""Behaviour data: the episodes of SAC policies, one per task and all trained in lockstep, at every checkpoint.
 
-Importing this room costs no torch; :func:`selectrl.behaviour.collect.collect` does the work.
+This room is imported without torch; :func:`selectrl.behaviour.collect.collect` collects a dataset.
 """
 
 from selectrl.behaviour.config import SacBehaviourConfig

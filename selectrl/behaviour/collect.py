@@ -1,4 +1,4 @@
-"""Collecting a family's dataset: train one SAC per task, keep episodes at checkpoints, write them as one dataset."""
+"""Collect a family's dataset: train one SAC per task, keep episodes at checkpoints, write them as one dataset."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from selectrl.behaviour.collection import Collection
+from selectrl.behaviour.collection import LockstepCollection
 from selectrl.behaviour.config import SacBehaviourConfig
-from selectrl.behaviour.parts import join, read_parts
+from selectrl.behaviour.parts import join_parts, read_parts
 from selectrl.data.manifest import NAME
 from selectrl.data.store import OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError, InputError
@@ -30,13 +30,13 @@ WORK = ".collecting"
 
 
 class CollectProgress(NamedTuple):
-    """Where a collection stands.
+    """The progress of a collection.
 
     Attributes:
         step: environment steps that every task has taken.
-        steps: how many it will take.
+        steps: environment steps of the whole collection.
         label: the latest checkpoint kept since the command started; 0 before the first.
-        returns: mean return of each task's latest checkpoint, (task,); nan before its first.
+        returns: mean return of each task's latest checkpoint, (task,); NaN before its first.
     """
 
     step: int
@@ -55,17 +55,17 @@ def collect(
     save_every: int | None = None,
     progress: Callable[[CollectProgress], None] | None = None,
 ) -> Path:
-    """Collect a dataset, or finish one that was interrupted, or return at once if it is there.
+    """Collect a dataset, or finish an interrupted one, or return at once if the dataset is complete.
 
-    An interrupted collection goes on from its last saved state and ends in the same bits, on the same machine with the
-    same torch and number of threads. Its files lie in ``.collecting`` inside the folder until the dataset is complete.
+    An interrupted collection continues from its last saved state and ends in the same bits, on the same machine with
+    the same torch and number of threads. Until the dataset is complete, its files are in ``.collecting`` in the folder.
 
     Args:
         family_config: a registered family.
         behaviour: learners and checkpoints.
-        folder: the dataset's folder, made if missing.
-        threads: CPU threads of torch and of the simulator; None leaves torch's as they are and simulates on one.
-        device: where networks and replay live.
+        folder: the dataset's folder, created if missing.
+        threads: CPU threads of torch and of the simulator; None leaves torch's number unchanged and simulates on one.
+        device: device of networks and replay.
         save_every: steps between two saved states; None takes the checkpoint period.
         progress: called after every step.
 
@@ -74,16 +74,16 @@ def collect(
 
     Raises:
         InputError: another process collects into the folder, it holds data of another configuration or damaged data,
-            the family is not registered, the configuration does not fit the family's horizon, or there is no such
-            device.
-        RunError: a policy diverged, or what an interrupted collection left is damaged or incomplete.
+            the family is not registered, the configuration does not fit the family's horizon, or the device does not
+            exist.
+        RunError: a policy diverged, or the state of an interrupted collection is damaged or incomplete.
         Interrupted: a signal asked to stop; the last step is finished and saved.
     """
     entry = FAMILIES.find(type(family_config))
     if entry is None:
         raise InputError(f"{type(family_config).__name__} is not registered: add it to the registry of envs")
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for, but torch finds no CUDA device; leave --device out to use the CPU")
+        raise InputError("--device cuda: torch has no CUDA device; leave --device out to use the CPU")
     family, folder = FAMILIES.build(family_config), Path(folder)
     behaviour.check_horizon(family.spec.horizon)
     record = json.loads(
@@ -96,10 +96,10 @@ def collect(
         )
     )
     work = folder / WORK
-    if _complete(folder, record) and not work.exists():  # data that are only read need no lock
+    if _is_complete(folder, record) and not work.exists():  # reading needs no lock
         return folder
     with locked(folder):
-        if not _complete(folder, record):  # asked again, for another process may have collected meanwhile
+        if not _is_complete(folder, record):  # checked again: another process may have collected meanwhile
             _collect(family, behaviour, folder, record, threads, device, save_every, progress)
         shutil.rmtree(work, ignore_errors=True)
     return folder
@@ -115,11 +115,11 @@ def _collect(
     save_every: int | None,
     progress: Callable[[CollectProgress], None] | None,
 ) -> None:
-    """Collect what is missing of a dataset, in a folder that this process holds."""
+    """Collect the missing steps of a dataset, in a folder that this process has locked."""
     work = folder / WORK
     _claim(work, record)
     with torch_threads(threads), deferred() as stopping:
-        collection = Collection(family, behaviour, range(len(family.parameters)), work, device, threads or 1)
+        collection = LockstepCollection(family, behaviour, range(len(family.parameters)), work, device, threads or 1)
         collection.resume()
         stop = False
         while collection.step < behaviour.steps and not stop:
@@ -130,14 +130,14 @@ def _collect(
                 collection.save()
             if progress:
                 progress(CollectProgress(collection.step, behaviour.steps, collection.label, collection.returns.copy()))
-    _write(collection, folder, record)
+    _write_dataset(collection, folder, record)
 
 
-def _complete(folder: Path, record: dict[str, Any]) -> bool:
-    """Say whether the folder holds the whole dataset of this configuration.
+def _is_complete(folder: Path, record: dict[str, Any]) -> bool:
+    """Return whether the folder holds the complete dataset of this configuration.
 
     Raises:
-        InputError: it holds a dataset of another one, or a damaged one.
+        InputError: it holds a dataset of another configuration, or a damaged one.
     """
     if not (folder / NAME).exists():
         return False
@@ -145,41 +145,41 @@ def _complete(folder: Path, record: dict[str, Any]) -> bool:
         manifest = OfflineDataset.open(folder).manifest
     except DataError as error:
         raise DataError(f"{error} (delete {folder} first)") from error
-    found = {"env": manifest.env, "env_config": dict(manifest.env_config), "behaviour": dict(manifest.behaviour)}
-    _same(folder, found, record)
+    stored = {"env": manifest.env, "env_config": dict(manifest.env_config), "behaviour": dict(manifest.behaviour)}
+    _require_same(folder, stored, record)
     return True
 
 
 def _claim(work: Path, record: dict[str, Any]) -> None:
-    """Note in the work folder whose it is.
+    """Record the configuration in the work folder.
 
     Raises:
-        InputError: it is that of another configuration, or a symbolic link.
+        InputError: the folder belongs to another configuration, or is a symbolic link.
     """
     refuse_link(work)
     if (work / "config.json").exists():
-        _same(work, read_json(work / "config.json"), record)
+        _require_same(work, read_json(work / "config.json"), record)
     else:
         write_json(work / "config.json", record)
 
 
-def _same(folder: Path, found: dict[str, Any], record: dict[str, Any]) -> None:
-    def flat(value: dict[str, Any]) -> dict[str, Any]:
+def _require_same(folder: Path, stored: dict[str, Any], record: dict[str, Any]) -> None:
+    def flatten(value: dict[str, Any]) -> dict[str, Any]:
         return {
-            f"{part}.{field}": held for part in ("env_config", "behaviour") for field, held in value[part].items()
+            f"{part}.{field}": setting for part in ("env_config", "behaviour") for field, setting in value[part].items()
         } | {"env": value["env"]}
 
-    old, new = flat(found), flat(record)
+    old, new = flatten(stored), flatten(record)
     for field in sorted(old.keys() | new.keys()):
         if old.get(field) != new.get(field):
-            got = f"{field} is {old.get(field)!r} there and {new.get(field)!r} here"
+            difference = f"{field} is {old.get(field)!r}, expected {new.get(field)!r}"
             raise InputError(
-                f"{folder} holds data of another configuration ({got}); choose another folder or delete it"
+                f"{folder} holds data of another configuration ({difference}); choose another folder or delete it"
             )
 
 
-def _write(collection: Collection, folder: Path, record: dict[str, Any]) -> None:
-    """Turn what was kept into the dataset, the manifest last."""
+def _write_dataset(collection: LockstepCollection, folder: Path, record: dict[str, Any]) -> None:
+    """Write the kept episodes as the dataset, the manifest last."""
     family, config = collection.family, collection.config
     expected = dict.fromkeys(config.labels, config.episodes)
     if config.keep_warmup:
@@ -190,7 +190,7 @@ def _write(collection: Collection, folder: Path, record: dict[str, Any]) -> None
         if config.keep_warmup:
             parts.insert(0, collection.replay.first_episodes(task, config.keep_warmup, family.spec.horizon))
         parameter = [float(value) for value in family.parameters[task]]
-        entries.append(write_task(folder, task, parameter, join(task, parts, expected)))
+        entries.append(write_task(folder, task, parameter, join_parts(task, parts, expected)))
     write_manifest(
         folder,
         env=record["env"],

@@ -1,4 +1,4 @@
-"""A collection under way: worlds, learners and replay in lockstep, saved to go on bit for bit after a kill."""
+"""A running collection: worlds, learners and replay in lockstep, saved so that it resumes bit for bit after a kill."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from selectrl.tensor_files import open_tensors, write_tensors
 Array: TypeAlias = NDArray[Any]
 
 
-class Collection:
-    """All tasks' learners, each at the same step.
+class LockstepCollection:
+    """The learners of all tasks, all at the same step.
 
-    The loop is the caller's::
+    The caller runs the loop::
 
-        collection = Collection(family, config, tasks, work)
+        collection = LockstepCollection(family, config, tasks, work)
         collection.resume()
         while collection.step < config.steps:
             collection.advance()
 
-    Every draw is a function of (seed, purpose, task, step), so nothing but what was learned and seen needs saving: the
-    worlds come back by playing the stored actions of their present episodes again.
+    Every draw is a function of (seed, purpose, task, step), so only the learners and their replay are saved: the worlds
+    are restored by a repetition of the stored actions of their current episodes.
 
     Args:
         family: the task family.
         config: the learners and the checkpoints.
-        tasks: ids of the tasks that take part.
+        tasks: ids of the tasks to collect.
         work: folder of the parts and of the saved state.
-        device: where networks and replay live.
-        threads: that simulate the worlds.
+        device: device of networks and replay.
+        threads: CPU threads of the simulator.
 
     Attributes:
         step: environment steps that every task has taken.
         label: the latest kept checkpoint; 0 before the first.
-        returns: mean return of each task's latest kept checkpoint, (task,); nan before its first.
+        returns: mean return of each task's latest kept checkpoint, (task,); NaN before its first.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Collection:
         self.replay = Replay(len(tasks), config.steps, family.spec, device)
         self.worlds = family.worlds(tasks, threads=threads)
         self.obs: Array = np.zeros((len(tasks), family.spec.obs), np.float32)
-        self.start = np.zeros(len(tasks), np.int64)  # (task,) step at which the present episode began
+        self.start = np.zeros(len(tasks), np.int64)  # (task,) step at which the current episode began
         self.periods = np.zeros(len(tasks), np.int64)  # (task,) ⌊step / period⌋ at the latest checkpoint, kept or not
 
     def advance(self) -> None:
@@ -79,21 +79,21 @@ class Collection:
         else:
             action = self._act(self.obs[:, None], self._normal("act", step, 1))[:, 0]
             self.train()
-        moved, reward, terminated, truncated, _ = self.worlds.step(action)
+        next_obs, reward, terminated, truncated, _ = self.worlds.step(action)
         ended = terminated | truncated
-        self.replay.add(self.obs, action, reward, moved, terminated, ended)
-        self.step, self.obs = step + 1, moved
+        self.replay.add(self.obs, action, reward, next_obs, terminated, ended)
+        self.step, self.obs = step + 1, next_obs
         if ended.any():
             self._checkpoint(ended)
             self.start[ended] = self.step
             self.obs = self._reset(ended)
 
     def resume(self) -> None:
-        """Go back to the saved state, or to the beginning if there is none.
+        """Load the saved state, or start from the beginning without one.
 
         Raises:
             RunError: the saved state is damaged.
-            UnreadableError: it is there, but cannot be read.
+            UnreadableError: it exists, but cannot be read.
         """
         if self._path.exists():
             try:
@@ -106,9 +106,9 @@ class Collection:
             self.step = self.replay.size
             self.start, self.periods = state["start"].numpy(), state["periods"].numpy()
         for step in range(int(self.start.min()), self.step + 1):
-            waiting = self.start >= step  # such worlds start afresh at each step, until their episode begins
-            if waiting.any():
-                self.obs = self._reset(waiting)
+            pending = self.start >= step  # these worlds restart at each step until their episode begins
+            if pending.any():
+                self.obs = self._reset(pending)
             if step < self.step:
                 self.obs = self.worlds.step(self.replay.action[:, step].cpu().numpy())[0]
 
@@ -123,7 +123,7 @@ class Collection:
         return self.work / "state.safetensors"
 
     def train(self) -> None:
-        """Make the updates that are due at this step; on a GPU they are queued, and nothing waits for them."""
+        """Make the updates that are due at this step; on a GPU they are queued, and the host does not wait for them."""
         rounds, wait = divmod(self.step - self.config.warmup, self.config.train_every)
         if wait:
             return
@@ -138,7 +138,7 @@ class Collection:
             )
 
     def _checkpoint(self, ended: Array) -> None:
-        """Keep episodes of every task whose episode ended and which has entered a new period."""
+        """Keep episodes of every task whose episode ended in a new period."""
         period, config = self.step // self.config.period, self.config
         due = ended & (self.step > config.warmup) & (period > self.periods)
         self.periods[due] = period
@@ -161,13 +161,13 @@ class Collection:
     def _act(self, obs: Array, normal: Tensor, policy: Any = None) -> Array:
         with torch.no_grad():
             action, _ = self.sac.sample(to_device(obs, self.device), normal, policy)
-        found: Array = action.cpu().numpy()  # the one wait for a GPU in a step, which the worlds need anyway
-        if not np.isfinite(found).all():
+        values: Array = action.cpu().numpy()  # the only wait for a GPU in a step: the worlds need the actions
+        if not np.isfinite(values).all():
             raise RunError(f"a behaviour policy is no longer finite at step {self.step}; lower behaviour.sac.lr")
-        return found
+        return values
 
     def _reset(self, mask: Array) -> Array:
-        """Start the episodes of the worlds in the mask, each with the seed of the step at which it begins."""
+        """Reset the worlds in the mask, each with the seed of the step at which its episode begins."""
         seeds = [self._seed(f"reset {start}", task) for start, task in zip(self.start, self.tasks, strict=True)]
         obs: Array = self.worlds.reset(seed=seeds, options={"reset_mask": mask})[0]
         return obs
@@ -179,12 +179,12 @@ class Collection:
         return stream(self.config.seed, "behaviour", purpose, step)
 
     def _uniform(self, purpose: str, step: int, width: int) -> Array:
-        """Uniform actions, (task, action); drawn for the whole family, so that a task's do not depend on the others."""
+        """Return uniform actions, (task, action); drawn for the whole family, whichever tasks are collected."""
         drawn = self._stream(purpose, step).random((len(self.family.parameters), width), dtype=np.float32)
         return (2 * drawn - 1)[self.tasks]
 
     def _normal(self, purpose: str, step: int, batch: int) -> Tensor:
-        """Normal noise, (task, batch, action), drawn likewise."""
+        """Return normal noise, (task, batch, action), drawn likewise."""
         shape = (len(self.family.parameters), batch, self.family.spec.action)
         drawn = self._stream(purpose, step).standard_normal(shape, dtype=np.float32)[self.tasks]
         return to_device(drawn, self.device)

@@ -1,4 +1,4 @@
-"""What a collection of behaviour data is made of; knows nothing of torch."""
+"""The config of a collection of behaviour data. Free of torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SacBehaviourConfig:
     """One SAC per task and the checkpoints whose episodes are kept; the defaults are those published for Point-Robot.
 
     A checkpoint falls on the first end of an episode after the warm-up at which ⌊step / period⌋ has grown, and is
-    labelled ⌊step / period⌋ · period. Its episodes come from the policy as it then is, with its own noise.
+    labelled ⌊step / period⌋ · period. Its episodes come from the policy at that step, with its own noise.
 
     Attributes:
         steps: environment steps of each task, the warm-up included.
@@ -29,14 +29,14 @@ class SacBehaviourConfig:
         batch: rows per update and task, drawn from the task's own replay.
         lr: Adam's learning rate for Q, policy and temperature.
         gamma: discount per step.
-        tau: how far the target Q moves towards Q, in [0, 1].
+        tau: fraction of the way that the target Q moves towards Q, in [0, 1].
         target_every: updates between two moves of the target.
         init_temperature: first value of the learned entropy coefficient, in units of reward.
         log_std_min: lower end of the policy's log-deviation before squashing.
         log_std_max: upper end.
         train_every: environment steps between two rounds of updates.
         updates_per_step: updates in each round.
-        seed: of every draw; tasks draw apart.
+        seed: seed of every draw; tasks draw independently.
 
     References:
         Haarnoja et al., "Soft Actor-Critic Algorithms and Applications", 2018.
@@ -79,25 +79,24 @@ class SacBehaviourConfig:
 
     @property
     def labels(self) -> range:
-        """The labels that are kept, the warm-up's not among them."""
+        """The labels of the kept checkpoints, without the warm-up's."""
         return range(self.first_label, self.last_label + 1, self.period)
 
     def check_horizon(self, horizon: int) -> None:
         """Check that every kept checkpoint and warm-up episode is sure to occur with episodes of at most ``horizon``.
 
         Raises:
-            FieldError: one might not; the sentence names the field to change.
+            FieldError: one of them might not occur; the sentence names the field to change.
         """
 
-        def reached(
-            label: int,
-        ) -> int:  # an episode that ends right with the warm-up is no checkpoint: wait for the next
+        def latest_step(label: int) -> int:
+            # an episode that ends exactly with the warm-up is not a checkpoint: wait for the next one
             return label + horizon + (label == self.warmup)
 
-        for field, least, why in (
-            ("period", reached(self.first_label) - self.first_label, "the longest wait for an episode's end"),
-            ("steps", reached(self.last_label), "last_label and the longest wait for an episode's end"),
+        for field, least, reason in (
+            ("period", latest_step(self.first_label) - self.first_label, "the longest wait for an episode's end"),
+            ("steps", latest_step(self.last_label), "last_label and the longest wait for an episode's end"),
             ("warmup", self.keep_warmup * horizon, "keep_warmup · horizon"),
         ):
             if getattr(self, field) < least:
-                self._refuse(field, f"expected at least {least} ({why}), got {getattr(self, field)}")
+                self._refuse(field, f"expected at least {least} ({reason}), got {getattr(self, field)}")

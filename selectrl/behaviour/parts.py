@@ -1,4 +1,4 @@
-"""What a collection has kept so far: one file per step at which checkpoints fell, put together at the end."""
+"""The episodes that a collection has kept: one file per step with checkpoints, joined at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REMEDY = "delete the folder's .collecting and collect again"
 
 
 def write_part(folder: Path, step: int, tasks: Sequence[int], episodes: Episodes[Array]) -> None:
-    """Write the episodes that fell due at one step, with their leading task axis."""
+    """Write the episodes of one step, with their leading task axis."""
     tensors = {"task": np.asarray(tasks, np.int64), **episodes._asdict()}
     write_tensors(folder / f"part_{step:09d}.safetensors", tensors)
 
@@ -31,26 +31,26 @@ def read_parts(folder: Path, task: int) -> list[Episodes[Array]]:
 
     Raises:
         RunError: a part is damaged.
-        UnreadableError: a part is there, but cannot be read.
+        UnreadableError: a part exists, but cannot be read.
     """
-    found = []
+    parts = []
     for path in sorted(folder.glob("part_*.safetensors")):
         try:
             with open_tensors(path) as handle:
-                for place in np.flatnonzero(handle.get_tensor("task") == task):
-                    found.append(Episodes(*(handle.get_slice(name)[int(place)] for name in Episodes._fields)))
+                for index in np.flatnonzero(handle.get_tensor("task") == task):
+                    parts.append(Episodes(*(handle.get_slice(name)[int(index)] for name in Episodes._fields)))
         except SafetensorError as error:
             raise RunError(f"{path} cannot be read ({error}); {REMEDY}") from error
-    return found
+    return parts
 
 
-def join(task: int, parts: Sequence[Episodes[Array]], expected: dict[int, int]) -> Episodes[Array]:
-    """Put a task's parts together.
+def join_parts(task: int, parts: Sequence[Episodes[Array]], expected: dict[int, int]) -> Episodes[Array]:
+    """Return all episodes of a task as one record.
 
     Args:
-        task: id, for the error.
+        task: id of the task, for the error.
         parts: episodes without a task axis.
-        expected: episodes by label.
+        expected: number of episodes by label.
 
     Raises:
         RunError: a label has too few or too many episodes, or is not expected.

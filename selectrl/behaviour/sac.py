@@ -1,9 +1,10 @@
-"""Soft actor-critic for all tasks at once: one stack of networks, one step of each optimiser.
+"""Soft actor-critic for all tasks in lockstep: one stack of networks, one step of each optimiser.
 
-The losses are pure and give one number per task; their sum is what moves, so a task's gradient is its own.
+The losses are pure functions with one number per task; the optimiser minimises their sum, so each task has its own
+gradient.
 
-Differs from the authors' code (pytorch_sac inside CSRO): tasks are stacked and not spread over processes; each task has
-its own random draws, where theirs all run with seed 0.
+Differs from the authors' code (pytorch_sac inside CSRO): tasks are stacked, not distributed over processes; each has
+its own random draws, where all of theirs use seed 0.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from selectrl.structs import Rows, Spec
 
 
 def squash(heads: Tensor, normal: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
-    r"""Sample a tanh-Gaussian whose log-deviation is itself squashed into an interval.
+    r"""Sample a tanh-Gaussian whose log-deviation is squashed into an interval.
 
     .. math:: \log\sigma = low + \tfrac12(high - low)(\tanh h_2 + 1), \quad u = h_1 + \sigma\epsilon, \quad a = \tanh u
 
     .. math:: \log\pi = \sum_d \log\mathcal N(u; h_1, \sigma) - 2(\log 2 - u - \mathrm{softplus}(-2u))
 
     Args:
-        heads: h₁ and h₂ side by side, (task, batch, 2 · action).
+        heads: h₁ and h₂, concatenated, (task, batch, 2 · action).
         normal: ε, (task, batch, action).
         low: lower end of log σ.
         high: upper end of log σ.
@@ -95,13 +96,13 @@ def temperature_loss(log_temperature: Tensor, log_prob: Tensor, target_entropy: 
 
 
 class BatchedSac:
-    """One SAC per task, all updated together.
+    """One SAC per task, all updated in lockstep.
 
     Args:
         config: sizes and rates.
         spec: shapes of the family.
         tasks: ids of the tasks, which key the initial weights.
-        device: where the networks live.
+        device: device of the networks.
     """
 
     def __init__(self, config: SacBehaviourConfig, spec: Spec, tasks: Sequence[int], device: str = "cpu") -> None:
@@ -123,18 +124,18 @@ class BatchedSac:
         }
 
     def sample(self, obs: Tensor, normal: Tensor, policy: StackedMLP | None = None) -> tuple[Tensor, Tensor]:
-        """Draw actions of (task, batch, ·) observations, from the present policies or from copies of some of them."""
+        """Draw actions at (task, batch, ·) observations, from the current policies or from copies of some of them."""
         heads: Tensor = (policy or self.policy)(obs)
         return squash(heads, normal, self.config.log_std_min, self.config.log_std_max)
 
     def update(self, rows: Rows, normal: Tensor, next_normal: Tensor, *, move_target: bool) -> None:
-        """Step the critic, the policy and the temperature, in this order, and then the target if it is due.
+        """Update the critic, the policy and the temperature, in this order, and then the target if it is due.
 
         Args:
             rows: (task, batch, ·).
             normal: noise of the policy at s, (task, batch, action).
             next_normal: noise of the policy at s'.
-            move_target: whether Q' moves.
+            move_target: whether to update Q'.
         """
         temperature = self.log_temperature.detach().exp()
         with torch.no_grad():
@@ -151,7 +152,7 @@ class BatchedSac:
                 torch._foreach_lerp_(slow, fast, self.config.tau)
 
     def _descend(self, name: str, loss: Tensor) -> None:
-        """Step one optimiser down one loss; nothing else receives a gradient."""
+        """Take a step of one optimiser on one loss; no other parameter receives a gradient."""
         parameters = self.optimisers[name].param_groups[0]["params"]
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss.sum(), parameters), strict=True):
             parameter.grad = gradient
@@ -159,25 +160,25 @@ class BatchedSac:
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that the next update depends on, by name."""
-        found = {"log_temperature": self.log_temperature.detach()}
+        state = {"log_temperature": self.log_temperature.detach()}
         for name in ("policy", "critic", "target"):
-            found |= {f"{name}.{k}": v for k, v in getattr(self, name).state_dict().items()}
+            state |= {f"{name}.{k}": v for k, v in getattr(self, name).state_dict().items()}
         for name, optimiser in self.optimisers.items():
             for index, moments in optimiser.state_dict()["state"].items():
-                found |= {f"adam.{name}.{index}.{k}": v for k, v in moments.items()}
-        return found
+                state |= {f"adam.{name}.{index}.{k}": v for k, v in moments.items()}
+        return state
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Put a state back that :meth:`state` returned."""
+        """Load a state that :meth:`state` returned."""
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
         for name in ("policy", "critic", "target"):
             module: nn.Module = getattr(self, name)
             module.load_state_dict({k: state[f"{name}.{k}"] for k in module.state_dict()})
         for name, optimiser in self.optimisers.items():
-            whole = optimiser.state_dict()
+            own = optimiser.state_dict()
             for path, value in state.items():
                 if path.startswith(f"adam.{name}."):
                     index, moment = path.split(".")[2:]
-                    whole["state"].setdefault(int(index), {})[moment] = value
-            optimiser.load_state_dict(whole)
+                    own["state"].setdefault(int(index), {})[moment] = value
+            optimiser.load_state_dict(own)

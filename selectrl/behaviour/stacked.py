@@ -1,4 +1,4 @@
-"""Networks of one shape side by side, one per task, multiplied together."""
+"""Networks of one shape, one per task, stacked so that each layer is one batched multiplication."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 class StackedMLP(nn.Module):
-    """ReLU networks that share nothing but their shape.
+    """ReLU networks that share their shape, but no weights.
 
-    Weights are orthogonal and biases zero at the start. Each network draws its own from its own seed, so it does not
-    depend on which others stand beside it.
+    Weights are orthogonal and biases zero at the start. Each network draws its weights from its own seed, so that they
+    do not depend on the other networks of the stack.
 
     Args:
         seeds: one per network.
@@ -27,8 +27,8 @@ class StackedMLP(nn.Module):
         self.weights = nn.ParameterList()  # (net, in, out)
         self.biases = nn.ParameterList()  # (net, 1, out)
         for n_in, n_out in pairwise(widths):
-            drawn = [nn.init.orthogonal_(torch.empty(n_out, n_in), generator=generator).T for generator in generators]
-            self.weights.append(nn.Parameter(torch.stack(drawn)))
+            weights = [nn.init.orthogonal_(torch.empty(n_out, n_in), generator=generator).T for generator in generators]
+            self.weights.append(nn.Parameter(torch.stack(weights)))
             self.biases.append(nn.Parameter(torch.zeros(len(seeds), 1, n_out)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,10 +41,10 @@ class StackedMLP(nn.Module):
 
     def take(self, nets: Sequence[int]) -> StackedMLP:
         """Return a copy of some of the networks, in the given order."""
-        picked = copy.deepcopy(self)
-        for own, new in zip(self.parameters(), picked.parameters(), strict=True):
+        subset = copy.deepcopy(self)
+        for own, new in zip(self.parameters(), subset.parameters(), strict=True):
             new.data = own.detach()[list(nets)]
-        return picked
+        return subset
 
 
 class StackedTwinQ(StackedMLP):

@@ -1,4 +1,4 @@
-"""Which data a run trains on."""
+"""The config of the data that a run trains on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class DataConfig:
         name: folder of the dataset below the data folder and the environment's name.
         terminals: ``true`` bootstraps through time-outs; ``paper`` ends the bootstrap at the last row of every episode,
             as the published code does.
-        split: tasks that are trained and tested on: ``family``, the family's own training and test tasks; ``tuning``,
-            the training tasks alone, every fourth of which is held out and tested on.
+        split: training and test tasks: ``family``, the family's own training and test tasks; ``tuning``,
+            the training tasks alone, every fourth of which is held out as a test task.
     """
 
     name: str = attrs.field(default="paper", validator=name())

@@ -1,4 +1,4 @@
-"""The episodes of one task, and what must hold of them before they are stored or used."""
+"""The episodes of one task, and the conditions that they must meet before they are stored or used."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Episodes(NamedTuple, Generic[A]):
     label: A
 
 
-class Episode(NamedTuple):
-    """One episode as other formats hold it, without padding.
+class LoggedEpisode(NamedTuple):
+    """An episode as other formats hold it, without padding.
 
     Attributes:
         obs: (time + 1, obs) float32.
         action: (time, action) float32; as logged, until an import brings it into [-1, 1].
         reward: (time,) float32.
-        terminal: whether it ended truly and not by a time-out.
+        terminal: whether it ended by a true termination and not by a time-out.
         label: step of the behaviour checkpoint that acted.
     """
 
@@ -55,27 +55,27 @@ class Episode(NamedTuple):
 DTYPES = Episodes("float32", "float32", "float32", "bool", "int64", "int64")
 
 
-def shapes(episodes: int, time: int, obs: int, action: int) -> Episodes[tuple[int, ...]]:
+def field_shapes(episodes: int, time: int, obs: int, action: int) -> Episodes[tuple[int, ...]]:
     """Return the shape of every field, given the sizes of the axes."""
     steps = (episodes, time)
     return Episodes((episodes, time + 1, obs), (*steps, action), steps, steps, (episodes,), (episodes,))
 
 
-def stack(found: Sequence[Episode], time: int) -> Episodes[Array]:
-    """Put episodes of at most ``time`` steps together, zeros after each one's end."""
-    obs, action = found[0].obs.shape[1], found[0].action.shape[1]
-    sizes = shapes(len(found), time, obs, action)
-    stacked: Episodes[Array] = Episodes(*(np.zeros(*both) for both in zip(sizes, DTYPES, strict=True)))
-    for i, one in enumerate(found):
-        steps = len(one.reward)
-        stacked.obs[i, : steps + 1], stacked.action[i, :steps], stacked.reward[i, :steps] = one[:3]
-        stacked.terminal[i, steps - 1] = one.terminal
-        stacked.length[i], stacked.label[i] = steps, one.label
+def stack(logged: Sequence[LoggedEpisode], time: int) -> Episodes[Array]:
+    """Return episodes of at most ``time`` steps as one record, with zeros after the end of each episode."""
+    obs, action = logged[0].obs.shape[1], logged[0].action.shape[1]
+    sizes = field_shapes(len(logged), time, obs, action)
+    stacked: Episodes[Array] = Episodes(*(np.zeros(shape, dtype) for shape, dtype in zip(sizes, DTYPES, strict=True)))
+    for i, episode in enumerate(logged):
+        steps = len(episode.reward)
+        stacked.obs[i, : steps + 1], stacked.action[i, :steps], stacked.reward[i, :steps] = episode[:3]
+        stacked.terminal[i, steps - 1] = episode.terminal
+        stacked.length[i], stacked.label[i] = steps, episode.label
     return stacked
 
 
 def layout_problem(episodes: Episodes[Array]) -> str | None:
-    """Say in one sentence what is wrong with dtypes or shapes, or return ``None``."""
+    """Return a sentence on the first wrong dtype or shape, or ``None``."""
     for name, array, dtype in zip(Episodes._fields, episodes, DTYPES, strict=True):
         if not isinstance(array, np.ndarray):
             return f"{name}: expected a NumPy array of {dtype}, got {type(array).__name__}"
@@ -86,7 +86,7 @@ def layout_problem(episodes: Episodes[Array]) -> str | None:
         expected_axes = "(episode, time + 1, obs) and (episode, time, action) without empty axes"
         return f"obs, action: expected {expected_axes}, got {got}"
     count, time, action = episodes.action.shape
-    expected = shapes(count, time, episodes.obs.shape[2], action)
+    expected = field_shapes(count, time, episodes.obs.shape[2], action)
     for name, array, shape in zip(Episodes._fields, episodes, expected, strict=True):
         if array.shape != shape:
             return f"{name}: expected shape {shape} to agree with action {episodes.action.shape}, got {array.shape}"
@@ -119,11 +119,11 @@ def value_problems(episodes: Episodes[Array]) -> Iterator[str]:
 
 
 def _first(sentence: str, array: Array, bad: NDArray[np.bool_]) -> Iterator[str]:
-    """Yield the sentence about the first bad entry, if there is one."""
+    """Yield the sentence about the first bad entry, if there is episode."""
     if not bad.any():
         return
-    place = np.unravel_index(int(bad.argmax()), bad.shape)
-    axes = ", ".join(f"{axis} {at}" for axis, at in zip(("episode", "step", "component"), place, strict=False))
+    position = np.unravel_index(int(bad.argmax()), bad.shape)
+    axes = ", ".join(f"{axis} {index}" for axis, index in zip(("episode", "step", "component"), position, strict=False))
     count = int(np.count_nonzero(bad))
     more = f" ({count - 1} more like it)" if count > 1 else ""
-    yield f"{axes}: {sentence.format(array[place])}{more}"
+    yield f"{axes}: {sentence.format(array[position])}{more}"

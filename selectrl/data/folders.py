@@ -1,4 +1,4 @@
-"""Folders of others: what is in them is listed, and nothing in them leads to a place outside of them."""
+"""Folders of others: list their entries, and refuse links that lead out of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from selectrl.errors import DataError
 from selectrl.files import ABSENT, unreadable
 
 
-def entries(folder: Path, remedy: str = "check the path") -> list[Path]:
+def list_entries(folder: Path, remedy: str = "check the path") -> list[Path]:
     """Return a folder's entries, sorted.
 
     Args:
         folder: the folder.
-        remedy: what to do where there is no such folder.
+        remedy: advice to the user if the folder does not exist.
 
     Raises:
-        UnreadableError: the folder is there, but cannot be read.
-        DataError: there is no such folder.
+        UnreadableError: the folder exists, but cannot be read.
+        DataError: the folder does not exist.
     """
     try:
         return sorted(folder.iterdir())
@@ -28,11 +28,11 @@ def entries(folder: Path, remedy: str = "check the path") -> list[Path]:
         raise unreadable(folder, error) from error
 
 
-def leads_to_something(path: Path) -> bool:
-    """Say whether there is a file or a folder of this name; a link counts by what it leads to.
+def target_exists(path: Path) -> bool:
+    """Return whether a file or a folder of this name exists; for a link, whether its target exists.
 
     Raises:
-        UnreadableError: the system does not tell.
+        UnreadableError: the system refuses the answer.
     """
     try:
         path.stat()
@@ -43,8 +43,8 @@ def leads_to_something(path: Path) -> bool:
     return True
 
 
-def inside(path: Path, top: Path) -> Path:
-    """Return a path if it is below a folder also when all links are followed.
+def require_inside(path: Path, top: Path) -> Path:
+    """Return a path that stays below a folder when all links are followed.
 
     Raises:
         DataError: a link on the way leads out of the folder.

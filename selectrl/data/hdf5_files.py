@@ -1,8 +1,8 @@
-"""HDF5 files of others, read without trusting them: what names another file, or code, is refused before it is read.
+"""HDF5 files of others, read without trust: an object that names another file, or code, is refused before it is read.
 
 An HDF5 file may keep the values of a dataset in any other file, link to objects of other files, and ask for a filter
-that HDF5 loads from a folder of plugins. Here a file is read only if everything in it lies in the file itself and needs
-the filters that come with HDF5 and h5py.
+that HDF5 loads from a folder of plugins. Here a file is read only if it contains all its values itself and needs no
+filters but those that come with HDF5 and h5py.
 """
 
 from __future__ import annotations
@@ -21,52 +21,52 @@ LARGEST_CHUNK = 2**28  # bytes; a chunk is unpacked as a whole, however small it
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Any]:
-    """Open a file as an ``h5py.File``, once all of it was walked through; every reader of HDF5 comes this way.
+    """Open a file as an ``h5py.File`` after a check of all its objects; the only way in which HDF5 is read here.
 
     Args:
         path: of a regular file.
 
     Raises:
-        UnreadableError: the file is there, but cannot be read or is not a regular file.
-        InputError: there is no such file.
-        DataError: the file is damaged, also where the block finds it so, or something in it leads out of it.
+        UnreadableError: the file exists, but cannot be read or is not a regular file.
+        InputError: the file does not exist.
+        DataError: the file is damaged, also if this shows only in the block, or an object leads out of the file.
     """
     import h5py
 
-    with open_regular(path) as handle, _no_plugins():
+    with open_regular(path) as handle, _disable_plugins():
         try:
             with h5py.File(handle, "r") as file:
-                for name, problem in _problems(file.id):
+                for name, problem in _find_problems(file.id):
                     raise DataError(f"{path}: {name!r} {problem}, and was not read; get a file that holds its own data")
                 yield file
         except DataError:
             raise
-        except Exception as error:  # whatever HDF5 meets in damaged files
-            raise DataError(f"{path} cannot be read ({error}); restore it or export the dataset again") from error
+        except Exception as error:  # HDF5 raises any kind of error on damaged files
+            raise DataError(f"{path} cannot be read ({error}); {RESTORE}") from error
 
 
-REMEDY = "restore it or export the dataset again"
+RESTORE = "restore it or export the dataset again"
 
 
-def group_in(parent: Any, name: str, where: str) -> Any:
+def get_group(parent: Any, name: str, where: str) -> Any:
     """Return a group inside a group.
 
     Raises:
-        DataError: there is none of this name; the sentence begins with ``where``.
+        DataError: the group has none of this name; the sentence begins with ``where``.
     """
     import h5py
 
-    return _item(parent, name, where, h5py.Group, "a group")
+    return _get_item(parent, name, where, h5py.Group, "a group")
 
 
-def dataset_in(parent: Any, name: str, where: str) -> Any:
-    """Return a dataset inside a group, its values unread; raises as :func:`group_in`."""
+def get_dataset(parent: Any, name: str, where: str) -> Any:
+    """Return a dataset inside a group, its values unread; raises as :func:`get_group`."""
     import h5py
 
-    return _item(parent, name, where, h5py.Dataset, "a dataset")
+    return _get_item(parent, name, where, h5py.Dataset, "a dataset")
 
 
-def attribute_of(item: Any, name: str, where: str) -> Any:
+def get_attribute(item: Any, name: str, where: str) -> Any:
     """Return an attribute of a group or dataset, None if it has none of this name.
 
     Raises:
@@ -75,20 +75,20 @@ def attribute_of(item: Any, name: str, where: str) -> Any:
     try:
         return item.attrs.get(name)
     except (TypeError, ValueError, OSError) as error:
-        raise DataError(f"{where}: the attribute {name!r} is of a type that is not read here; {REMEDY}") from error
+        raise DataError(f"{where}: the attribute {name!r} is of a type that cannot be read; {RESTORE}") from error
 
 
-def _item(parent: Any, name: str, where: str, kind: type, title: str) -> Any:
+def _get_item(parent: Any, name: str, where: str, kind: type, title: str) -> Any:
     item = parent.get(name)
     if not isinstance(item, kind):
         got = "nothing" if item is None else "a dataset" if title == "a group" else "a group"
-        raise DataError(f"{where}: expected {title} called {name!r}, got {got}; {REMEDY}")
+        raise DataError(f"{where}: expected {title} called {name!r}, got {got}; {RESTORE}")
     return item
 
 
 @contextmanager
-def _no_plugins() -> Iterator[None]:
-    """Take all folders of plugins from HDF5, which also looks there for help with a file that it cannot open."""
+def _disable_plugins() -> Iterator[None]:
+    """Hide all folders of plugins from HDF5, which also searches them for a file that it cannot open."""
     from h5py import h5pl
 
     folders = [h5pl.get(i) for i in range(h5pl.size())]
@@ -101,8 +101,8 @@ def _no_plugins() -> Iterator[None]:
             h5pl.append(folder)
 
 
-def _problems(root: Any) -> Iterator[tuple[str, str]]:
-    """Go through the objects of a file by its hard links alone, and yield each that leads out of the file."""
+def _find_problems(root: Any) -> Iterator[tuple[str, str]]:
+    """Visit the objects of a file through its hard links alone, and yield each object that leads out of the file."""
     from h5py import h5g, h5l, h5o
 
     seen, groups = {h5o.get_info(root).addr}, [(root, "")]
@@ -113,7 +113,7 @@ def _problems(root: Any) -> Iterator[tuple[str, str]]:
             kind = group.links.get_info(name).type
             if kind != h5l.TYPE_HARD:
                 kinds = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
-                yield where, f"is {kinds.get(kind, 'a link of a kind of its own')}"
+                yield where, f"is {kinds.get(kind, 'a link of a user-defined kind')}"
                 continue
             item = h5o.open(group, name)
             address = h5o.get_info(item).addr
@@ -122,12 +122,12 @@ def _problems(root: Any) -> Iterator[tuple[str, str]]:
             seen.add(address)
             if isinstance(item, h5g.GroupID):
                 groups.append((item, where))
-            elif problem := _problem(item):
+            elif problem := _find_problem(item):
                 yield where, problem
 
 
-def _problem(item: Any) -> str | None:
-    """Say how an object that is not a group leads out of its file, from its header alone."""
+def _find_problem(item: Any) -> str | None:
+    """Return the reason to refuse an object that is not a group, from its header alone, or None."""
     from h5py import h5d, h5t, h5z
 
     if not isinstance(item, h5d.DatasetID):
@@ -140,7 +140,7 @@ def _problem(item: Any) -> str | None:
     allowed = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_SZIP, h5z.FILTER_LZF}
     for i in range(layout.get_nfilters()):
         if (number := layout.get_filter(i)[0]) not in allowed:
-            return f"needs the filter {number}, which is a plugin or not in use here"
+            return f"needs the filter {number}, which is a plugin or not supported"
     kind = item.get_type()
     if kind.get_class() not in (h5t.INTEGER, h5t.FLOAT, h5t.ENUM, h5t.STRING) or kind.committed():
         return "holds neither numbers nor text"

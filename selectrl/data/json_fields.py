@@ -1,4 +1,4 @@
-"""Strict reading of JSON objects: each field is there with its exact type, none is left over, nothing is coerced."""
+"""Strict reading of JSON objects: no field is missing or unknown, each has its exact type, nothing is converted."""
 
 from __future__ import annotations
 
@@ -12,35 +12,37 @@ from selectrl.fields import MOST_TASKS
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 T = TypeVar("T")
-LARGEST_FLOAT = (2 - 2**-23) * 2.0**127  # of 32 bits, as parts read numbers
-REMEDY = "restore the file or collect the data again"
+LARGEST_FLOAT = (2 - 2**-23) * 2.0**127  # of 32 bits, the precision in which parts read numbers
+_REMEDY = "restore the file or collect the data again"
 
 
 class Fields:
-    """A JSON object whose fields are taken one by one, each checked.
+    """A JSON object whose fields are taken in turn, each with a check.
 
     Attributes:
-        where: what errors name, for example a path and a field in it.
+        where: the object's name in errors, for example a path and a field in it.
     """
 
     def __init__(self, value: object, where: str) -> None:
         self.where = where
         if not is_object(value):
-            raise DataError(f"{where}: expected a JSON object, got {shorten(value)}; {REMEDY}")
+            raise DataError(f"{where}: expected a JSON object, got {shorten(value)}; {_REMEDY}")
         self._left: dict[str, Json] = dict(value)
 
-    def take(self, name: str, expected: str, good: Callable[[object], TypeGuard[T]], *, default: T | None = None) -> T:
-        """Take a field out and return it; one with a default may be missing, as in files from before it was added.
+    def take(
+        self, name: str, expected: str, is_valid: Callable[[object], TypeGuard[T]], *, default: T | None = None
+    ) -> T:
+        """Take a field out and return it; a field with a default may be missing, as in files older than the field.
 
         Raises:
-            DataError: it is missing, or not what was expected.
+            DataError: it is missing or invalid.
         """
         if name not in self._left and default is not None:
             return default
         if name not in self._left:
-            raise DataError(f"{self.where}: field {name} is missing, expected {expected}; {REMEDY}")
+            raise DataError(f"{self.where}: field {name} is missing, expected {expected}; {_REMEDY}")
         value: object = self._left.pop(name)
-        if not good(value):
+        if not is_valid(value):
             raise self.error(name, expected, value)
         return value
 
@@ -50,14 +52,14 @@ class Fields:
 
     def each(self, name: str) -> list[Fields]:
         """Take out a field that is a list of objects."""
-        found = self.take(name, "a list of objects", is_list)
-        return [Fields(value, f"{self.where}: {name}[{i}]") for i, value in enumerate(found)]
+        values = self.take(name, "a list of objects", is_list)
+        return [Fields(value, f"{self.where}: {name}[{i}]") for i, value in enumerate(values)]
 
     def end(self) -> None:
         """Check that no field is left.
 
         Raises:
-            DataError: there is an unknown field.
+            DataError: a field is left, which is unknown.
         """
         if self._left:
             raise DataError(f"{self.where}: unknown field {min(self._left)!r}; remove it or collect the data again")
@@ -65,7 +67,7 @@ class Fields:
     def error(self, name: str, expected: str, value: object) -> DataError:
         """Return the error about a field's value."""
         got = f"expected {expected}, got {shorten(value)}"
-        return DataError(f"{self.where}: {name}: {got}; {REMEDY}")
+        return DataError(f"{self.where}: {name}: {got}; {_REMEDY}")
 
 
 def is_int(value: object) -> TypeGuard[int]:
@@ -89,7 +91,7 @@ def is_size(value: object) -> TypeGuard[int]:
 
 
 def is_float(value: object) -> TypeGuard[float]:
-    """A finite float; an int is not one."""
+    """A finite float; an int does not count."""
     return isinstance(value, float) and math.isfinite(value)
 
 
@@ -104,7 +106,7 @@ def is_text(value: object) -> TypeGuard[str]:
 
 
 def is_file(value: object) -> TypeGuard[str]:
-    """A plain name ending in ``.safetensors``: no folder, nothing hidden."""
+    """A plain name that ends in ``.safetensors``: no folder, not hidden."""
     return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors", value) is not None
 
 
@@ -124,7 +126,7 @@ def is_object(value: object) -> TypeGuard[dict[str, Json]]:
 
 
 def is_floats(value: object) -> TypeGuard[list[float]]:
-    """A list of floats that are finite in 32 bits, too."""
+    """A list of floats that are finite also in 32 bits."""
     return isinstance(value, list) and all(is_float(v) and abs(v) <= LARGEST_FLOAT for v in value)
 
 

@@ -1,6 +1,6 @@
-"""The manifest of a dataset: what it holds, what made it, and the checksums that guard it. Knows nothing of torch.
+"""The manifest of a dataset: its content, its origin and the checksums that guard it. Free of torch.
 
-A manifest is read strictly: every field is there with its exact type, no unknown field, nothing is coerced.
+A manifest is read strictly: no field is missing or unknown, each has its exact type, nothing is converted.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ SPLITS = ("train", "test")
 
 @attrs.frozen(kw_only=True)
 class LabelReturn:
-    """The episodes of one behaviour checkpoint in one task.
+    """The mean return of one behaviour checkpoint in one task.
 
     Attributes:
         label: the checkpoint's step; 0 is the random warm-up.
-        episodes: how many.
+        episodes: number of episodes.
         mean_return: mean undiscounted return.
     """
 
@@ -48,15 +48,15 @@ class LabelReturn:
 
 @attrs.frozen(kw_only=True)
 class TaskEntry:
-    """One task's file.
+    """The file of one task.
 
     Attributes:
         task: id of the task.
         file: name of the file in the dataset's folder.
-        parameter: what tells the task from the others.
+        parameter: the numbers that distinguish the task from the others.
         bytes: size of the file.
         sha256: of the file, in hexadecimal.
-        episodes: how many.
+        episodes: number of episodes.
         time: steps of the time axis, at least the longest episode's.
         rows: transitions, padding not counted.
         returns: behaviour returns by label, ascending.
@@ -75,20 +75,20 @@ class TaskEntry:
 
 @attrs.frozen(kw_only=True)
 class Manifest:
-    """What a dataset holds.
+    """The description of a dataset.
 
     Attributes:
         schema: version of the layout.
         env: registered name of the task family.
-        env_id: its versioned Gymnasium id.
+        env_id: the versioned Gymnasium id.
         env_config: the family's config as JSON.
         spec: the family's shapes.
         split: task ids by split name (``train``, ``test``); no task is in two.
         behaviour: the config that collected the data, as JSON.
-        source: where the data come from; ``collected`` by this package, or what they were imported from.
-        keep_warmup: most random warm-up episodes (label 0) that any task holds; 0 means none.
-        versions: of Python, this package and the libraries that made the data; ``unknown`` where imported data do not
-            tell.
+        source: origin of the data; ``collected`` by this package, or the format and place of an import.
+        keep_warmup: largest number of random warm-up episodes (label 0) in a task; 0 means none.
+        versions: of Python, this package and the libraries that produced the data; ``unknown`` where imported data do
+            not record them.
         tasks: one entry per task, ascending.
     """
 
@@ -111,18 +111,18 @@ class Manifest:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def drift(self) -> str | None:
-        """Say how the simulator that made the data differs from the installed one, or return ``None``.
+        """Return the differences between the simulator of the data and the installed simulator, or ``None``.
 
-        Trajectories of one task differ between versions, so data of one and tests in another do not quite belong
-        together. A library that is not installed or that the data do not name is no difference.
+        Trajectories of one task differ between versions, so data of one version and tests in another do not match
+        exactly. A library that is not installed or that the data do not name does not count as a difference.
         """
-        here = versions()
-        told = [
-            f"{name} {self.versions[name]} (installed: {here[name]})"
+        installed = library_versions()
+        differences = [
+            f"{name} {self.versions[name]} (installed: {installed[name]})"
             for name in SIMULATORS
-            if name in here and self.versions.get(name, here[name]) != here[name]
+            if name in installed and self.versions.get(name, installed[name]) != installed[name]
         ]
-        return " and ".join(told) if told else None
+        return " and ".join(differences) if differences else None
 
 
 def write_manifest(
@@ -136,11 +136,11 @@ def write_manifest(
     behaviour: Mapping[str, object],
     split: Mapping[str, Sequence[int]],
     source: str = COLLECTED,
-    made_with: Mapping[str, str] | None = None,
+    versions: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the manifest, atomically and last: a dataset without one is incomplete.
+    """Write the manifest, atomically and last: a dataset without a manifest is incomplete.
 
-    The arguments are the fields of :class:`Manifest`; ``made_with`` are its versions, by default those of this process.
+    The arguments are the fields of :class:`Manifest`; ``versions`` are by default those of this process.
 
     Raises:
         DataError: a value is not plain JSON, or the entries do not fit together.
@@ -156,8 +156,8 @@ def write_manifest(
         "split": {name: list(ids) for name, ids in split.items()},
         "behaviour": behaviour,
         "source": source,
-        "keep_warmup": _warmup(tasks),
-        "versions": dict(versions() if made_with is None else made_with),
+        "keep_warmup": _count_warmup(tasks),
+        "versions": dict(library_versions() if versions is None else versions),
         "tasks": [attrs.asdict(entry) for entry in sorted(tasks, key=lambda entry: entry.task)],
     }
     try:
@@ -166,7 +166,7 @@ def write_manifest(
         raise DataError(
             f"{path}: a value is not plain JSON ({error}); pass numbers, strings, lists and dicts"
         ) from error
-    parse(value, path)
+    parse_manifest(value, path)
     write_json(path, sealed(value))
 
 
@@ -174,7 +174,7 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest.
 
     Raises:
-        UnreadableError: it is there, but cannot be read.
+        UnreadableError: it exists, but cannot be read.
         DataError: it is missing, not JSON, of an unknown schema, or a field is missing, unknown or wrong.
     """
     try:
@@ -183,22 +183,22 @@ def read_manifest(path: Path) -> Manifest:
         raise
     except InputError as error:
         raise DataError(f"the dataset's manifest cannot be read: {error}") from error
-    return parse(value, path)
+    return parse_manifest(value, path)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and every installed library that shapes the data."""
-    found = {"python": platform.python_version(), "selectrl": __version__}
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python, this package and every installed library that affects the data."""
+    versions = {"python": platform.python_version(), "selectrl": __version__}
     for library in LIBRARIES:
         try:
-            found[library] = metadata.version(library)
+            versions[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def parse(value: object, path: Path) -> Manifest:
-    """Check a manifest's JSON and return it as a record; ``path`` is what errors name.
+def parse_manifest(value: object, path: Path) -> Manifest:
+    """Check a manifest's JSON and return it as a record; errors name ``path``.
 
     Raises:
         DataError: see :func:`read_manifest`.
@@ -218,18 +218,18 @@ def parse(value: object, path: Path) -> Manifest:
         source=top.take("source", "a text", js.is_text, default=COLLECTED),
         keep_warmup=top.take("keep_warmup", "an int >= 0", js.is_count),
         versions=top.take("versions", "strings by name", js.is_strings),
-        tasks=tuple(_entry(fields) for fields in top.each("tasks")),
+        tasks=tuple(_read_entry(fields) for fields in top.each("tasks")),
     )
     top.end()
-    _fits(manifest, top)
+    _check_consistency(manifest, top)
     return manifest
 
 
-def _fits(manifest: Manifest, top: Fields) -> None:
-    """Check what no field shows alone."""
+def _check_consistency(manifest: Manifest, top: Fields) -> None:
+    """Check the fields against each other."""
     tasks, files = [e.task for e in manifest.tasks], [e.file for e in manifest.tasks]
     if not tasks or tasks != sorted(set(tasks)) or len(set(files)) < len(files):
-        raise top.error("tasks", "one entry or more, each task once in ascending order with a file of its own", tasks)
+        raise top.error("tasks", "one entry or more, each task once in ascending order with its own file", tasks)
     if len({len(e.parameter) for e in manifest.tasks}) > 1:
         raise top.error("tasks", "parameters of one length", [len(e.parameter) for e in manifest.tasks])
     if max(e.time for e in manifest.tasks) > manifest.spec.horizon:
@@ -237,27 +237,27 @@ def _fits(manifest: Manifest, top: Fields) -> None:
             "tasks", f"no time axis above the horizon {manifest.spec.horizon}", [e.time for e in manifest.tasks]
         )
     if manifest.source == COLLECTED:  # imported data may have been logged unevenly
-        labels = {one.label for entry in manifest.tasks for one in entry.returns}
+        labels = {behaviour.label for entry in manifest.tasks for behaviour in entry.returns}
         for entry in manifest.tasks:
-            if lacking := labels - {one.label for one in entry.returns}:
-                held = f"no episodes of checkpoint {min(lacking)} in task {entry.task}"
-                raise top.error("tasks", "every checkpoint in every task of collected data", held)
+            if missing := labels - {behaviour.label for behaviour in entry.returns}:
+                got = f"no episodes of checkpoint {min(missing)} in task {entry.task}"
+                raise top.error("tasks", "every checkpoint in every task of collected data", got)
     listed = [task for ids in manifest.split.values() for task in ids]
     if set(manifest.split) != set(SPLITS) or len(set(listed)) < len(listed) or not set(listed) <= set(tasks):
         expected = f"ids of stored tasks, each at most once, under {' and '.join(SPLITS)}"
         raise top.error("split", expected, dict(manifest.split))
-    if manifest.keep_warmup != _warmup(manifest.tasks):
+    if manifest.keep_warmup != _count_warmup(manifest.tasks):
         raise top.error(
-            "keep_warmup", f"{_warmup(manifest.tasks)}, the label-0 episodes of the tasks", manifest.keep_warmup
+            "keep_warmup", f"{_count_warmup(manifest.tasks)}, the label-0 episodes of the tasks", manifest.keep_warmup
         )
 
 
-def _warmup(tasks: Sequence[TaskEntry]) -> int:
+def _count_warmup(tasks: Sequence[TaskEntry]) -> int:
     return max((r.episodes for entry in tasks for r in entry.returns if r.label == 0), default=0)
 
 
 def read_spec(fields: Fields) -> Spec:
-    """Return the shapes that an object holds.
+    """Return the shapes of the task family from their JSON object.
 
     Raises:
         DataError: a field is missing, unknown or wrong.
@@ -272,7 +272,7 @@ def read_spec(fields: Fields) -> Spec:
     return spec
 
 
-def _entry(fields: Fields) -> TaskEntry:
+def _read_entry(fields: Fields) -> TaskEntry:
     entry = TaskEntry(
         task=fields.take("task", "an int from 0 to 999,999", js.is_task),
         file=fields.take("file", "a plain file name ending in .safetensors", js.is_file),
@@ -282,7 +282,7 @@ def _entry(fields: Fields) -> TaskEntry:
         episodes=fields.take("episodes", "an int >= 1", js.is_size),
         time=fields.take("time", "an int >= 1", js.is_size),
         rows=fields.take("rows", "an int >= 1", js.is_size),
-        returns=tuple(_label(inner) for inner in fields.each("returns")),
+        returns=tuple(_read_label(inner) for inner in fields.each("returns")),
     )
     fields.end()
     if sum(r.episodes for r in entry.returns) != entry.episodes:
@@ -292,7 +292,7 @@ def _entry(fields: Fields) -> TaskEntry:
     return entry
 
 
-def _label(fields: Fields) -> LabelReturn:
+def _read_label(fields: Fields) -> LabelReturn:
     label = LabelReturn(
         label=fields.take("label", "an int >= 0", js.is_count),
         episodes=fields.take("episodes", "an int >= 1", js.is_size),

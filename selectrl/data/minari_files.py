@@ -1,11 +1,11 @@
-"""Datasets as Minari's: one HDF5 dataset per task, all in one namespace, and back without the loss of a bit.
+"""Exchange with Minari: one HDF5 dataset per task, all in one namespace, and back without the loss of a bit.
 
-Minari has no place for what tells tasks apart and for the checkpoint that an episode comes from. They lie where it
-keeps additions: under ``selectrl`` in a dataset's metadata, and as ``label`` in an episode's. HDF5 alone is used:
-Minari's Arrow storage takes a time quadratic in the number of episodes to write, and cuts long ones on reading.
+Minari has no fields for the task's parameter and for the checkpoint that an episode comes from. They are stored among
+its additions: under ``selectrl`` in a dataset's metadata, and as ``label`` in an episode's. The storage is always HDF5:
+Minari's Arrow storage takes a time quadratic in the number of episodes to write, and cuts long episodes on reading.
 
-Minari writes, but does not read here: it would make the environment that the metadata name, and follow whatever the
-HDF5 file names.
+Minari writes the files, but does not read them: it would create the environment that the metadata name, and follow all
+links in the HDF5 file.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from selectrl.data import json_fields as js
 from selectrl.data.actions import REFUSE, ActionRule, Actions
-from selectrl.data.episodes import Episode, Episodes, stack
-from selectrl.data.folders import entries, inside, leads_to_something
-from selectrl.data.hdf5_files import REMEDY, attribute_of, dataset_in, group_in, open_hdf5
+from selectrl.data.episodes import Episodes, LoggedEpisode, stack
+from selectrl.data.folders import list_entries, require_inside, target_exists
+from selectrl.data.hdf5_files import RESTORE, get_attribute, get_dataset, get_group, open_hdf5
 from selectrl.data.json_fields import Fields
 from selectrl.data.manifest import Manifest, TaskEntry, read_spec, write_manifest
 from selectrl.data.minari_envs import Recovery
@@ -45,17 +45,17 @@ Progress: TypeAlias = Callable[[int, int], None]
 SCHEMA = 1
 KEY = "selectrl"
 ROOT = "MINARI_DATASETS_PATH"
-LEVEL = r"[A-Za-z0-9_][A-Za-z0-9_-]{1,99}"  # of a namespace; Minari's own rule is laxer
+LEVEL = r"[A-Za-z0-9_][A-Za-z0-9_-]{1,99}"  # of a namespace; Minari itself allows more
 MOST_LEVELS = 6
 INSTALL = "pip install 'selectrl[minari]'"
 
 
-class Exported(NamedTuple):
+class MinariExport(NamedTuple):
     """The datasets that an export wrote.
 
     Attributes:
-        ids: Minari's, one per task.
-        unrecoverable: why Minari cannot make their environment again; empty if it can.
+        ids: Minari's ids, one per task.
+        unrecoverable: the reason for which Minari cannot recover their environment; empty if it can.
     """
 
     ids: list[str]
@@ -63,9 +63,9 @@ class Exported(NamedTuple):
 
 
 def root_folder(root: Path | None) -> Path:
-    """Return where Minari's datasets lie: the folder given, else ``MINARI_DATASETS_PATH``, else Minari's default."""
+    """Return the folder of Minari's datasets: the argument, else ``MINARI_DATASETS_PATH``, else Minari's default."""
     folder = root or Path(os.environ.get(ROOT) or Path.home() / ".minari" / "datasets")
-    return folder.absolute()  # Minari cannot measure what it wrote below a relative one
+    return folder.absolute()  # Minari cannot measure its files below a relative path
 
 
 def export_minari(
@@ -74,36 +74,36 @@ def export_minari(
     *,
     root: Path | None = None,
     progress: Progress = lambda done, total: None,
-) -> Exported:
+) -> MinariExport:
     """Write every task of a dataset as a dataset of Minari's, all of them or none.
 
     Args:
-        dataset: what to write.
-        namespace: which they share, for example ``selectrl/point-robot``.
+        dataset: the data.
+        namespace: the common namespace, for example ``selectrl/point-robot``.
         root: see :func:`root_folder`.
-        progress: called with the number of tasks written and of all.
+        progress: called with the number of tasks written and the number of all tasks.
 
     Returns:
         Minari's ids of the datasets.
 
     Raises:
-        InputError: Minari is not installed, or the namespace is malformed, there already, or cannot be written to.
+        InputError: Minari is not installed, or the namespace is malformed, exists already, or cannot be written to.
     """
-    minari = _installed("h5py", "minari")
+    minari = _import_packages("h5py", "minari")
     manifest, ids = dataset.manifest, []
     recovery = Recovery(manifest)
-    with whole(_place(namespace, root)) as work:
+    with whole(_namespace_folder(namespace, root)) as work:
         base = work / "root"
         for entry in manifest.tasks:
             ids.append(f"{namespace}/task{entry.task:03d}-v0")
-            with _minari_writes_to(base):
-                _write(minari, dataset, entry, ids[-1], recovery)
+            with _redirect_minari(base):
+                _write_dataset(minari, dataset, entry, ids[-1], recovery)
             progress(len(ids), len(manifest.tasks))
         for path in list((base / namespace).iterdir()):
             path.rename(work / path.name)
         shutil.rmtree(base)
     _name_parents(namespace, root_folder(root))
-    return Exported(ids, recovery.problem)
+    return MinariExport(ids, recovery.problem)
 
 
 def import_minari(
@@ -115,69 +115,70 @@ def import_minari(
     actions: ActionRule = REFUSE,
     progress: Progress = lambda done, total: None,
 ) -> Path:
-    """Turn the datasets of a namespace that :func:`export_minari` wrote back into a dataset, whole or not at all.
+    """Turn the datasets of a namespace that :func:`export_minari` wrote back into a dataset, completely or not at all.
 
     Args:
-        namespace: the one that they share.
-        data: folder of the datasets; this one becomes ``data/<env>/<name>``, which must not be there yet.
+        namespace: the common namespace.
+        data: folder of all datasets; the result is ``data/<env>/<name>``, which must not exist yet.
         name: of the dataset; None takes the namespace's, with ``-`` between its levels.
         root: see :func:`root_folder`.
-        actions: how logged actions beyond [-1, 1] are treated.
-        progress: called with the number of tasks read and of all.
+        actions: treatment of logged actions outside [-1, 1].
+        progress: called with the number of tasks read and the number of all tasks.
 
     Returns:
         The dataset's folder.
 
     Raises:
-        UnreadableError: a file is there, but cannot be read.
-        DataError: the datasets are missing, damaged, of several environments, name other files, do not say what task
-            they are of, or hold actions that the rule does not take.
-        InputError: h5py is not installed, the namespace is malformed, or the folder is there or cannot be written to.
+        UnreadableError: a file exists, but cannot be read.
+        DataError: the datasets are missing, damaged, of several environments, name other files, do not record their
+            task, or hold actions that the rule refuses.
+        InputError: h5py is not installed, the namespace is malformed, or the folder exists or cannot be written to.
     """
-    _installed("h5py")
+    _import_packages("h5py")
     top = root_folder(root)
-    place = inside(_place(namespace, root), top)
+    place = require_inside(_namespace_folder(namespace, root), top)
     remedy = f"check namespace and {ROOT}, or name the folder with --root"
-    folders = [path for path in entries(place, remedy) if not path.name.startswith(".")]  # as Minari lists them
+    folders = [path for path in list_entries(place, remedy) if not path.name.startswith(".")]  # as Minari lists them
     paths = [path / "data" / "metadata.json" for path in folders]
-    records = [_read_record(inside(path, top)) for path in paths if leads_to_something(path)]
+    records = [_read_record(require_inside(path, top)) for path in paths if target_exists(path)]
     if not records:
         raise DataError(f"no Minari dataset at {place}; {remedy}")
     shared, where = records[0].shared, records[0].folder
     for record in records:
-        different = next((name for name, value in record.shared.items() if value != shared[name]), None)
-        if different:
-            raise DataError(f"{record.folder} and {where} differ in {different}; a dataset is of one environment alone")
-    absent = sorted({task for ids in shared["split"].values() for task in ids} - {record.task for record in records})
-    if absent:
-        raise DataError(f"{place} lacks task {absent[0]}; restore it or export the dataset again")
+        difference = next((name for name, value in record.shared.items() if value != shared[name]), None)
+        if difference:
+            raise DataError(f"{record.folder} and {where} differ in {difference}; a dataset belongs to one environment")
+    missing = sorted({task for ids in shared["split"].values() for task in ids} - {record.task for record in records})
+    if missing:
+        raise DataError(f"{place} lacks task {missing[0]}; restore it or export the dataset again")
     out = data / str(shared["env"]) / (name or namespace.replace("/", "-"))
     spec: Spec = shared["spec"]
-    fitted = Actions(actions, spec.action, records[0].box)
-    written: list[TaskEntry] = []
+    fitter = Actions(actions, spec.action, records[0].box)
+    tasks: list[TaskEntry] = []
     with whole(out) as work:
         for record in sorted(records, key=lambda record: record.task):
-            if written and written[-1].task == record.task:
-                raise DataError(f"{record.folder} is of task {record.task}, as another is; remove one of the two")
+            if tasks and tasks[-1].task == record.task:
+                got = f"{record.folder} and another dataset are both of task {record.task}"
+                raise DataError(f"{got}, expected each task once; remove one of the two")
             if not np.array_equal(record.box, records[0].box):
                 raise DataError(f"{record.folder} and {where} differ in their actions' box; import each on its own")
-            episodes = stack(list(_read_episodes(record, spec, fitted, top)), record.time)
-            written.append(write_task(work, record.task, record.parameter, episodes))
-            progress(len(written), len(records))
-        shared["behaviour"] |= fitted.finish()
-        write_manifest(work, tasks=written, **shared)
+            episodes = stack(list(_read_episodes(record, spec, fitter, top)), record.time)
+            tasks.append(write_task(work, record.task, record.parameter, episodes))
+            progress(len(tasks), len(records))
+        shared["behaviour"] |= fitter.finish()
+        write_manifest(work, tasks=tasks, **shared)
     return out
 
 
 class _Record:
-    """What one dataset's metadata say of it.
+    """The metadata of one dataset.
 
     Attributes:
-        folder: of its data.
+        folder: folder of its data.
         task: id of the task.
-        parameter: what tells the task from the others.
+        parameter: the numbers that distinguish the task from the others.
         time: steps of the time axis.
-        episodes: how many Minari counts.
+        episodes: number of episodes by Minari's count.
         box: bounds of an action as logged, (action, 2).
         shared: the arguments of :func:`write_manifest` that all tasks have in common.
     """
@@ -199,7 +200,7 @@ class _Record:
             "split": fields.take("split", "lists of task ids by name", js.is_split),
             "behaviour": fields.take("behaviour", "an object", js.is_object),
             "source": fields.take("source", "a text", js.is_text),
-            "made_with": fields.take("versions", "strings by name", js.is_strings),
+            "versions": fields.take("versions", "strings by name", js.is_strings),
         }
         fields.end()
         if self.time > self.shared["spec"].horizon:
@@ -207,8 +208,8 @@ class _Record:
         self.box = _read_box(metadata, self.shared["spec"].action)
 
 
-def _record(manifest: Manifest, entry: TaskEntry) -> dict[str, Any]:
-    """Return what a dataset's metadata say of it."""
+def _metadata_of(manifest: Manifest, entry: TaskEntry) -> dict[str, Any]:
+    """Return the record of a task in a dataset's metadata."""
     return {
         "schema": SCHEMA,
         "task": entry.task,
@@ -226,11 +227,11 @@ def _record(manifest: Manifest, entry: TaskEntry) -> dict[str, Any]:
 
 
 def _is_env(value: object) -> TypeGuard[str]:
-    """A name that may stand in a path."""
+    """A name that may be part of a path."""
     return is_name(value)
 
 
-def _installed(*packages: str) -> Any:
+def _import_packages(*packages: str) -> Any:
     """Import optional packages and return the last."""
     try:
         return [importlib.import_module(package) for package in packages][-1]
@@ -238,7 +239,7 @@ def _installed(*packages: str) -> Any:
         raise InputError(f"{error.name or packages[-1]} is not installed; {INSTALL}") from error
 
 
-def _place(namespace: str, root: Path | None) -> Path:
+def _namespace_folder(namespace: str, root: Path | None) -> Path:
     """Return the folder of a namespace."""
     levels = namespace.split("/")
     wrong = next((level for level in levels if not re.fullmatch(LEVEL, level)), None)
@@ -252,20 +253,20 @@ def _place(namespace: str, root: Path | None) -> Path:
 
 
 @contextmanager
-def _minari_writes_to(root: Path) -> Iterator[None]:
-    """Let Minari write below a folder, without its advice on metadata that are not known here."""
-    before = os.environ.get(ROOT)
+def _redirect_minari(root: Path) -> Iterator[None]:
+    """Let Minari write below a folder, without its warnings on metadata that this package does not have."""
+    previous = os.environ.get(ROOT)
     os.environ[ROOT] = str(root)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning)
             yield
     finally:
-        os.environ.pop(ROOT) if before is None else os.environ.update({ROOT: before})
+        os.environ.pop(ROOT) if previous is None else os.environ.update({ROOT: previous})
 
 
-def _write(minari: Any, dataset: OfflineDataset, entry: TaskEntry, name: str, recovery: Recovery) -> None:
-    """Write one task."""
+def _write_dataset(minari: Any, dataset: OfflineDataset, entry: TaskEntry, name: str, recovery: Recovery) -> None:
+    """Write one task as a dataset of Minari's."""
     from minari.data_collector import EpisodeBuffer
 
     manifest = dataset.manifest
@@ -299,11 +300,11 @@ def _write(minari: Any, dataset: OfflineDataset, entry: TaskEntry, name: str, re
         requirements=recovery.requirements(),
     )
     written.storage.update_episode_metadata({"label": int(label)} for label in episodes.label)
-    written.storage.update_metadata({KEY: _record(manifest, entry)})
+    written.storage.update_metadata({KEY: _metadata_of(manifest, entry)})
 
 
 def _read_record(path: Path) -> _Record:
-    """Read a dataset's metadata; nothing in them is looked up or called."""
+    """Read a dataset's metadata as plain values; no name in them is resolved."""
     try:
         content = read_json(path)
     except UnreadableError:
@@ -314,43 +315,43 @@ def _read_record(path: Path) -> _Record:
     if metadata.take("data_format", "a text", js.is_text) != "hdf5":
         raise DataError(f"{path}: only HDF5 storage is read; convert the dataset first")
     if KEY not in content:
-        raise DataError(f"{path}: no {KEY!r} entry says what task it is of; only what was exported from here is read")
+        raise DataError(f"{path}: expected the entry {KEY!r} with the task; choose a dataset that selectrl exported")
     return _Record(path.parent, metadata, metadata.inner(KEY))
 
 
 def _read_box(metadata: Fields, width: int) -> NDArray[np.float64]:
-    """Return the bounds of an action as Minari writes the space: low and high, (action, 2)."""
+    """Return the bounds of an action, low and high, (action, 2), from Minari's text of the space."""
     text = metadata.take("action_space", "a text", js.is_text)
     try:
         space = json.loads(text)
         bounds = [space["low"], space["high"]] if space["type"] == "Box" else []
-        if len(bounds) == 2 and all(len(each) == width and all(type(v) is float for v in each) for each in bounds):
+        if len(bounds) == 2 and all(len(bound) == width and all(type(v) is float for v in bound) for bound in bounds):
             return np.array(bounds, np.float64).T
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
     raise metadata.error("action_space", f"Minari's text of a Box of {width} numbers", text)
 
 
-def _read_episodes(record: _Record, spec: Spec, actions: Actions, top: Path) -> Iterator[Episode]:
-    """Read a task's episodes, each checked."""
-    with open_hdf5(inside(record.folder / "main_data.hdf5", top)) as file:
+def _read_episodes(record: _Record, spec: Spec, actions: Actions, top: Path) -> Iterator[LoggedEpisode]:
+    """Yield a task's episodes, each checked."""
+    with open_hdf5(require_inside(record.folder / "main_data.hdf5", top)) as file:
         if not 0 < record.episodes == len(file):
             raise DataError(
                 f"{record.folder} holds {len(file)} episodes, its metadata say {record.episodes}, expected the same "
-                "number above 0; restore it or export the dataset again"
+                f"number above 0; {RESTORE}"
             )
         for i in range(record.episodes):
             where = f"{record.folder}: episode {i}"
-            episode = _episode(where, group_in(file, f"episode_{i}", str(record.folder)), record.time, spec)
+            episode = _read_episode(where, get_group(file, f"episode_{i}", str(record.folder)), record.time, spec)
             yield episode._replace(action=actions.fit(where, episode.action))
 
 
-def _episode(where: str, group: Any, time: int, spec: Spec) -> Episode:
-    """Read one episode; shapes and types are checked before any value is."""
-    rewards = dataset_in(group, "rewards", where).shape or ()  # None and () if it holds nothing or one number
+def _read_episode(where: str, group: Any, time: int, spec: Spec) -> LoggedEpisode:
+    """Read one episode; shapes and types are checked before any value is read."""
+    rewards = get_dataset(group, "rewards", where).shape or ()  # None and () if it holds nothing or one number
     steps = rewards[0] if rewards else 0
     if not 1 <= steps <= time:
-        raise DataError(f"{where}: it has {steps} steps, expected 1 to {time}; {REMEDY}")
+        raise DataError(f"{where}: it has {steps} steps, expected 1 to {time}; {RESTORE}")
     expected: dict[str, tuple[tuple[int, ...], type]] = {
         "observations": ((steps + 1, spec.obs), np.float32),
         "actions": ((steps, spec.action), np.float32),
@@ -359,16 +360,18 @@ def _episode(where: str, group: Any, time: int, spec: Spec) -> Episode:
         "truncations": ((steps,), np.bool_),
     }
     for name, (shape, kind) in expected.items():
-        got = dataset_in(group, name, where)
+        got = get_dataset(group, name, where)
         if got.shape != shape or got.dtype != kind:
-            raise DataError(f"{where}: {name} are {got.dtype} {got.shape}, expected {np.dtype(kind)} {shape}; {REMEDY}")
+            raise DataError(
+                f"{where}: {name}: expected {np.dtype(kind)} {shape}, got {got.dtype} {got.shape}; {RESTORE}"
+            )
     obs, action, reward, terminal, truncated = (group[name][:] for name in expected)
-    label = np.asarray(attribute_of(group, "label", where))
+    label = np.asarray(get_attribute(group, "label", where))
     if label.shape or label.dtype.kind not in "iu" or not 0 <= label <= LARGEST:
         raise DataError(f"{where}: label is {js.shorten(label)}, expected a checkpoint step >= 0")
     if terminal[:-1].any() or truncated[:-1].any() or not (terminal[-1] or truncated[-1]):
-        raise DataError(f"{where}: expected a termination or truncation at its last step alone")
-    return Episode(obs, action, reward, bool(terminal[-1]), int(label))
+        raise DataError(f"{where}: expected a termination or truncation at its last step only")
+    return LoggedEpisode(obs, action, reward, bool(terminal[-1]), int(label))
 
 
 def _name_parents(namespace: str, root: Path) -> None:
@@ -376,6 +379,6 @@ def _name_parents(namespace: str, root: Path) -> None:
     for parent in (root / namespace).parents:
         if parent == root:
             return
-        mark = parent / "namespace_metadata.json"
-        if not mark.exists():
-            write_json(mark, {})
+        marker = parent / "namespace_metadata.json"
+        if not marker.exists():
+            write_json(marker, {})

@@ -1,4 +1,4 @@
-"""The transitions of the tasks that a run trains on, stacked so that any rows are one gather per field."""
+"""The transitions of a run's training tasks, stacked so that a batch of rows needs one gather per field."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class RowStore:
     Attributes:
         spec: shapes of the task family.
         tasks: ids of the tasks, (task,) int64; the *local* index of a task is its place here.
-        place: the local index of each id, (largest id + 1,) int64; -1 for ids that are not here.
+        place: the local index of each id, (largest id + 1,) int64; -1 for ids that are not loaded.
         counts: valid rows of each task, (task,) int64, on the host.
         episodes: width of the episode axis; tasks with fewer episodes are padded with empty ones.
         time: width of the time axis.
         obs: (task, episode * (time + 1), obs) float32.
         action: (task, episode * time, action) float32.
         reward: (task, episode * time) float32.
-        terminal: (task, episode * time) float32, 1 where nothing follows.
+        terminal: (task, episode * time) float32, 1 where the bootstrap ends.
         length: steps of each episode, (task, episode) int64, 0 for padding.
-        parameters: what tells the tasks apart, (task, parameter) float32.
-        reward_of: the family's reward as a function of parameters and transition, where it has one.
-        device: where the tensors live.
+        parameters: the numbers that distinguish the tasks, (task, parameter) float32.
+        reward_of: the family's reward as a function of parameters and transition, if any.
+        device: device of the tensors.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class RowStore:
             tasks: ids of the tasks.
             terminals: ``true`` ends the bootstrap at true terminations only, ``paper`` at the last row of every episode
                 too, as the published code does.
-            reward_of: the family's reward, for views that recompute it.
-            device: where the tensors are put.
+            reward_of: the family's reward, for :meth:`relabel`.
+            device: device of the tensors.
 
         Raises:
-            DataError: the dataset does not hold a task.
+            DataError: the dataset lacks a task.
             InputError: no tasks, a task named twice, or an unknown kind of terminals.
         """
         if not tasks or len(set(tasks)) < len(tasks):
@@ -96,8 +96,8 @@ class RowStore:
         self.reward = reward.flatten(1).to(self.device)
         self.terminal = terminal.flatten(1).to(self.device)
         self.length = length.to(self.device)
-        known = {entry.task: entry.parameter for entry in dataset.manifest.tasks}
-        parameters = np.array([known[task] for task in tasks], np.float32)
+        by_task = {entry.task: entry.parameter for entry in dataset.manifest.tasks}
+        parameters = np.array([by_task[task] for task in tasks], np.float32)
         self.parameters = torch.from_numpy(parameters).to(self.device)
         self.reward_of = reward_of
         self.episode_counts: NDArray[np.int64] = (length > 0).sum(1).numpy()
@@ -107,14 +107,14 @@ class RowStore:
             self._valid = self._valid.to(self.device)
 
     def put(self, values: NDArray[Any]) -> Tensor:
-        """Return an array as a tensor where the rows live; the host does not wait for the copy."""
+        """Return an array as a tensor on the device of the rows; the host does not wait for the copy."""
         tensor = torch.from_numpy(np.require(values, requirements="C"))
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
     def rows(self, local: Tensor, rank: Tensor) -> Tensor:
         """Return row numbers (task, batch) of the ranks (task, batch) in the tasks with local indices (task,).
 
-        Ranks must lie from 0 to the task's count - 1; this is not checked.
+        Ranks must be from 0 to the task's count - 1; this is not checked.
 
         Raises:
             InputError: the two do not agree on the task axis.
@@ -127,12 +127,12 @@ class RowStore:
         return _pick(self._valid, local[:, None], rank)
 
     def gather(self, local: Tensor, rank: Tensor, fields: Collection[str]) -> Rows:
-        """Return rows (task, batch, …), one gather per field; fields that are not named come back with width 0.
+        """Return rows (task, batch, …), one gather per field; fields that are not named have width 0.
 
         Args:
             local: local index of each task, (task,) int64.
-            rank: ranks of the rows wanted in each task, (task, batch) int64; see :meth:`rows`.
-            fields: which of obs, action, reward, next_obs and terminal are wanted; ``row`` always is.
+            rank: ranks of the rows in each task, (task, batch) int64; see :meth:`rows`.
+            fields: names among obs, action, reward, next_obs and terminal; ``row`` is always included.
 
         Raises:
             InputError: the shapes of local and rank do not agree.
@@ -140,14 +140,14 @@ class RowStore:
         return self._gather(local[:, None], self.rows(local, rank), fields)
 
     def whole(self, local: Tensor, episode: Tensor, fields: Collection[str]) -> Rows:
-        """Return whole episodes one after the other, (task, episode * time, …).
+        """Return whole episodes in sequence, (task, episode * time, …).
 
-        After the end of an episode that ended early, rows are zeros and their number is -1.
+        After the end of a short episode, rows are zeros and their number is -1.
 
         Args:
             local: local index of each episode's task, (task, episode) int64.
             episode: the episodes' places in their tasks, (task, episode) int64.
-            fields: which of obs, action, reward, next_obs and terminal are wanted; ``row`` always is.
+            fields: names among obs, action, reward, next_obs and terminal; ``row`` is always included.
 
         Raises:
             InputError: the shapes of local and episode do not agree.
@@ -159,7 +159,7 @@ class RowStore:
         row = (episode[..., None] * self.time + time).flatten(1)
         rows = self._gather(local.repeat_interleave(self.time, dim=1), row, fields)
         live = (time < self.length[local, episode][..., None]).flatten(1)
-        if self.device.type == "cpu" and bool(live.all()):  # elsewhere the host would wait for the answer
+        if self.device.type == "cpu" and bool(live.all()):  # on a GPU the host would wait for this test
             return rows
         values = (rows.obs, rows.action, rows.reward, rows.next_obs, rows.terminal)
         obs, action, reward, next_obs, terminal = (
@@ -169,14 +169,14 @@ class RowStore:
         return Rows(obs, action, reward, next_obs, terminal, torch.where(live, rows.row, -1))
 
     def relabel(self, local: Tensor, rows: Rows) -> Rows:
-        """Return rows (task, batch, …) with the rewards that the tasks with local indices (task,) would have given.
+        """Return rows (task, batch, …) with the rewards of the tasks with local indices (task,).
 
         Raises:
-            CompositionError: the family does not tell its reward as a function of a transition.
+            CompositionError: the family has no reward function of a transition.
         """
         if self.reward_of is None:
             raise CompositionError(
-                "relabelled rewards were asked for, but this family has no reward function of a transition "
+                "relabelled rewards were requested, but this family has no reward function of a transition "
                 "(or its dynamics vary); bind the encoder without relabelling"
             )
         reward = self.reward_of(self.parameters[local][:, None], rows.obs, rows.action, rows.next_obs)

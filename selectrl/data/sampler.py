@@ -42,7 +42,7 @@ def uniform_rows(
 def whole_episodes(
     rng: np.random.Generator, store: RowStore, local: NDArray[np.int64], size: int, fields: Sequence[str]
 ) -> Rows:
-    """Draw whole episodes of each task, one after the other, (task, size * time, …)."""
+    """Draw whole episodes of each task, in sequence, (task, size * time, …)."""
     episodes = uniform_ranks(rng, store.episode_counts[local], size)
     owners = np.repeat(local[:, None], size, axis=1)  # a view that cannot be written to would make torch warn
     return store.whole(store.put(owners), store.put(episodes), fields)
@@ -51,7 +51,7 @@ def whole_episodes(
 def relabelled_episodes(
     rng: np.random.Generator, store: RowStore, local: NDArray[np.int64], size: int, fields: Sequence[str]
 ) -> Rows:
-    """Draw whole episodes of other tasks with the rewards that each task would have given, (task, size * time, …)."""
+    """Draw whole episodes of other tasks with the rewards of each task, (task, size * time, …)."""
     others = len(store.counts) - 1
     owners = (local[:, None] + 1 + (rng.random((len(local), size)) * max(others, 1)).astype(np.int64)) % (others + 1)
     episodes = (rng.random(owners.shape) * store.episode_counts[owners]).astype(np.int64)
@@ -61,15 +61,15 @@ def relabelled_episodes(
 
 Kind = Callable[[np.random.Generator, RowStore, NDArray[np.int64], int, Sequence[str]], Rows]
 
-#: How rows of each kind are drawn: (stream, store, local tasks (task,), size, fields) -> rows (task, batch, …).
-KINDS: dict[str, Kind] = {
+#: A function by kind of draw: (stream, store, local tasks (task,), size, fields) -> rows (task, batch, …).
+DRAW_KINDS: dict[str, Kind] = {
     "rl": uniform_rows,
     "context": uniform_rows,
     "episodes": whole_episodes,
     "relabelled": relabelled_episodes,
 }
 
-#: How many rows a draw of each kind brings of each task, given its size.
+#: Rows per task of a draw of each kind, given its size.
 WIDTHS: dict[str, Callable[[int, RowStore], int]] = {
     "rl": lambda size, store: size,
     "context": lambda size, store: size,
@@ -77,7 +77,7 @@ WIDTHS: dict[str, Callable[[int, RowStore], int]] = {
     "relabelled": lambda size, store: size * store.time,
 }
 
-#: How noise of each law is drawn: (stream, shape) -> float32.
+#: A function by law of noise: (stream, shape) -> float32.
 LAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float32]]] = {
     "normal": lambda rng, shape: rng.standard_normal(shape, dtype=np.float32),
     "uniform": lambda rng, shape: rng.random(shape, dtype=np.float32),
@@ -93,10 +93,10 @@ def merge_draws(draws: Sequence[Draw]) -> dict[str, Draw]:
     """
     merged: dict[str, Draw] = {}
     for draw in draws:
-        known = merged.get(draw.name)
-        if draw.kind not in KINDS:
+        earlier = merged.get(draw.name)
+        if draw.kind not in DRAW_KINDS:
             raise CompositionError(
-                f"draw {draw.name!r} has the unknown kind {draw.kind!r}; {suggest(draw.kind, KINDS)}"
+                f"draw {draw.name!r} has the unknown kind {draw.kind!r}; {suggest(draw.kind, DRAW_KINDS)}"
             )
         if not set(draw.fields) <= set(ROW_FIELDS):
             wrong = min(set(draw.fields) - set(ROW_FIELDS))
@@ -105,10 +105,10 @@ def merge_draws(draws: Sequence[Draw]) -> dict[str, Draw]:
             )
         if draw.name == "task":
             raise CompositionError("a draw is named 'task', which is the name of the task axis; choose another name")
-        if known is not None and (known.kind, known.size) != (draw.kind, draw.size):
-            got = f"{known.kind!r} of size {known.size} and {draw.kind!r} of size {draw.size}"
-            raise CompositionError(f"two parts ask for the draw {draw.name!r} differently, {got}; rename one")
-        fields = set(draw.fields) | set(known.fields if known else ())
+        if earlier is not None and (earlier.kind, earlier.size) != (draw.kind, draw.size):
+            got = f"{earlier.kind!r} of size {earlier.size} and {draw.kind!r} of size {draw.size}"
+            raise CompositionError(f"two parts ask for the draw {draw.name!r} differently, {got}; rename one of them")
+        fields = set(draw.fields) | set(earlier.fields if earlier else ())
         merged[draw.name] = Draw(draw.name, draw.kind, tuple(f for f in ROW_FIELDS if f in fields), draw.size)
     return merged
 
@@ -120,12 +120,12 @@ def merge_noise(noise: Sequence[Noise]) -> dict[str, Noise]:
         CompositionError: two of one name differ in law or shape, or a law is unknown.
     """
     merged: dict[str, Noise] = {}
-    for one in noise:
-        if one.law not in LAWS:
-            raise CompositionError(f"noise {one.name!r} has the unknown law {one.law!r}; {suggest(one.law, LAWS)}")
-        if merged.setdefault(one.name, one) != one:
-            got = f"{merged[one.name].law} {merged[one.name].shape} and {one.law} {one.shape}"
-            raise CompositionError(f"two parts ask for the noise {one.name!r} differently, {got}; rename one")
+    for spec in noise:
+        if spec.law not in LAWS:
+            raise CompositionError(f"noise {spec.name!r} has the unknown law {spec.law!r}; {suggest(spec.law, LAWS)}")
+        if merged.setdefault(spec.name, spec) != spec:
+            got = f"{merged[spec.name].law} {merged[spec.name].shape} and {spec.law} {spec.shape}"
+            raise CompositionError(f"two parts ask for the noise {spec.name!r} differently, {got}; rename one of them")
     return merged
 
 
@@ -163,8 +163,8 @@ class Sampler:
             remedy = "choose a smaller one, or draw tasks with replacement"
             raise InputError(f"meta_batch: expected from 1 to the {tasks} training tasks, got {meta_batch}; {remedy}")
         for kind, size in self._sizes.items():
-            if kind not in KINDS:
-                raise CompositionError(f"sizes name the unknown kind of draw {kind!r}; {suggest(kind, KINDS)}")
+            if kind not in DRAW_KINDS:
+                raise CompositionError(f"sizes name the unknown kind of draw {kind!r}; {suggest(kind, DRAW_KINDS)}")
             if size < 1:
                 raise InputError(f"sizes: expected at least 1 row per task for {kind!r}, got {size}")
 
@@ -188,7 +188,7 @@ class Sampler:
             replacement=self._replacement,
             hold=self._hold.get(phase.name, 1),
             draws=tuple(sized),
-            noise=tuple((one.name, one.law, shape_of(one, axes)) for one in noise.values()),
+            noise=tuple((source.name, source.law, shape_of(source, axes)) for source in noise.values()),
         )
 
     def _size(self, draw: Draw) -> int:
@@ -257,7 +257,7 @@ class PhaseSampler:
 
     def _rows(self, draw: Draw, step: int, tasks: NDArray[np.int64]) -> Rows:
         rng = stream(self.seed, self.name, draw.name, step)
-        return KINDS[draw.kind](rng, self.store, tasks, draw.size, draw.fields)
+        return DRAW_KINDS[draw.kind](rng, self.store, tasks, draw.size, draw.fields)
 
     def _noise(self, name: str, law: str, shape: tuple[int, ...], step: int) -> Tensor:
         return self.store.put(LAWS[law](stream(self.seed, self.name, "noise", name, step), shape))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors import SafetensorError
 
-from selectrl.data.episodes import DTYPES, Array, Episodes, layout_problem, shapes, value_problems
-from selectrl.data.folders import leads_to_something
+from selectrl.data.episodes import DTYPES, Array, Episodes, field_shapes, layout_problem, value_problems
+from selectrl.data.folders import target_exists
 from selectrl.data.json_fields import Json
 from selectrl.data.manifest import NAME, LabelReturn, Manifest, TaskEntry, read_manifest, write_manifest
 from selectrl.errors import DataError, InputError, UnreadableError
@@ -35,12 +35,12 @@ _CODES = {"float32": "F32", "bool": "BOOL", "int64": "I64"}
 
 
 def write_task(folder: Path, task: int, parameter: Sequence[float], episodes: Episodes[Array]) -> TaskEntry:
-    """Write one task's episodes, atomically, and return what the manifest says of them.
+    """Write one task's episodes, atomically, and return their entry in the manifest.
 
     Args:
-        folder: the dataset's folder, made if missing.
+        folder: the dataset's folder, created if missing.
         task: id of the task.
-        parameter: what tells the task from the others.
+        parameter: the numbers that distinguish the task from the others.
         episodes: NumPy arrays, see :class:`Episodes`.
 
     Raises:
@@ -65,11 +65,11 @@ def write_task(folder: Path, task: int, parameter: Sequence[float], episodes: Ep
         rows=int(np.asarray(episodes.length, dtype=np.int64).sum()),
         returns=tuple(
             LabelReturn(
-                label=int(one),
-                episodes=int((label == one).sum()),
-                mean_return=float(returns[label == one].mean()),
+                label=int(step),
+                episodes=int((label == step).sum()),
+                mean_return=float(returns[label == step].mean()),
             )
-            for one in np.unique(label)
+            for step in np.unique(label)
         ),
     )
 
@@ -78,39 +78,39 @@ class OfflineDataset:
     """A checked dataset; open one with :meth:`open`.
 
     Attributes:
-        folder: where it lies.
-        manifest: what it holds.
+        folder: its path.
+        manifest: its description.
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
         self._entries = {entry.task: entry for entry in manifest.tasks}
-        self._opened: set[int] = set()
+        self._read_tasks: set[int] = set()
 
     @classmethod
     def open(cls, folder: Path, *, env: str | None = None, spec: Spec | None = None) -> OfflineDataset:
         """Open a dataset and check it.
 
         Sizes and headers of all files are checked every time; checksums and values of a file only when its size or time
-        differ from the stamp that the last verification left. No task counts as opened afterwards.
+        differ from the stamp of the last verification. No task counts as read afterwards.
 
         Args:
             folder: the dataset's folder.
-            env: name of the task family that is expected, if any.
-            spec: shapes that are expected, if any.
+            env: expected name of the task family; None accepts any.
+            spec: expected shapes; None accepts any.
 
         Raises:
-            UnreadableError: a file is there, but cannot be read.
+            UnreadableError: a file exists, but cannot be read.
             DataError: the dataset is missing, incomplete, damaged, of another environment, or holds impossible values.
         """
         folder = Path(folder)
         command = _collection_of(folder, env)
-        if not (leads_to_something(folder) and folder.is_dir()):
+        if not (target_exists(folder) and folder.is_dir()):
             above = folder.parent
-            others = sorted(path.parent.name for path in above.glob(f"*/{NAME}")) if leads_to_something(above) else []
-            beside = f"; there is {', '.join(others)}: bind data.name, or the profile that does" if others else ""
-            raise DataError(f"no dataset at {folder}, expected a folder with {NAME}{beside}; collect it with {command}")
-        if not leads_to_something(folder / NAME):
+            others = sorted(path.parent.name for path in above.glob(f"*/{NAME}")) if target_exists(above) else []
+            hint = f"; available: {', '.join(others)}; bind data.name, or choose its profile" if others else ""
+            raise DataError(f"no dataset at {folder}, expected a folder with {NAME}{hint}; collect it with {command}")
+        if not target_exists(folder / NAME):
             raise DataError(f"the dataset at {folder} is incomplete: it has no {NAME}; collect it again with {command}")
         manifest = read_manifest(folder / NAME)
         command = _collection_of(folder, env or manifest.env)
@@ -118,7 +118,7 @@ class OfflineDataset:
             got = f"the dataset at {folder} is of {manifest.env!r}, expected {env!r}"
             raise DataError(f"{got}; name another folder, or collect it with {command}")
         if spec is not None and manifest.spec != spec:
-            got = f"the dataset at {folder} has {manifest.spec}, but the environment {spec}"
+            got = f"the dataset at {folder} has {manifest.spec}, expected {spec} of the environment"
             raise DataError(f"{got}; collect it again with {command}")
         dataset = cls(folder, manifest)
         problems = dataset._check(everything=False)
@@ -134,49 +134,49 @@ class OfflineDataset:
         return self.manifest.fingerprint
 
     @property
-    def opened(self) -> frozenset[int]:
+    def read_tasks(self) -> frozenset[int]:
         """Tasks whose data were read through :meth:`task`."""
-        return frozenset(self._opened)
+        return frozenset(self._read_tasks)
 
     def task(self, task: int) -> Episodes[Tensor]:
-        """Return the episodes of one task as tensors, memory-mapped where possible; nobody may write to them.
+        """Return the episodes of one task as tensors, memory-mapped where possible, which must not be changed.
 
         Raises:
-            UnreadableError: the task's file is there, but can no longer be read.
-            DataError: the dataset does not hold the task, or its file is missing or damaged.
+            UnreadableError: the task's file exists, but can no longer be read.
+            DataError: the dataset lacks the task, or its file is missing or damaged.
         """
         if task not in self._entries:
-            known = f"{min(self._entries)} to {max(self._entries)}, {len(self._entries)} in all"
-            raise DataError(f"the dataset at {self.folder} holds no task {task}; choose from its tasks: {known}")
+            tasks = f"{min(self._entries)} to {max(self._entries)}, {len(self._entries)} in all"
+            raise DataError(f"the dataset at {self.folder} holds no task {task}; choose from its tasks: {tasks}")
         try:
             path = self.folder / self._entries[task].file
             with open_tensors(path, "pt") as handle:
-                found = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
+                episodes = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
         except UnreadableError:
             raise
         except (InputError, SafetensorError) as error:
             raise DataError(f"task {task} of the dataset at {self.folder} cannot be read: {error}") from error
-        self._opened.add(task)
-        return found
+        self._read_tasks.add(task)
+        return episodes
 
     def verify(self) -> list[str]:
-        """Check size, header, checksum and values of every file, whatever the stamp says.
+        """Check size, header, checksum and values of every file, without regard to the stamp.
 
         Returns:
             One sentence per problem; an empty list means that the dataset is sound.
 
         Raises:
-            UnreadableError: a file is there, but cannot be read.
+            UnreadableError: a file exists, but cannot be read.
         """
         return self._check(everything=True)
 
     def summary(self) -> dict[str, Json]:
-        """Return what a person wants to know of the dataset, as JSON."""
+        """Return the facts on the dataset that ``selectrl data`` shows, as JSON."""
         manifest = self.manifest
         label_returns: dict[int, list[float]] = {}
         for entry in manifest.tasks:
-            for one in entry.returns:
-                label_returns.setdefault(one.label, []).append(one.mean_return)
+            for behaviour in entry.returns:
+                label_returns.setdefault(behaviour.label, []).append(behaviour.mean_return)
         return {
             "folder": str(self.folder),
             "env": manifest.env,
@@ -190,7 +190,8 @@ class OfflineDataset:
             "keep_warmup": manifest.keep_warmup,
             "mean_return_by_label": {str(k): float(np.mean(v)) for k, v in sorted(label_returns.items())},
             "return_by_task": {
-                str(entry.task): {str(one.label): one.mean_return for one in entry.returns} for entry in manifest.tasks
+                str(entry.task): {str(behaviour.label): behaviour.mean_return for behaviour in entry.returns}
+                for entry in manifest.tasks
             },
             "fingerprint": self.fingerprint,
             "versions": dict(manifest.versions),
@@ -199,7 +200,7 @@ class OfflineDataset:
         }
 
     def _check(self, *, everything: bool) -> list[str]:
-        """Return the problems of all files, and stamp those that were found sound."""
+        """Return the problems of all files, and stamp the files without problems."""
         old = _read_stamp(self.folder / STAMP)
         new: dict[str, dict[str, int | str]] = {}
         problems: list[str] = []
@@ -208,22 +209,22 @@ class OfflineDataset:
             try:
                 with open_regular(path) as handle:
                     stat = os.fstat(handle.fileno())
-                mark: dict[str, int | str] = {
+                stamp: dict[str, int | str] = {
                     "size": stat.st_size,
                     "mtime_ns": stat.st_mtime_ns,
                     "sha256": entry.sha256,
                 }
-                found = _header_problem(path, entry, self.manifest.spec, stat.st_size)
-                wrong = [found] if found else []
-                if not wrong and (everything or old.get(entry.file) != mark):
-                    wrong = _content_problems(path, entry)
+                problem = _header_problem(path, entry, self.manifest.spec, stat.st_size)
+                file_problems = [problem] if problem else []
+                if not file_problems and (everything or old.get(entry.file) != stamp):
+                    file_problems = _content_problems(path, entry)
             except UnreadableError:
                 raise
             except InputError as error:
-                wrong = [str(error)]
-            if not wrong:
-                new[entry.file] = mark
-            problems += [f"task {entry.task}: {sentence}" for sentence in wrong]
+                file_problems = [str(error)]
+            if not file_problems:
+                new[entry.file] = stamp
+            problems += [f"task {entry.task}: {sentence}" for sentence in file_problems]
         if new != old:
             with contextlib.suppress(InputError):  # a folder that cannot be written to is verified at each opening
                 write_json(self.folder / STAMP, new)
@@ -242,7 +243,7 @@ def _collection_of(folder: Path, env: str | None) -> str:
 
 
 def _read_stamp(path: Path) -> dict[str, object]:
-    """Return the stamp of the last verification; one that cannot be read counts as none."""
+    """Return the stamp of the last verification, empty if it cannot be read."""
     try:
         value = read_json(path)
     except InputError:
@@ -251,23 +252,23 @@ def _read_stamp(path: Path) -> dict[str, object]:
 
 
 def _header_problem(path: Path, entry: TaskEntry, spec: Spec, size: int) -> str | None:
-    """Say how size or header differ from the manifest, without reading any values."""
+    """Return the difference of size or header from the manifest, or None, without reading any values."""
     if size != entry.bytes:
         return f"file {entry.file} has {size} bytes, expected {entry.bytes}"
     try:
         got = tensor_shapes(path)
     except SafetensorError as error:
         return f"file {entry.file} has no readable header ({error})"
-    sizes = shapes(entry.episodes, entry.time, spec.obs, spec.action)
+    sizes = field_shapes(entry.episodes, entry.time, spec.obs, spec.action)
     for name, dtype, shape in zip(Episodes._fields, DTYPES, sizes, strict=True):
         expected = (_CODES[dtype], shape)
         if got.pop(name, None) != expected:
-            return f"the header of file {entry.file} does not match the manifest: {name} should be {expected}"
+            return f"the header of file {entry.file} does not match the manifest: expected {name} of {expected}"
     return f"the header of file {entry.file} does not match the manifest: unknown tensor {min(got)!r}" if got else None
 
 
 def _content_problems(path: Path, entry: TaskEntry) -> list[str]:
-    """Return every impossible value and a wrong checksum, of a file whose header is right."""
+    """Return impossible values and a wrong checksum of a file with a valid header."""
     with open_tensors(path) as handle:
         episodes: Episodes[Array] = Episodes(*(handle.get_tensor(name) for name in Episodes._fields))
     problems = list(value_problems(episodes))
@@ -276,5 +277,5 @@ def _content_problems(path: Path, entry: TaskEntry) -> list[str]:
         problems.append(f"file {entry.file} holds {rows} rows, but the manifest says {entry.rows}")
     with open_regular(path) as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
-            problems.append(f"file {entry.file} was changed: its SHA-256 is not the manifest's")
+            problems.append(f"file {entry.file} was changed: its SHA-256 differs from the manifest's")
     return problems

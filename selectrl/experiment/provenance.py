@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selectrl import plugins
-from selectrl.data.manifest import versions
+from selectrl.data.manifest import library_versions
 from selectrl.errors import InputError, VersionWarning
 from selectrl.experiment.config import Experiment, config_classes, walk_parts
 from selectrl.registry import tag
@@ -29,7 +29,7 @@ def source_fingerprints(*configs: Any) -> dict[str, str]:
 
 def describe_code(*configs: Any) -> dict[str, Any]:
     """Return what is recorded of the code behind some configs: ``versions``, ``plugins`` and ``sources``."""
-    return {"versions": versions(), "plugins": plugins.versions(), "sources": source_fingerprints(*configs)}
+    return {"versions": library_versions(), "plugins": plugins.versions(), "sources": source_fingerprints(*configs)}
 
 
 def changed_part(execution: ExecutionRecord | None, experiment: Experiment) -> str | None:
@@ -55,7 +55,7 @@ def other_versions(execution: ExecutionRecord | None) -> str | None:
     if execution is None:
         return None
     recorded = {**(execution.plugins or {}), "selectrl": execution.versions.get("selectrl")}
-    today = {**plugins.versions(), "selectrl": versions()["selectrl"]}
+    today = {**plugins.versions(), "selectrl": library_versions()["selectrl"]}
     changed = [
         f"{name} {version} (installed: {today[name]})"
         for name, version in sorted(recorded.items())

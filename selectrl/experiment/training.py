@@ -10,7 +10,7 @@ from typing import TypeAlias
 import attrs
 import torch
 
-from selectrl.data.manifest import versions
+from selectrl.data.manifest import library_versions
 from selectrl.errors import InputError, Interrupted
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
@@ -104,7 +104,7 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
                 sampler=run.sampler(resident),
                 folder=run.folder,
                 test=curve(run, agent, its),
-                record={**run.record.to_json(), "versions": versions()},
+                record={**run.record.to_json(), "versions": library_versions()},
             )
             for run, agent, own, its in zip(runs, agents, phases_of, begun, strict=True)
         ],

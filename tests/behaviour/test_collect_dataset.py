@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from selectrl.behaviour.collect import WORK, collect
-from selectrl.behaviour.collection import Collection
+from selectrl.behaviour.collection import LockstepCollection
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
@@ -54,8 +54,8 @@ def test_published_labels(tmp_path):
     config = SacBehaviourConfig(hidden=(4,), batch=2, train_every=100, episodes=2)
     manifest = OfflineDataset.open(collect(PointRobotConfig(tasks=3), config, tmp_path / "data")).manifest
     for entry in manifest.tasks:
-        assert [one.label for one in entry.returns] == list(range(2200, 4801, 200))
-        assert [one.episodes for one in entry.returns] == [2] * 14
+        assert [behaviour.label for behaviour in entry.returns] == list(range(2200, 4801, 200))
+        assert [behaviour.episodes for behaviour in entry.returns] == [2] * 14
     assert manifest.keep_warmup == 0
 
 
@@ -90,9 +90,9 @@ def test_warmup_is_uniform_and_kept_as_label_zero(tmp_path):
 def test_progress(tmp_path):
     seen = []
     collect(FAMILY, TINY, tmp_path / "data", progress=seen.append)
-    assert [one.step for one in seen] == list(range(1, 131))
-    assert {one.steps for one in seen} == {130}
-    assert sorted({one.label for one in seen}) == [0, 60, 80, 100]
+    assert [progress.step for progress in seen] == list(range(1, 131))
+    assert {progress.steps for progress in seen} == {130}
+    assert sorted({progress.label for progress in seen}) == [0, 60, 80, 100]
     assert np.isnan(seen[0].returns).all()
     kept = [entry.returns[-1].mean_return for entry in OfflineDataset.open(tmp_path / "data").manifest.tasks]
     np.testing.assert_allclose(seen[-1].returns, kept, rtol=1e-6)  # of each task's latest checkpoint
@@ -187,7 +187,7 @@ def test_what_another_process_has_collected_meanwhile_is_taken(tmp_path, whole, 
         asked.append(folder)
         return len(asked) > 1
 
-    monkeypatch.setattr("selectrl.behaviour.collect._complete", absent_at_first)
+    monkeypatch.setattr("selectrl.behaviour.collect._is_complete", absent_at_first)
     collect(FAMILY, TINY, tmp_path / "data", progress=stop_at(0))
     assert len(asked) == 2
 
@@ -221,7 +221,7 @@ def test_remains_that_cannot_be_read_are_not_called_damaged(tmp_path, name):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_an_update_never_waits_for_the_gpu(tmp_path):
-    collection = Collection(FAMILIES.build(FAMILY), TINY, range(4), tmp_path, "cuda")
+    collection = LockstepCollection(FAMILIES.build(FAMILY), TINY, range(4), tmp_path, "cuda")
     collection.resume()
     for _ in range(TINY.warmup + 5):
         collection.advance()
@@ -239,8 +239,8 @@ def test_a_complete_dataset_is_returned_at_once(whole):
 @pytest.mark.parametrize(
     ("family", "behaviour", "field"),
     [
-        (FAMILY, attrs.evolve(TINY, lr=0.5), r"behaviour\.lr is 0\.0001 there and 0\.5 here"),
-        (PointRobotConfig(tasks=4, step_size=0.2), TINY, r"env_config\.step_size is 0\.1 there"),
+        (FAMILY, attrs.evolve(TINY, lr=0.5), r"behaviour\.lr is 0\.0001, expected 0\.5"),
+        (PointRobotConfig(tasks=4, step_size=0.2), TINY, r"env_config\.step_size is 0\.1, expected"),
     ],
 )
 def test_another_configuration_is_refused(tmp_path, whole, family, behaviour, field):
@@ -279,7 +279,7 @@ def test_a_damaged_dataset_is_not_taken_for_a_complete_one(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device that the test wants missing")
 def test_a_missing_device_is_refused(tmp_path):
-    with pytest.raises(InputError, match="torch finds no CUDA device"):
+    with pytest.raises(InputError, match="torch has no CUDA device"):
         collect(FAMILY, TINY, tmp_path / "data", device="cuda")
     assert not (tmp_path / "data").exists()
 
@@ -325,8 +325,8 @@ def test_a_preset_says_every_number(path):
     config = preset(path.stem)
     config.check_horizon(200 if path.stem in ("small", "gpu") else 20)
     assert len(config.labels) == {"laptop": 14, "paper": 14, "small": 11, "gpu": 18}[path.stem]
-    said = re.findall(r"^behaviour\.sac\.(\w+) =", path.read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(said) == attrs.asdict(config).keys()
+    bound = re.findall(r"^behaviour\.sac\.(\w+) =", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(bound) == attrs.asdict(config).keys()
 
 
 def test_the_published_preset_is_the_default():
@@ -362,4 +362,4 @@ def test_policies_learn(tmp_path):
 def test_a_checkpoint_right_after_the_warmup(tmp_path):
     config = attrs.evolve(TINY, period=40, first_label=40, last_label=80, steps=121)
     manifest = OfflineDataset.open(collect(FAMILY, config, tmp_path / "data")).manifest
-    assert [one.label for one in manifest.tasks[0].returns] == [0, 40, 80]
+    assert [behaviour.label for behaviour in manifest.tasks[0].returns] == [0, 40, 80]

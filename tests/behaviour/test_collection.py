@@ -8,7 +8,7 @@ from gymnasium import spaces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selectrl.behaviour.collection import Collection
+from selectrl.behaviour.collection import LockstepCollection
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.behaviour.parts import read_parts
 from selectrl.envs.configs import PointRobotConfig
@@ -57,7 +57,7 @@ def run(collection, steps=None):
 
 
 def begin(family, folder, config=TINY, tasks=None):
-    collection = Collection(family, config, range(len(family.parameters)) if tasks is None else tasks, folder)
+    collection = LockstepCollection(family, config, range(len(family.parameters)) if tasks is None else tasks, folder)
     collection.resume()
     return collection
 
@@ -102,13 +102,13 @@ def test_starts_differ(ledge):
 
 def test_warmup_episodes_of_worlds_that_fall(ledge):
     for task in range(4):
-        found = ledge.replay.first_episodes(task, 3, 9)
+        episodes = ledge.replay.first_episodes(task, 3, 9)
         stops = np.flatnonzero(ledge.replay.ended[task])[:3] + 1
-        np.testing.assert_array_equal(found.length, np.diff(stops, prepend=0))
+        np.testing.assert_array_equal(episodes.length, np.diff(stops, prepend=0))
         np.testing.assert_allclose(
-            found.action[1, : found.length[1], 0], ledge.replay.action[task, stops[0] : stops[1], 0]
+            episodes.action[1, : episodes.length[1], 0], ledge.replay.action[task, stops[0] : stops[1], 0]
         )
-        assert not found.label.any()
+        assert not episodes.label.any()
 
 
 def state(collection):

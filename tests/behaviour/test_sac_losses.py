@@ -174,11 +174,11 @@ def test_target_moves_by_tau():
 def test_tasks_do_not_see_each_other():
     given, noise = rows(), normals(3, 4, 2).float()
     together, alone = BatchedSac(CONFIG, SPEC, TASKS), BatchedSac(CONFIG, SPEC, TASKS[1:2])
-    one = Rows(*(field[1:2] for field in given))
+    second = Rows(*(field[1:2] for field in given))
     for _ in range(20):
         together.update(given, noise, noise, move_target=True)
-        alone.update(one, noise[1:2], noise[1:2], move_target=True)
-    torch.testing.assert_close(together.policy.take([1])(one.obs), alone.policy(one.obs), rtol=1e-4, atol=1e-5)
+        alone.update(second, noise[1:2], noise[1:2], move_target=True)
+    torch.testing.assert_close(together.policy.take([1])(second.obs), alone.policy(second.obs), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(together.log_temperature[1:2], alone.log_temperature)
 
 

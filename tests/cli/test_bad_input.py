@@ -162,7 +162,7 @@ class TestWords:
             (["data", "veriyf", "."], "veriyf"),
             (["data", "import-csro", "."], "--env"),
             (["data", "import-csro", ".", "--env", "point"], "no env named 'point'"),
-            (["data", "import-csro", ".", "--env", "point_robot"], ". holds no goal_idx0; give the folder that does"),
+            (["data", "import-csro", ".", "--env", "point_robot"], ". holds no goal_idx0; name the folder that does"),
             (["data", "import-csro", "none", "--env", "point_robot"], "no folder none"),
             (["data", "import-csro", ".", "--env", "point_robot", "--name", "../up"], "Expected up to 100 letters"),
             (["data", "import-csro", ".", "--env", "point_robot", "--set", "train.steps=5"], "nothing uses it"),

@@ -99,7 +99,9 @@ class TestImport:
         file = own / "goal_idx7" / "trj_evalsample1_step2400.npy"
         write_rows(file, [[Exploit()] * 4])
         found = refused("data", "import-csro", own, *ENV).splitlines()[-1]
-        assert found.startswith(f"selectrl: {file}: it names builtins.eval, which no array needs, and was not run; ")
+        assert found.startswith(
+            f"selectrl: {file}: it names builtins.eval, which is not part of an array, and was not run; "
+        )
 
     def test_data_of_other_tasks(self, tree: Path, refused: Callable[..., str]) -> None:
         found = refused("data", "import-csro", tree, "--env", "point_robot")
@@ -113,16 +115,16 @@ class TestImport:
         count = sum(bool(np.abs(row[1]).max() > 1) for row in rows)
         words = ("data", "import-csro", own, *ENV, "--data", "data")
         sentence = refused(*words)
-        assert f": {count} of 640 rows of the import have an action beyond -1 to 1, up to " in sentence
+        assert f": {count} of 640 rows of the import have an action outside -1 to 1, up to " in sentence
         assert (
             "give --actions clip to cut them as the environments do, or --actions rescale to map their box" in sentence
         )
-        assert "the data do not say the box of their actions" in refused(*words, "--actions", "rescale")
+        assert "the data do not record the box of their actions" in refused(*words, "--actions", "rescale")
         done = call(*words, "--actions", "clip")
         assert done.code == 0, done.err
         assert f"{count} of 640 rows had an action beyond -1 to 1, which was clipped" in done.out
         words = (*words, "--name", "b", "--actions", "rescale", "--action-box")
-        assert "of the import have an action beyond -1 to 1 after rescaling" in refused(*words, "-1.1:1.1")
+        assert "of the import have an action outside -1 to 1 after rescaling" in refused(*words, "-1.1:1.1")
         done = call(*words, "-2:2,-2:2", "--json")
         assert json.loads(done.out)["actions"] == {"rule": "rescale", "rows": 640, "box": [[-2.0, 2.0]] * 2}
         assert call("data", "verify", "data/point_robot/b").code == 0

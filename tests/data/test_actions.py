@@ -84,9 +84,9 @@ def test_a_box_that_is_none(box: Any) -> None:
 
 
 def test_a_box_has_a_use_and_a_width() -> None:
-    with pytest.raises(InputError, match="of use with --actions rescale alone, not with clip"):
+    with pytest.raises(InputError, match="needs --actions rescale, got clip"):
         ActionRule(kind="clip", box=((-2.0, 2.0),))
-    with pytest.raises(InputError, match=r"the data do not say the box .* --action-box=LOW:HIGH"):
+    with pytest.raises(InputError, match=r"the data do not record the box .* --action-box=LOW:HIGH"):
         Actions(ActionRule(kind="rescale"), 2)
     with pytest.raises(InputError, match="expected 1 or 3 pairs"):
         Actions(ActionRule(kind="rescale", box=((-2.0, 2.0),) * 2), 3)

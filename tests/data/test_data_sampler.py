@@ -225,8 +225,8 @@ def test_adding_a_draw_or_noise_changes_no_other(
 
 
 def test_draws_are_pure_functions_of_their_step(dataset: OfflineDataset) -> None:
-    one = sampler(dataset)
-    first = [draw(one, RL, NORMAL, step=step) for step in range(10)]
+    sampled = sampler(dataset)
+    first = [draw(sampled, RL, NORMAL, step=step) for step in range(10)]
     for step in (7, 0, 3):
         again = draw(sampler(dataset), RL, NORMAL, step=step)
         assert torch.equal(again.tasks, first[step].tasks)
@@ -236,7 +236,7 @@ def test_draws_are_pure_functions_of_their_step(dataset: OfflineDataset) -> None
         assert not torch.equal(a.draws["rl"].row, b.draws["rl"].row)
         assert not torch.equal(a.noise["eps"], b.noise["eps"])
     assert len({tuple(batch.tasks.tolist()) for batch in first}) > 1
-    for other in (draw(sampler(dataset, seed=4), RL, NORMAL), draw(one, RL, NORMAL, phase="vae")):
+    for other in (draw(sampler(dataset, seed=4), RL, NORMAL), draw(sampled, RL, NORMAL, phase="vae")):
         assert not torch.equal(other.draws["rl"].row, first[0].draws["rl"].row)
         assert not torch.equal(other.noise["eps"], first[0].noise["eps"])
 
@@ -279,10 +279,10 @@ def test_task_ids_are_global(dataset: OfflineDataset) -> None:
 
 
 def test_training_opens_no_test_task(dataset: OfflineDataset) -> None:
-    one = sampler(dataset, dataset.manifest.split["train"])
+    sampled = sampler(dataset, dataset.manifest.split["train"])
     for step in range(10):
-        draw(one, RL, CONTEXT, step=step)
-    assert dataset.opened == set(dataset.manifest.split["train"])
+        draw(sampled, RL, CONTEXT, step=step)
+    assert dataset.read_tasks == set(dataset.manifest.split["train"])
 
 
 def test_noise_follows_its_law(dataset: OfflineDataset) -> None:
@@ -295,9 +295,9 @@ def test_noise_follows_its_law(dataset: OfflineDataset) -> None:
 
 
 def test_draws_of_one_name_are_one_draw(dataset: OfflineDataset) -> None:
-    one = sampler(dataset)
-    merged = draw(one, CONTEXT, Draw("context", "context", ("action", "reward"))).draws["context"]
-    union = draw(one, Draw("context", "context", ("obs", "action", "reward"))).draws["context"]
+    sampled = sampler(dataset)
+    merged = draw(sampled, CONTEXT, Draw("context", "context", ("action", "reward"))).draws["context"]
+    union = draw(sampled, Draw("context", "context", ("obs", "action", "reward"))).draws["context"]
     assert equal(merged, union)
 
 

@@ -65,10 +65,10 @@ def test_what_was_written_is_what_is_read(
     entry = dataset.manifest.tasks[0]
     assert (entry.episodes, entry.rows) == (len(value.length), value.length.sum())
     assert entry.parameter == (0.5, 0.0)
-    for one in entry.returns:
-        mine = value.label == one.label
-        assert one.episodes == mine.sum()
-        np.testing.assert_allclose(one.mean_return, value.reward[mine].sum(1).mean(), rtol=1e-4, atol=1e-5)
+    for behaviour in entry.returns:
+        mine = value.label == behaviour.label
+        assert behaviour.episodes == mine.sum()
+        np.testing.assert_allclose(behaviour.mean_return, value.reward[mine].sum(1).mean(), rtol=1e-4, atol=1e-5)
     assert dataset.verify() == []
 
 
@@ -247,7 +247,7 @@ MALFORMED = {
     "traversal": (lambda m: m["tasks"][1].update(file="../x.safetensors"), r"tasks\[1\]: file: expected a plain"),
     "absolute": (lambda m: m["tasks"][1].update(file="/x.safetensors"), r"tasks\[1\]: file: expected a plain"),
     "windows": (lambda m: m["tasks"][1].update(file="a\\x.safetensors"), r"tasks\[1\]: file: expected a plain"),
-    "one file": (lambda m: m["tasks"][1].update(file="task_000.safetensors"), "a file of its own"),
+    "one file": (lambda m: m["tasks"][1].update(file="task_000.safetensors"), "its own file"),
     "hash": (lambda m: m["tasks"][1].update(sha256="abc"), r"tasks\[1\]: sha256: expected 64 hexadecimal"),
     "rows": (lambda m: m["tasks"][1].update(rows=21), r"tasks\[1\]: rows: expected from 4 to 20, got 21"),
     "labels": (lambda m: m["tasks"][1]["returns"].pop() and None, r"tasks\[1\]: returns: expected labels of 4"),
@@ -301,7 +301,7 @@ def test_drift_between_simulators(case: str, folder: Path, monkeypatch: pytest.M
     recorded, expected = DRIFT[case]
     edit(folder, lambda m: m.update(versions=recorded))
     here = {"gymnasium": "1.4", "mujoco": "4.0.0", "numpy": "2"}
-    monkeypatch.setattr("selectrl.data.manifest.versions", lambda: here)
+    monkeypatch.setattr("selectrl.data.manifest.library_versions", lambda: here)
     manifest = OfflineDataset.open(folder).manifest
     assert manifest.drift() == expected
     here.pop("mujoco")  # nothing can be simulated with what is not installed
@@ -329,15 +329,15 @@ def test_write_manifest_checks_before_it_writes(bad: dict[str, object], folder: 
 
 def test_tasks_are_opened_lazily(folder: Path) -> None:
     dataset = OfflineDataset.open(folder)
-    assert dataset.opened == frozenset()
+    assert dataset.read_tasks == frozenset()
     dataset.task(1)
-    assert dataset.opened == {1}
+    assert dataset.read_tasks == {1}
     with pytest.raises(DataError, match="holds no task 9; choose from its tasks: 0 to 3"):
         dataset.task(9)
     file_of(folder, 2).unlink()
     with pytest.raises(DataError, match=r"task 2 .*cannot be read"):
         dataset.task(2)
-    assert dataset.opened == {1}
+    assert dataset.read_tasks == {1}
 
 
 def test_fingerprint_follows_the_data(folder: Path, make_dataset, tmp_path: Path) -> None:

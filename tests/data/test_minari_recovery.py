@@ -89,7 +89,7 @@ def test_the_environment_is_that_of_the_data(config: Any, load: Callable[..., An
             assert truncated == (t == config.horizon - 1) or terminated
         assert env.spec.max_episode_steps == config.horizon
         env.close()
-    assert all(dataset.observation_space.contains(one) for one in dataset[1].observations)
+    assert all(dataset.observation_space.contains(row) for row in dataset[1].observations)
     settings = {"task": 2, **attrs.asdict(config)}
     assert settings.pop("horizon") == dataset.env_spec.max_episode_steps
     assert dataset.env_spec.kwargs == settings
@@ -101,12 +101,12 @@ def test_metadata(load: Callable[..., Any], tmp_path: Path) -> None:
     assert dataset.spec.env_spec.id == "selectrl/PointRobot-v0"
     metadata = dataset.storage.metadata
     assert metadata["requirements"][0] == "selectrl"
-    assert any(one.startswith("gymnasium==") for one in metadata["requirements"])
+    assert any(requirement.startswith("gymnasium==") for requirement in metadata["requirements"])
     assert "imported from a log" in metadata["description"]
 
 
 def test_unknown_simulators_are_no_requirement(load: Callable[..., Any], tmp_path: Path) -> None:
-    folder = write_data(tmp_path / "data", CONFIGS[0], made_with={"gymnasium": "unknown", "mujoco": "unknown"})
+    folder = write_data(tmp_path / "data", CONFIGS[0], versions={"gymnasium": "unknown", "mujoco": "unknown"})
     assert load(folder).storage.metadata["requirements"] == ["selectrl"]
 
 
@@ -126,13 +126,19 @@ def test_a_space_with_bounds(reach: float, load: Callable[..., Any], tmp_path: P
 
 UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
     "family": ({"env": "elsewhere"}, "no envs part named 'elsewhere'"),
-    "id": ({"env_id": "Ant-v5"}, "point_robot is selectrl/PointRobot-v0 here"),
-    "module": ({"env_id": "evil:Env-v0"}, "point_robot is selectrl/PointRobot-v0 here"),
-    "settings": ({"env_config": {"xml_file": "/etc/passwd"}}, "its settings are not those of point_robot here"),
+    "id": ({"env_id": "Ant-v5"}, "registered point_robot is selectrl/PointRobot-v0"),
+    "module": ({"env_id": "evil:Env-v0"}, "registered point_robot is selectrl/PointRobot-v0"),
+    "settings": ({"env_config": {"xml_file": "/etc/passwd"}}, "its settings do not fit the registered point_robot"),
     "value": ({"env_config": {"tasks": "5"}}, "tasks: expected int"),
-    "tasks": ({"env_config": {"tasks": 6, "horizon": 7, "step_size": 0.25}}, "task 1 is not that of point_robot here"),
-    "fewer tasks": ({"env_config": {"tasks": 4, "horizon": 7}}, "task 1 is not that of point_robot here"),
-    "horizon": ({"env_config": {"tasks": 5, "horizon": 8}}, "point_robot is selectrl/PointRobot-v0 here, with"),
+    "tasks": (
+        {"env_config": {"tasks": 6, "horizon": 7, "step_size": 0.25}},
+        "task 1 differs from that of the registered point_robot",
+    ),
+    "fewer tasks": (
+        {"env_config": {"tasks": 4, "horizon": 7}},
+        "task 1 differs from that of the registered point_robot",
+    ),
+    "horizon": ({"env_config": {"tasks": 5, "horizon": 8}}, "registered point_robot is selectrl/PointRobot-v0, with"),
 }
 
 
@@ -156,5 +162,5 @@ def test_an_environment_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr("gymnasium.make", refuse)
     dataset = OfflineDataset.open(write_data(tmp_path / "data", CONFIGS[0]))
-    found = export_minari(dataset, "mine", root=tmp_path / "minari").unrecoverable
-    assert found == "selectrl/PointRobot-v0 cannot be made (no such model)"
+    reason = export_minari(dataset, "mine", root=tmp_path / "minari").unrecoverable
+    assert reason == "selectrl/PointRobot-v0 cannot be created (no such model)"

@@ -39,7 +39,7 @@ def tree(whole_tree: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole_tree, tmp_path / "tree"))
 
 
-def bring_in(tree: Path, out: Path, *, allow_gaps: bool = False, **how: Any) -> npy_trees.Imported:
+def bring_in(tree: Path, out: Path, *, allow_gaps: bool = False, **how: Any) -> npy_trees.TreeImport:
     return import_tree(find_files(tree, TASKS, **how), CONFIG, out, source="imported", allow_gaps=allow_gaps)
 
 
@@ -66,10 +66,10 @@ def clipped_rows() -> list[list[Any]]:
 class TestWhatIsWritten:
     def test_every_episode_under_its_task_and_label(self, tree: Path, tmp_path: Path) -> None:
         steps: list[tuple[int, int]] = []
-        found = import_tree(
+        imported = import_tree(
             find_files(tree, TASKS), CONFIG, tmp_path / "out", source="x", progress=lambda *at: steps.append(at)
         )
-        assert found == (TASKS * 4, 0, [], {})
+        assert imported == (TASKS * 4, 0, [], {})
         assert steps == [(i + 1, TASKS * 4) for i in range(TASKS * 4)]
         dataset = OfflineDataset.open(tmp_path / "out", env="point_robot", spec=FAMILY.spec)
         assert dataset.verify() == []
@@ -97,8 +97,8 @@ class TestWhatIsWritten:
 
     def test_full_length_is_a_time_out_and_less_a_true_end(self, tree: Path, tmp_path: Path) -> None:
         write_rows(file(tree), rows(7))
-        found = bring_in(tree, tmp_path / "out")
-        assert found.terminal == 1
+        imported = bring_in(tree, tmp_path / "out")
+        assert imported.terminal == 1
         stored = OfflineDataset.open(tmp_path / "out").task(2)
         assert stored.length.tolist() == [20, 20, 20, 7]
         assert [tuple(at) for at in stored.terminal.nonzero().tolist()] == [(3, 6)]
@@ -110,8 +110,8 @@ class TestWhatIsWritten:
             for k in range(2, 11):
                 write_rows(file(tree, task, k, 2200), rows(task=task))
                 write_rows(file(tree, task, k, 2400), rows(task=task))
-        found = find_files(tree, TASKS).files[0][2200]
-        assert [path.name for path in found] == [f"trj_evalsample{k}_step2200.npy" for k in range(11)]
+        paths = find_files(tree, TASKS).files[0][2200]
+        assert [path.name for path in paths] == [f"trj_evalsample{k}_step2200.npy" for k in range(11)]
 
     def test_labels_asked_for_alone(self, tree: Path, tmp_path: Path) -> None:
         assert bring_in(tree, tmp_path / "out", labels=range(2300, 2500, 100), allow_gaps=True).episodes == 8
@@ -123,9 +123,9 @@ class TestWhatIsWritten:
         write_rows(file(tree), wide)
         count = sum(bool(np.abs(row[1]).max() > 1) for row in wide)
         files = find_files(tree, TASKS)
-        found = import_tree(files, CONFIG, tmp_path / "out", source="x", actions=ActionRule(kind="clip"))
+        imported = import_tree(files, CONFIG, tmp_path / "out", source="x", actions=ActionRule(kind="clip"))
         done = {"rule": "clip", "rows": 320, "clipped": count}
-        assert found.actions == done
+        assert imported.actions == done
         dataset = OfflineDataset.open(tmp_path / "out")
         assert dataset.manifest.behaviour["imported_actions"] == done
         assert np.array_equal(dataset.task(2).action[3], np.stack([row[1] for row in wide]).clip(-1, 1))
@@ -158,12 +158,12 @@ class TestWhatIsWritten:
         table = [[states[t], actions[t], rewards[t], states[t + 1]] for t in range(steps)]
         path = write_rows(tmp_path_factory.mktemp("one") / "a.npy", table, data.draw(st.sampled_from([3, 4])))
         shapes: Any = Shapes(Spec(obs=obs, action=action, horizon=horizon, dynamics_vary=True))
-        found = read_episode(path, 50, shapes)
-        assert np.array_equal(found.obs, states.astype("f4"))
-        assert np.array_equal(found.action, actions)
-        assert np.array_equal(found.reward, rewards.astype("f4"))
-        assert (found.terminal, found.label) == (steps < horizon, 50)
-        assert {found.obs.dtype, found.action.dtype, found.reward.dtype} == {np.dtype("f4")}
+        episode = read_episode(path, 50, shapes)
+        assert np.array_equal(episode.obs, states.astype("f4"))
+        assert np.array_equal(episode.action, actions)
+        assert np.array_equal(episode.reward, rewards.astype("f4"))
+        assert (episode.terminal, episode.label) == (steps < horizon, 50)
+        assert {episode.obs.dtype, episode.action.dtype, episode.reward.dtype} == {np.dtype("f4")}
 
 
 @attrs.frozen
@@ -180,15 +180,15 @@ def put(steps: list[list[Any]], row: int, column: int, value: Any) -> list[list[
 
 FILES: dict[str, tuple[Callable[[], list[list[Any]]], str]] = {
     "of another observation": (lambda: put(rows(), 4, 0, np.zeros(3)), r"obs of row 4 has shape \(3,\)"),
-    "of another action": (lambda: put(rows(), 4, 1, np.zeros(6)), r"action of row 4 has shape \(6,\), .* has \(2,\)"),
+    "of another action": (lambda: put(rows(), 4, 1, np.zeros(6)), r"action of row 4 has shape \(6,\), expected \(2,\)"),
     "with a vector as reward": (lambda: put(rows(), 4, 2, np.zeros(1)), r"reward of row 4 has shape \(1,\)"),
     "nan": (lambda: put(rows(), 4, 2, np.float64("nan")), "reward of row 4 is not a finite number"),
     "too large for float32": (lambda: put(rows(), 3, 3, np.full(2, 1e300)), "next_obs of row 3 is not a finite"),
     "beyond the box": (
         lambda: put(put(rows(), 4, 1, np.full(2, -1.5)), 6, 1, np.array([0.0, 1.25])),
-        ": 2 of 320 rows of the import have an action beyond -1 to 1, up to 1.5; .*--actions clip .*--actions rescale",
+        ": 2 of 320 rows of the import have an action outside -1 to 1, up to 1.5; .*--actions clip .*--actions rescale",
     ),
-    "torn": (lambda: rows()[:5] + rows()[7:], "next_obs of row 4 is not obs of row 5, so it is not one episode"),
+    "torn": (lambda: rows()[:5] + rows()[7:], "next_obs of row 4 is not obs of row 5, so the file is not one episode"),
     "too long": (lambda: rows() + rows()[:1], r"expected an object array of \(1 to 20, 4\), got object \(21, 4\)"),
 }
 
@@ -211,9 +211,9 @@ class TestRefusals:
     def test_a_file(self, case: str, refused: Callable[..., str], tree: Path) -> None:
         make, sentence = FILES[case]
         write_rows(file(tree), make())
-        found = refused()
-        assert found.startswith(f"{file(tree)}: ")
-        assert re.search(sentence, found), found
+        sentence = refused()
+        assert sentence.startswith(f"{file(tree)}: ")
+        assert re.search(sentence, sentence), sentence
 
     @pytest.mark.parametrize("what", ["a file", "a folder"])
     def test_a_link_out_of_the_tree(self, what: str, refused: Callable[..., str], tree: Path, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ class TestRefusals:
         for path in (tree / "goal_idx1").iterdir():
             far = [[o, a, -np.linalg.norm(n - 2 * FAMILY.parameters[1]), n] for o, a, _, n in rows()]
             write_rows(path, far)
-        assert "goal_idx1: its rewards are not those of task 1 of point_robot (typically off by " in refused()
+        assert "goal_idx1: its rewards are not those of task 1 of point_robot (typical error " in refused()
 
     def test_neighbouring_tasks_are_told_apart(self, tmp_path: Path) -> None:
         """Of forty goals, random data of one look much like those of the next."""
@@ -267,7 +267,7 @@ class TestRefusals:
 
     def test_too_few_tasks(self, refused: Callable[..., str], tree: Path) -> None:
         shutil.rmtree(tree / "goal_idx3")
-        assert "goal_idx3 holds no trj_evalsample* file, and every task needs some" in refused(allow_gaps=True)
+        assert "goal_idx3 holds no trj_evalsample* file, expected some for every task" in refused(allow_gaps=True)
 
     def test_an_empty_task(self, refused: Callable[..., str], tree: Path) -> None:
         shutil.rmtree(tree / "goal_idx0")
@@ -276,7 +276,7 @@ class TestRefusals:
 
     def test_too_many_tasks(self, refused: Callable[..., str], tree: Path) -> None:
         (tree / "goal_idx4").mkdir()
-        assert "goal_idx4: the environment has 4 tasks, 0 to 3" in refused()
+        assert "goal_idx4: expected tasks 0 to 3" in refused()
 
     def test_no_such_tree(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="holds no goal_idx0"):
@@ -290,19 +290,19 @@ class TestRefusals:
         file(tree, task=3).unlink()
         gap = "goal_idx2 has 0 of 2 episodes of label 2400"
         assert f"is incomplete: {gap} (and 1 more like it); " in refused()
-        found = bring_in(tree, tmp_path / "out", allow_gaps=True)
-        assert (found.episodes, found.gaps) == (13, [gap, "goal_idx3 has 1 of 2 episodes of label 2400"])
+        imported = bring_in(tree, tmp_path / "out", allow_gaps=True)
+        assert (imported.episodes, imported.gaps) == (13, [gap, "goal_idx3 has 1 of 2 episodes of label 2400"])
         manifest = OfflineDataset.open(tmp_path / "out").manifest
-        assert manifest.behaviour["gaps"] == found.gaps
+        assert manifest.behaviour["gaps"] == imported.gaps
         assert [entry.episodes for entry in manifest.tasks] == [4, 4, 2, 3]
 
     def test_a_label_that_is_nowhere(self, refused: Callable[..., str]) -> None:
         assert "goal_idx0 has 0 of 2 episodes of label 2600" in refused(labels=range(2200, 2800, 200))
-        assert "goal_idx0 holds no trj_evalsample* file of the labels asked for" in refused(labels=range(5, 6))
+        assert "goal_idx0 holds no trj_evalsample* file with a label of --labels" in refused(labels=range(5, 6))
 
     def test_label_0(self, refused: Callable[..., str], tree: Path) -> None:
         write_rows(file(tree, 0, 0, 0), rows(task=0))
-        assert "label 0 stands for random warm-up here" in refused()
+        assert "label 0 is reserved for the random warm-up" in refused()
 
     def test_a_folder_that_is_there(self, refused: Callable[..., str], tmp_path: Path) -> None:
         (tmp_path / "data" / "point_robot" / "out").mkdir(parents=True)

@@ -39,13 +39,13 @@ def tables(draw: st.DrawFn) -> list[list[Any]]:
 def test_what_numpy_wrote_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[Any]], protocol: int
 ) -> None:
-    found = read(write_rows(tmp_path_factory.mktemp("table") / "a.npy", rows, protocol))
-    assert len(found) == len(rows)
-    for wrote, got in zip(rows, found, strict=True):
-        for one, cell in zip(wrote, got, strict=True):
-            assert np.array_equal(np.asarray(one), cell)
-            assert cell.dtype == getattr(one, "dtype", np.dtype("f8"))
-            assert np.shape(one) == cell.shape
+    table = read(write_rows(tmp_path_factory.mktemp("table") / "a.npy", rows, protocol))
+    assert len(table) == len(rows)
+    for wrote, got in zip(rows, table, strict=True):
+        for value, cell in zip(wrote, got, strict=True):
+            assert np.array_equal(np.asarray(value), cell)
+            assert cell.dtype == getattr(value, "dtype", np.dtype("f8"))
+            assert np.shape(value) == cell.shape
 
 
 def good(rows: int = 2) -> list[list[Any]]:
@@ -82,7 +82,7 @@ def test_an_exploit_is_named_and_not_run(where: str, name: str, tmp_path: Path) 
     np.load(path, allow_pickle=True)
     assert proof.exists()  # it is a real one
     proof.unlink()
-    with pytest.raises(DataError, match=r"a.npy: it names \S+, which no array needs, and was not run"):
+    with pytest.raises(DataError, match=r"a.npy: it names \S+, which is not part of an array, and was not run"):
         read(path)
     assert not proof.exists()
 
@@ -109,11 +109,11 @@ HOSTILE = {
     "a stand-in changed": (b"\x80\x03cnumpy.core.multiarray\nscalar\nNb.", "not a readable pickle"),
     "more cells than the header": (
         pickle.dumps(np.array([[1.0, None, 2, 3]] * 3, object), 3),
-        "another array than its header",
+        "its array differs from its header",
     ),
     "fewer cells than its shape": (
         pickled(b"(K\x01K\x02K\x04\x86" + OBJECT + b"\x89]t"),
-        "other than the 8 cells",
+        "it does not hold the 8 cells",
     ),
     "no state at all": (pickled(b"N"), "not a readable pickle"),
 }
@@ -129,10 +129,10 @@ def test_a_hostile_pickle_is_one_sentence(case: str, tmp_path: Path) -> None:
 
 CELLS = {
     "a matrix": (np.zeros((2, 2)), r"a cell of shape \(2, 2\)"),
-    "objects": (np.array([None], object), "not of f4, f8, i4, i8"),
-    "text": (np.array(["a"]), "not of f4"),
-    "big-endian": (np.zeros(2, ">f8"), "not of f4"),
-    "complex": (np.complex128(1), "not of f4"),
+    "objects": (np.array([None], object), "of another type than f4, f8, i4, i8"),
+    "text": (np.array(["a"]), "of another type than f4"),
+    "big-endian": (np.zeros(2, ">f8"), "of another type than f4"),
+    "complex": (np.complex128(1), "of another type than f4"),
     "a string": ("abc", "of type str"),
     "nothing": (None, "of type NoneType"),
     "a bool": (True, "of type bool"),

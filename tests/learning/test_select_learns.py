@@ -73,7 +73,7 @@ def test_select_adapts_to_unseen_goals(tmp_path):
         tmp_path / "data" / "point_robot" / "scripted", FAMILIES.build(experiment.env), np.random.default_rng(0)
     )
     run = train(experiment, data=tmp_path / "data", out=tmp_path / "runs")
-    assert run.dataset.opened == set(run.family.train_tasks)  # no test task was read for training
+    assert run.dataset.read_tasks == set(run.family.train_tasks)  # no test task was read for training
     offline = run.evaluate("offline", OfflineConfig())
     assert offline.final_return > -15  # -8 to -11 over seeds and processors; standing still -20, optimum -3.86
     assert offline.final_return > offline.context_free + 3

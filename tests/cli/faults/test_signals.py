@@ -73,19 +73,19 @@ def test_a_comparison_stops_as_a_whole(
 
 
 def test_collecting_saves_the_step_it_is_at(command: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from selectrl.behaviour.collection import Collection
+    from selectrl.behaviour.collection import LockstepCollection
 
     words = ["collect", "--env", "point_robot", "--preset", "laptop", "--name", "toy", *sets(COLLECT)]
     assert command(*words, "--data", tmp_path / "whole")[0] == 0
-    advance, steps = Collection.advance, []
+    advance, steps = LockstepCollection.advance, []
 
-    def struck(self: Collection) -> None:
+    def struck(self: LockstepCollection) -> None:
         steps.append(self.step)
         advance(self)
         if self.step == 97:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(Collection, "advance", struck)
+    monkeypatch.setattr(LockstepCollection, "advance", struck)
     assert command(*words, "--data", tmp_path / "data") == (143, SENTENCE)
     assert steps == list(range(97))
     assert command(*words, "--data", tmp_path / "data")[0] == 0
