@@ -174,7 +174,7 @@ def meta_test(repeats: int = 2) -> Pair:
     agent = build_agent(experiment, family.spec, 0)
     config = attrs.evolve(experiment.test, repeats=repeats)
     collector = COLLECTORS.build(experiment.collector)
-    ours = MetaTest(agent, family, collector, config, tasks=family.test_tasks)
+    ours = MetaTest(agent.encoder, agent.policy, family, collector, config, tasks=family.test_tasks)
     horizon, spec = family.spec.horizon, family.spec
     latent = experiment.encoder.latent_dim
     row_net = mlp(spec.obs + spec.action + 1, experiment.encoder.hidden[0], latent)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
-from selectrl.protocols import Agent, Noise, Phase, TrainingRows
+from selectrl.protocols import Agent, Noise, Phase, State, TrainingRows
 from selectrl.structs import Batch, Belief, Rows
 
 if TYPE_CHECKING:
@@ -26,8 +26,15 @@ class Value(Protocol):
 
     members: int  #: V networks side by side
 
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
-        """Return what V regresses on, (task, batch); td_target is the critic's own y."""
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what V regresses on, (task, batch).
+
+        Args:
+            agent: where the parts meet.
+            batch: the step's.
+            td_target: the critic's own y, (task, batch).
+            target_q: action (task, batch, action) at the step's rows -> the smaller of both target Q, (task, batch).
+        """
         ...
 
     def loss(self, v: Tensor, target: Tensor) -> Tensor:
@@ -39,7 +46,7 @@ class Value(Protocol):
         ...
 
 
-class Aggregation(Protocol):
+class Aggregation(Protocol[State]):
     """How a set encoder makes one task variable of many row embeddings; a module, ``encoder.pooling`` in the agent."""
 
     latent_dim: int
@@ -54,15 +61,15 @@ class Aggregation(Protocol):
         """Aggregate sets, rows (…, row, latent) and raw (…, row, extra), to (…, latent); only live rows count."""
         ...
 
-    def init(self, like: Tensor, worlds: int) -> Any:
+    def init(self, like: Tensor, worlds: int) -> State:
         """Return the state of so many worlds that have seen nothing, of the dtype and device of ``like``."""
         ...
 
-    def step(self, state: Any, rows: Tensor, raw: Tensor, live: Tensor) -> Any:
+    def step(self, state: State, rows: Tensor, raw: Tensor, live: Tensor) -> State:
         """Take in one embedding per world, (world, latent), where live (world,) is true."""
         ...
 
-    def read(self, state: Any) -> Belief:
+    def read(self, state: State) -> Belief:
         """Return the belief after what was seen, (world, latent)."""
         ...
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
 ROW_FIELDS = ("obs", "action", "reward", "next_obs", "terminal")
 
@@ -101,7 +101,7 @@ class Objective:
     """
 
     name: str
-    loss: Callable[[Any, Batch], Losses]
+    loss: Callable[[Agent, Batch], Losses]
     moves: Mapping[str, Optim]
     draws: tuple[Draw, ...] = ()
     noise: tuple[Noise, ...] = ()
@@ -178,15 +178,16 @@ class Phase:
     prepare: Prepare | None = None
 
 
-M = TypeVar("M", bound="nn.Module")
+M = TypeVar("M")
+State = TypeVar("State", bound="tuple[Any, ...]")
 
 
 class Agent(Protocol):
     """The parts of one method where they meet: inside a loss."""
 
-    encoder: Any
-    critic: Any
-    policy: Any
+    encoder: ContextEncoder[Any]
+    critic: Critic
+    policy: Policy
 
     def target(self, module: M) -> M:
         """Return the Polyak copy of a module of this agent."""
@@ -207,8 +208,12 @@ class Policy(Protocol):
         ...
 
 
-class ContextEncoder(Protocol):
-    """Works out the task from transitions."""
+class ContextEncoder(Protocol[State]):
+    """Works out the task from transitions.
+
+    At meta-test it filters: a state is a tuple of tensors with a leading world axis, which may nest, so that worlds can
+    be selected.
+    """
 
     latent_dim: int
     critic_params: Mapping[str, Optim]  #: prefixes that the TD loss may move
@@ -221,18 +226,15 @@ class ContextEncoder(Protocol):
         """Encode the tasks of a training batch."""
         ...
 
-    def init(self, worlds: int) -> Any:
+    def init(self, worlds: int) -> State:
         """Return the state of a filter that has seen nothing, for so many worlds."""
         ...
 
-    def step(self, state: Any, rows: Rows, live: Tensor) -> Any:
-        """Take in one transition per world, (world, …), where live (world,) is true.
-
-        A state is a tuple of tensors with a leading world axis, so that worlds can be selected.
-        """
+    def step(self, state: State, rows: Rows, live: Tensor) -> State:
+        """Take in one transition per world, (world, …), where live (world,) is true."""
         ...
 
-    def read(self, state: Any) -> Belief:
+    def read(self, state: State) -> Belief:
         """Return the belief after what was seen; before anything was, it is finite too, its spread 1 unless known."""
         ...
 

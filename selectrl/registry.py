@@ -138,14 +138,14 @@ class Registry(Generic[P, T]):
         return next((entry for entry in self if entry.config is config), None)
 
 
-ENCODERS: Registry[[Spec], ContextEncoder] = Registry("encoders")
+ENCODERS: Registry[[Spec], ContextEncoder[Any]] = Registry("encoders")
 CRITICS: Registry[[Spec, int], Critic] = Registry("critics")  #: spec and width of z
 ACTORS: Registry[[Spec, int], ActorLoss] = Registry("actors")
 POLICIES: Registry[[Spec, int], Policy] = Registry("policies")
 COLLECTORS: Registry[[], ContextCollector] = Registry("collectors")
 WEIGHTS: Registry[[], Weight] = Registry("weights")
 VALUES: Registry[[], Value] = Registry("values")
-AGGREGATIONS: Registry[[int], Aggregation] = Registry("aggregations")  #: width of an embedding
+AGGREGATIONS: Registry[[int], Aggregation[Any]] = Registry("aggregations")  #: width of an embedding
 NEGATIVES: Registry[[Spec], Negatives] = Registry("negatives")
 FAMILIES: Registry[[], TaskFamily] = Registry("envs")
 

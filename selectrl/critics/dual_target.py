@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
 from selectrl.critics.configs import DualTargetConfig
@@ -45,6 +47,10 @@ class DualTargetCritic(QVNetworks[DualTargetConfig]):
         next_q = agent.target(self.q_net).value(rl.next_obs, action, z_next).amin(0)
         return self.backup(rl, next_q - agent.policy.temperature * sample.log_prob)
 
+    def target_q(self, agent: Agent, batch: Batch, action: Tensor) -> Tensor:
+        """Return the smaller of both target Q of an action at the step's rows, (task, batch)."""
+        return agent.target(self.q_net).value(batch.draws["rl"].obs, action, batch.latent.z).amin(0)
+
     def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
         """Return V(s, z), (task, batch)."""
         return self.value.combine(self.v_net(obs, z))
@@ -59,7 +65,8 @@ class DualTargetCritic(QVNetworks[DualTargetConfig]):
         q = self.q(rl.obs, rl.action, z)
         td = twin_td_loss(q, target)
         v = self.v_net(rl.obs, z.detach())
-        regression = self.value.loss(v, self.value.target(agent, batch, target))
+        target_v = self.value.target(agent, batch, target, partial(self.target_q, agent, batch))
+        regression = self.value.loss(v, target_v)
         terms = {"td": td, "v_loss": regression, "q": q.mean(), "v": v.mean(), "target": target.mean()}
         return Losses(td + regression, terms)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar, cast
+from collections.abc import Callable
+from typing import Generic, TypeAlias, TypeVar
 
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from selectrl.protocols import Agent
 from selectrl.structs import Batch
 
 C = TypeVar("C")
+TargetQ: TypeAlias = Callable[[Tensor], Tensor]  # an action at the step's rows -> the smaller of both target Q
 
 
 class SingleValue(ABC, Generic[C]):
@@ -30,7 +32,7 @@ class SingleValue(ABC, Generic[C]):
         self.config = config
 
     @abstractmethod
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: TargetQ) -> Tensor:
         """Return what V regresses on, (task, batch)."""
 
     def loss(self, v: Tensor, target: Tensor) -> Tensor:
@@ -45,7 +47,7 @@ class SingleValue(ABC, Generic[C]):
 class TdTargetValue(SingleValue[TdTargetConfig]):
     """V on the critic's own y."""
 
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: TargetQ) -> Tensor:
         """Return y, (task, batch)."""
         return td_target
 
@@ -53,25 +55,25 @@ class TdTargetValue(SingleValue[TdTargetConfig]):
 class MinTargetQValue(SingleValue[MinTargetQConfig]):
     """V on the smaller target Q at the data's action."""
 
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: TargetQ) -> Tensor:
         """Return the smaller target Q at the data's action, (task, batch)."""
-        return smaller_target_q(agent, batch, batch.draws["rl"].action)
+        return target_q(batch.draws["rl"].action)
 
 
 class MinTargetQPolicyValue(SingleValue[MinTargetQPolicyConfig]):
     """V on the smaller target Q at the policy's action."""
 
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: TargetQ) -> Tensor:
         """Return the smaller target Q at the policy's mode, (task, batch)."""
-        return smaller_target_q(agent, batch, agent.policy.mode(batch.draws["rl"].obs, batch.latent.z))
+        return target_q(agent.policy.mode(batch.draws["rl"].obs, batch.latent.z))
 
 
 class ExpectileValue(SingleValue[ExpectileConfig]):
     """V on the upper expectile of the smaller target Q at the data's actions."""
 
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: TargetQ) -> Tensor:
         """Return the smaller target Q at the data's action, (task, batch)."""
-        return smaller_target_q(agent, batch, batch.draws["rl"].action)
+        return target_q(batch.draws["rl"].action)
 
     def loss(self, v: Tensor, target: Tensor) -> Tensor:
         """Return the asymmetric square, a scalar."""
@@ -85,7 +87,7 @@ class EnsembleValue:
         self.config = config
         self.members = config.members
 
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: TargetQ) -> Tensor:
         """Return y, (task, batch)."""
         return td_target
 
@@ -96,9 +98,3 @@ class EnsembleValue:
     def combine(self, v: Tensor) -> Tensor:
         """Return the members' mean or minimum, (task, batch)."""
         return v.mean(0) if self.config.reduce == "mean" else v.amin(0)
-
-
-def smaller_target_q(agent: Agent, batch: Batch, action: Tensor) -> Tensor:
-    """Return the smaller of both target Q at the step's rows, (task, batch)."""
-    q = agent.target(agent.critic.q_net).value(batch.draws["rl"].obs, action, batch.latent.z)
-    return cast("Tensor", q.amin(0))

@@ -16,29 +16,31 @@ from torch import Tensor
 from selectrl.data.rows import RowStore
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.stored import draw_stored, take_in
-from selectrl.protocols import Agent
+from selectrl.protocols import ContextEncoder, State
 
 DRAWS = 3  # contexts per task
 
 
 @torch.no_grad()
-def offline_latents(agent: Agent, stored: RowStore, config: TestConfig, draws: int) -> NDArray[np.float32]:
+def offline_latents(
+    encoder: ContextEncoder[State], stored: RowStore, config: TestConfig, draws: int
+) -> NDArray[np.float32]:
     """Return the mean of the belief after a budget of stored episodes, float32 (task, draw, latent).
 
     Args:
-        agent: its encoder filters.
+        encoder: what filters.
         stored: data of the tasks.
         config: budget and seed; a draw is what the offline collector shows in the repeat of that number.
         draws: contexts per task.
     """
     tasks = stored.tasks.tolist()
-    z = _beliefs(agent, stored, config, [(task, draw) for task in tasks for draw in range(draws)])
+    z = _beliefs(encoder, stored, config, [(task, draw) for task in tasks for draw in range(draws)])
     latents: NDArray[np.float32] = z.reshape(len(tasks), draws, -1).float().numpy()
     return latents
 
 
 @torch.no_grad()
-def donor_swap(agent: Agent, stored: RowStore, config: TestConfig, draws: int) -> dict[str, Any]:
+def donor_swap(encoder: ContextEncoder[State], stored: RowStore, config: TestConfig, draws: int) -> dict[str, Any]:
     r"""Say for each pair of tasks how far the belief follows the donor of states and actions.
 
     With :math:`z_{ij}` the belief from task j's states and actions and task i's rewards for them,
@@ -49,7 +51,7 @@ def donor_swap(agent: Agent, stored: RowStore, config: TestConfig, draws: int) -
     over draws d. 0: the true rewards decide; 1: the donor's states and actions do.
 
     Args:
-        agent: its encoder filters.
+        encoder: what filters.
         stored: data of the tasks; it must tell rewards (``reward_of``).
         config: budget and seed.
         draws: contexts per task.
@@ -60,12 +62,12 @@ def donor_swap(agent: Agent, stored: RowStore, config: TestConfig, draws: int) -
     """
     tasks = stored.tasks.tolist()
     pairs = [(task, donor) for task in tasks for donor in tasks if task != donor]
-    own = torch.from_numpy(offline_latents(agent, stored, config, draws)).double()
+    own = torch.from_numpy(offline_latents(encoder, stored, config, draws)).double()
     found, places = [], {task: place for place, task in enumerate(tasks)}
     if pairs:
         worlds = [(donor, draw) for _, donor in pairs for draw in range(draws)]
         truth = torch.tensor([places[task] for task, _ in pairs for _ in range(draws)])
-        swapped = _beliefs(agent, stored, config, worlds, truth).double().reshape(len(pairs), draws, -1)
+        swapped = _beliefs(encoder, stored, config, worlds, truth).double().reshape(len(pairs), draws, -1)
     for (task, donor), z in zip(pairs, swapped if pairs else (), strict=True):
         apart = own[places[donor]] - own[places[task]]
         size, along = float(apart.square().sum()), float(((z - own[places[task]]) * apart).sum())
@@ -75,12 +77,15 @@ def donor_swap(agent: Agent, stored: RowStore, config: TestConfig, draws: int) -
 
 
 def _beliefs(
-    agent: Agent, stored: RowStore, config: TestConfig, worlds: list[tuple[int, int]], truth: Tensor | None = None
+    encoder: ContextEncoder[State],
+    stored: RowStore,
+    config: TestConfig,
+    worlds: list[tuple[int, int]],
+    truth: Tensor | None = None,
 ) -> Tensor:
     """Return beliefs (world, latent) from stored episodes, with the rewards of the local tasks (world,) if given."""
-    state = agent.encoder.init(len(worlds))
+    state = encoder.init(len(worlds))
     for block in range(max(config.budget // stored.spec.horizon, 1)):
         rows = draw_stored(stored, worlds, block, kind="episodes", seed=config.seed)
-        state = take_in(agent, state, rows if truth is None else stored.relabel(truth, rows))
-    z: Tensor = agent.encoder.read(state).z
-    return z
+        state = take_in(encoder, state, rows if truth is None else stored.relabel(truth, rows))
+    return encoder.read(state).z

@@ -9,7 +9,7 @@ the context. Starts and noise are keyed by (task, repeat, purpose), the same for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import attrs
 import numpy as np
@@ -23,10 +23,11 @@ from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.noise import CommonNoise
 from selectrl.evaluate.stored import read_stored
-from selectrl.protocols import Agent, ContextCollector, TaskFamily
+from selectrl.protocols import ContextCollector, ContextEncoder, Policy, State, TaskFamily
 from selectrl.structs import Belief, Moment, Rows
 
 Floats = NDArray[np.float32]
+T = TypeVar("T", bound="tuple[Any, ...]")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -56,11 +57,12 @@ class TestResult:
     about: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-class MetaTest:
-    """One agent with one collector on a set of tasks.
+class MetaTest(Generic[State]):
+    """One trained encoder and policy with one collector on a set of tasks.
 
     Args:
-        agent: the trained agent; only its encoder and policy are used.
+        encoder: filters the context.
+        policy: acts.
         family: the task family.
         collector: how context is gathered.
         config: budget, repeats, prior and seed.
@@ -74,7 +76,8 @@ class MetaTest:
 
     def __init__(
         self,
-        agent: Agent,
+        encoder: ContextEncoder[State],
+        policy: Policy,
         family: TaskFamily,
         collector: ContextCollector,
         config: TestConfig,
@@ -83,7 +86,8 @@ class MetaTest:
         stored: RowStore | None = None,
         threads: int = 1,
     ) -> None:
-        self.agent, self.family, self.collector, self.config = agent, family, collector, config
+        self.encoder, self.policy = encoder, policy
+        self.family, self.collector, self.config = family, collector, config
         self.tasks, self.stored = tuple(tasks), stored
         self.horizon = family.spec.horizon
         if config.budget % self.horizon:
@@ -108,14 +112,14 @@ class MetaTest:
             RunError: a return is not finite.
         """
         count, spec = len(self.worlds), self.family.spec
-        state = self.agent.encoder.init(count)
-        belief: Belief = self.agent.encoder.read(state)
+        state = self.encoder.init(count)
+        belief = self.encoder.read(state)
         if prior is not None:
             belief = belief._replace(z=prior.expand_as(belief.z))
         normal = self.noise.normal("explore", self.config.budget, spec.action)
         uniform = self.noise.uniform("explore_uniform", self.config.budget, spec.action)
         held = self.noise.normal("explore_held", self.blocks, spec.action)
-        latent_normal = self.noise.normal("latent", self.blocks, self.agent.encoder.latent_dim)
+        latent_normal = self.noise.normal("latent", self.blocks, self.encoder.latent_dim)
         returns, scored, explored, latents = [], [], [], []
         gained = torch.zeros(count, 0)  # returns of the blocks collected, (world, block)
         for block in range(self.blocks + 1):
@@ -127,7 +131,7 @@ class MetaTest:
                 break
             if self.collector.offline:
                 state = self._read_stored(state, block)
-                belief = self.agent.encoder.read(state)
+                belief = self.encoder.read(state)
                 continue
             part = slice(block * self.horizon, (block + 1) * self.horizon)
             noise = Explore(normal[:, part], uniform[:, part], held[:, block], latent_normal[:, block])
@@ -137,7 +141,7 @@ class MetaTest:
             keep = self.collector.keeps(gained)
             if not keep.all():
                 after = chosen(keep, after, state)
-                belief = self.agent.encoder.read(after)
+                belief = self.encoder.read(after)
             state = after
         values = np.stack(returns, -1).reshape(len(self.tasks), self.config.repeats, -1)
         refuse_infinite(values, self.tasks)
@@ -152,8 +156,8 @@ class MetaTest:
         )
 
     def _collect(
-        self, block: int, state: Any, belief: Belief, noise: Explore, watch: Watch | None
-    ) -> tuple[Any, Belief, Floats, Tensor]:
+        self, block: int, state: State, belief: Belief, noise: Explore, watch: Watch | None
+    ) -> tuple[State, Belief, Floats, Tensor]:
         """Collect one block; return encoder state, belief, the first repeat's observations, and returns (world,)."""
         live = torch.ones(len(self.worlds), dtype=torch.bool)
         obs, _ = self.env.reset(seed=self.noise.seeds("explore", block * self.horizon))
@@ -163,20 +167,22 @@ class MetaTest:
         for t in range(self.horizon):
             progress = (block * self.horizon + t) / self.config.budget
             moment = Moment(noise.normal[:, t], noise.held, noise.uniform[:, t], belief.spread, progress)
-            action = self.collector.act(self.agent.policy, torch.from_numpy(obs), z, moment)
+            action = self.collector.act(self.policy, torch.from_numpy(obs), z, moment)
             rows, obs, done = step(self.env, obs, action)
             gain = gain + rows.reward
             if watch:
                 watch(Moved(self.env, "explore", block * self.horizon + t + 1, gain.double().numpy(), live.numpy()))
             path.append(obs[:: self.config.repeats].copy())
-            state = self.agent.encoder.step(state, rows, live)
+            state = self.encoder.step(state, rows, live)
             if self.collector.updates(progress, t + 1 == self.horizon):
-                belief = self.agent.encoder.read(state)
+                belief = self.encoder.read(state)
                 z = self.collector.latent(belief, noise.latent)
             obs = self._restart(obs, done, "explore", block * self.horizon + t + 1)
         return state, belief, np.stack(path, 1), gain
 
-    def _score(self, block: int, state: Any, belief: Belief, watch: Watch | None) -> tuple[NDArray[np.float64], Floats]:
+    def _score(
+        self, block: int, state: State, belief: Belief, watch: Watch | None
+    ) -> tuple[NDArray[np.float64], Floats]:
         """Score one episode; return each world's return, and the first repeat's observations."""
         total = np.zeros(len(self.worlds))
         live = np.ones(len(self.worlds), dtype=bool)
@@ -184,7 +190,7 @@ class MetaTest:
         path = [obs[:: self.config.repeats].copy()]
         unread: list[tuple[Rows, Tensor]] = []  # steps that the belief has not seen; most collectors' never does
         for t in range(self.horizon):
-            action = self.agent.policy.mode(torch.from_numpy(obs), belief.z)
+            action = self.policy.mode(torch.from_numpy(obs), belief.z)
             rows, obs, done = step(self.env, obs, action)
             total += np.where(live, rows.reward.double().numpy(), 0.0)
             if watch:
@@ -193,9 +199,9 @@ class MetaTest:
             unread.append((rows, torch.from_numpy(live)))
             if self.collector.updates(block / max(self.blocks, 1), block_end=False):
                 for one in unread:  # a filter goes on, on a copy of its own
-                    state = self.agent.encoder.step(state, *one)
+                    state = self.encoder.step(state, *one)
                 unread.clear()
-                belief = self.agent.encoder.read(state)
+                belief = self.encoder.read(state)
             live = live & ~done
             obs = self._restart(obs, done, "score_rest", t + 1)  # it steps on unseen: worlds move in lockstep
         return total, np.stack(path, 1)
@@ -207,12 +213,12 @@ class MetaTest:
         started: Floats = self.env.reset(seed=self.noise.seeds(purpose, episode), options={"reset_mask": done})[0]
         return started
 
-    def _read_stored(self, state: Any, block: int) -> Any:
+    def _read_stored(self, state: State, block: int) -> State:
         """Take in one block of each world's stored data."""
         if self.stored is None:
             raise InputError("offline context needs the stored data of the test tasks; give the dataset")
         return read_stored(
-            self.agent, state, self.stored, self.worlds, block, kind=self.collector.offline, seed=self.config.seed
+            self.encoder, state, self.stored, self.worlds, block, kind=self.collector.offline, seed=self.config.seed
         )
 
 
@@ -276,6 +282,6 @@ def refuse_infinite(returns: NDArray[np.float64], tasks: Sequence[int]) -> None:
         )
 
 
-def chosen(keep: Tensor, new: Any, old: Any) -> Any:
+def chosen(keep: Tensor, new: T, old: T) -> T:
     """Return a filter's new state in the worlds that keep it, (world,), and the old one in the others."""
-    return tree_map(lambda a, b: torch.where(keep.reshape(-1, *[1] * (a.dim() - 1)), a, b), new, old)
+    return cast(T, tree_map(lambda a, b: torch.where(keep.reshape(-1, *[1] * (a.dim() - 1)), a, b), new, old))

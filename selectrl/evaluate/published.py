@@ -7,7 +7,7 @@ batch every world is in some episode of its own schedule, and where one ends, th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic
 
 import attrs
 import numpy as np
@@ -21,9 +21,9 @@ from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import Floats, TestResult, chosen, refuse_infinite, step
 from selectrl.evaluate.noise import CommonNoise
-from selectrl.evaluate.schedules import Episode, Published, Read, Schedule, Sizes
+from selectrl.evaluate.schedules import Episode, Event, Published, Read, Schedule, Sizes
 from selectrl.evaluate.stored import draw_stored, take_in
-from selectrl.protocols import Agent, ContextCollector, TaskFamily
+from selectrl.protocols import ContextCollector, ContextEncoder, Policy, State, TaskFamily
 from selectrl.structs import Belief, Moment, Rows
 
 
@@ -88,11 +88,12 @@ class World:
         return self.elapsed
 
 
-class PublishedTest:
-    """One agent with one collector on a set of tasks, by the collector's published schedule.
+class PublishedTest(Generic[State]):
+    """One trained encoder and policy with one collector on a set of tasks, by the collector's published schedule.
 
     Args:
-        agent: the trained agent; only its encoder and policy are used.
+        encoder: filters the context.
+        policy: acts.
         family: the task family.
         collector: how context is gathered.
         config: budget, gate, repeats, prior and seed.
@@ -107,7 +108,8 @@ class PublishedTest:
 
     def __init__(
         self,
-        agent: Agent,
+        encoder: ContextEncoder[State],
+        policy: Policy,
         family: TaskFamily,
         collector: ContextCollector,
         config: TestConfig,
@@ -119,7 +121,8 @@ class PublishedTest:
     ) -> None:
         if config.budget == 0:
             raise InputError("test.budget: expected at least 1 step for a published schedule, got 0; give its budget")
-        self.agent, self.family, self.collector, self.config = agent, family, collector, config
+        self.encoder, self.policy = encoder, policy
+        self.family, self.collector, self.config = family, collector, config
         self.tasks, self.stored, self.protocol = tuple(tasks), stored, protocol
         self.ids = [(task, repeat) for task in self.tasks for repeat in range(config.repeats)]
         self.env = family.worlds([task for task, _ in self.ids], threads=threads)
@@ -137,8 +140,8 @@ class PublishedTest:
         config = self.config
         sizes = Sizes(config.budget, self.family.spec.horizon, config.gate)
         self.worlds = [World(CommonNoise(config.seed, [at]), self.protocol.schedule(sizes)) for at in self.ids]
-        self.state = self.agent.encoder.init(len(self.ids))
-        self.belief: Belief = self.agent.encoder.read(self.state)
+        self.state = self.encoder.init(len(self.ids))
+        self.belief = self.encoder.read(self.state)
         if prior is not None:
             self.belief = self.belief._replace(z=prior.expand_as(self.belief.z).clone())
         self.z = self.belief.z.clone()
@@ -164,7 +167,7 @@ class PublishedTest:
         except StopIteration:
             return
 
-    def _begin(self, number: int, event: Any) -> None:
+    def _begin(self, number: int, event: Event) -> None:
         """Do what takes no steps, up to the next episode."""
         world, only = self.worlds[number], torch.arange(len(self.ids)) == number
         while not isinstance(event, Episode):
@@ -182,7 +185,7 @@ class PublishedTest:
             noise.normal(f"{name} normal", spec.horizon, spec.action)[0],
             noise.uniform(f"{name} uniform", spec.horizon, spec.action)[0],
             noise.normal(f"{name} held", spec.action)[0],
-            noise.normal(f"{name} latent", self.agent.encoder.latent_dim)[0],
+            noise.normal(f"{name} latent", self.encoder.latent_dim)[0],
         )
         self._latent(number)
         if event.scored:
@@ -207,7 +210,7 @@ class PublishedTest:
 
     def _act(self, obs: Floats) -> Tensor:
         """Return every world's action; collecting worlds act in groups that are equally far."""
-        seen, policy = torch.from_numpy(obs), self.agent.policy
+        seen, policy = torch.from_numpy(obs), self.policy
         action: Tensor = policy.mode(seen, self.z).clone()
         groups: dict[int, list[int]] = {}
         for number, world in enumerate(self.worlds):
@@ -229,7 +232,7 @@ class PublishedTest:
                 world.elapsed += 1
                 world.gain += float(rows.reward[number])
                 world.path.append(obs[number].copy())
-        self.state = self.agent.encoder.step(self.state, rows, collecting)
+        self.state = self.encoder.step(self.state, rows, collecting)
         if self.collector.updates(0.0, block_end=False):
             self._read(collecting)
             for number in torch.nonzero(collecting)[:, 0].tolist():
@@ -238,7 +241,7 @@ class PublishedTest:
 
     def _read(self, where: Tensor) -> None:
         """Read the belief in some worlds, (world,)."""
-        self.belief = chosen(where, self.agent.encoder.read(self.state), self.belief)
+        self.belief = chosen(where, self.encoder.read(self.state), self.belief)
 
     def _read_stored(self, number: int, block: int) -> int:
         """Take in one block of stored data in one world; return its rows."""
@@ -247,7 +250,7 @@ class PublishedTest:
         kind, seed = self.collector.offline, self.config.seed
         own = tree_map(lambda field: field[number : number + 1], self.state)
         rows = draw_stored(self.stored, [self.ids[number]], block, kind=kind, seed=seed)
-        after = take_in(self.agent, own, rows)
+        after = take_in(self.encoder, own, rows)
         self.state = tree_map(lambda one, all_: torch.cat((all_[:number], one, all_[number + 1 :])), after, self.state)
         return int((rows.row >= 0).sum())
 

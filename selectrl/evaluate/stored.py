@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,19 +11,26 @@ from torch import Tensor
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import uniform_ranks
 from selectrl.evaluate.config import TestConfig
-from selectrl.protocols import ROW_FIELDS, Agent
+from selectrl.protocols import ROW_FIELDS, ContextEncoder, State
 from selectrl.streams import stream
 from selectrl.structs import Rows
 
 
 @torch.no_grad()
 def read_stored(
-    agent: Agent, state: Any, stored: RowStore, worlds: Sequence[tuple[int, int]], block: int, *, kind: str, seed: int
-) -> Any:
+    encoder: ContextEncoder[State],
+    state: State,
+    stored: RowStore,
+    worlds: Sequence[tuple[int, int]],
+    block: int,
+    *,
+    kind: str,
+    seed: int,
+) -> State:
     """Take in one block of stored data per world: one ``episodes`` episode, or as many independent ``rows``.
 
     Args:
-        agent: its encoder filters.
+        encoder: what filters.
         state: the filter's state.
         stored: data of the worlds' tasks.
         worlds: (task, repeat) of each world.
@@ -32,7 +38,7 @@ def read_stored(
         kind: ``episodes`` or ``rows``.
         seed: seed of the meta-test.
     """
-    return take_in(agent, state, draw_stored(stored, worlds, block, kind=kind, seed=seed))
+    return take_in(encoder, state, draw_stored(stored, worlds, block, kind=kind, seed=seed))
 
 
 def draw_stored(stored: RowStore, worlds: Sequence[tuple[int, int]], block: int, *, kind: str, seed: int) -> Rows:
@@ -48,20 +54,19 @@ def draw_stored(stored: RowStore, worlds: Sequence[tuple[int, int]], block: int,
 
 
 @torch.no_grad()
-def take_in(agent: Agent, state: Any, rows: Rows) -> Any:
+def take_in(encoder: ContextEncoder[State], state: State, rows: Rows) -> State:
     """Let the encoder filter rows (world, time, …), where they are rows, one after the other."""
     for t in range(rows.row.shape[1]):
         at = Rows(*(field[:, t] for field in rows))
-        state = agent.encoder.step(state, at, at.row >= 0)
+        state = encoder.step(state, at, at.row >= 0)
     return state
 
 
 @torch.no_grad()
-def centroid(agent: Agent, stored: RowStore, config: TestConfig) -> Tensor:
+def centroid(encoder: ContextEncoder[State], stored: RowStore, config: TestConfig) -> Tensor:
     """Return the mean belief of the stored tasks after a whole budget of their own data, (latent,)."""
     worlds = [(task, 0) for task in stored.tasks.tolist()]
-    state = agent.encoder.init(len(worlds))
+    state = encoder.init(len(worlds))
     for block in range(max(config.budget // stored.spec.horizon, 1)):
-        state = read_stored(agent, state, stored, worlds, block, kind="episodes", seed=config.seed)
-    z: Tensor = agent.encoder.read(state).z
-    return z.mean(dim=0)
+        state = read_stored(encoder, state, stored, worlds, block, kind="episodes", seed=config.seed)
+    return encoder.read(state).z.mean(dim=0)

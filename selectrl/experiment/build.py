@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 import attrs
 import torch
@@ -40,7 +39,7 @@ def build_agent(experiment: Experiment, spec: Spec, seed: int) -> Agent:
         actor = ACTORS.build(experiment.actor, spec, encoder.latent_dim)
         seeded("policy")
         policy = POLICIES.build(experiment.actor.policy, spec, encoder.latent_dim)
-        return Agent(cast(Any, encoder), cast(Any, critic), cast(Any, actor), cast(Any, policy), critic.tracks())
+        return Agent(encoder, critic, actor, policy, critic.tracks())
 
 
 def build_phases(experiment: Experiment, agent: Agent) -> tuple[Phase, ...]:
@@ -49,17 +48,15 @@ def build_phases(experiment: Experiment, agent: Agent) -> tuple[Phase, ...]:
     Raises:
         CompositionError: the ``order`` of the experiment does not name each objective of the rl phase once.
     """
-    encoder, critic, actor = agent.encoder, agent.critic, agent.actor
-    first, *others = cast(Any, critic).objectives()
-    critic_params = cast(Any, encoder).critic_params
-    td: Objective = attrs.evolve(first, moves={**first.moves, **critic_params})
+    first, *others = agent.critic.objectives()
+    td = attrs.evolve(first, moves={**first.moves, **agent.encoder.critic_params})
     rl = Phase(
         name="rl",
         steps=experiment.train.steps,
-        objectives=(td, *others, *cast(Any, actor).objectives()),
-        tracks=cast(Any, critic).tracks(),
+        objectives=(td, *others, *agent.actor.objectives()),
+        tracks=agent.critic.tracks(),
     )
-    *before, rl = cast(Any, encoder).phases(rl)
+    *before, rl = agent.encoder.phases(rl)
     return (*before, attrs.evolve(rl, objectives=ordered(rl.objectives, experiment.train.order)))
 
 

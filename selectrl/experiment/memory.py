@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selectrl.errors import InputError
 from selectrl.structs import Spec
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import Agent, belongs
 from selectrl.trainer.config import TrainConfig
 
 NUMBER = 4  # bytes of a float32
@@ -36,7 +36,9 @@ def least_bytes(train: TrainConfig, spec: Spec, agent: Agent) -> dict[str, int]:
     holds, such as critics, depends on the method and is not counted.
     """
     row = NUMBER * (2 * spec.obs + spec.action + 2) + INDEX
-    outputs = sum(weight.shape[0] for weight in agent.policy.parameters() if weight.ndim == 2)
+    outputs = sum(
+        value.shape[0] for name, value in agent.named_parameters() if belongs(name, "policy") and value.ndim == 2
+    )
     number = NUMBER // 2 if train.precision == "bf16" else NUMBER
     return {
         "train.batch": train.meta_batch * train.batch * (row + number * outputs),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -240,15 +240,15 @@ class Run(RunFolder):
     def _diagnose(self, force: bool) -> DiagnosticsRecord:
         agent, saved = self._agent(force)
         self._refuse_diagnosis(saved["train_step"])
-        test, alive = self.experiment.test, cast(Any, agent)
+        test, encoder = self.experiment.test, agent.encoder
         sets = {"train": self.train_tasks, "test": self.test_tasks}
         stores = {name: self.store(tasks) for name, tasks in sets.items()}
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         with torch_threads(self.execution.threads):
             for name, tasks in sets.items():
-                arrays[f"{name}_latents"] = offline_latents(alive, stores[name], test, DRAWS)
+                arrays[f"{name}_latents"] = offline_latents(encoder, stores[name], test, DRAWS)
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
-            swap = donor_swap(alive, stores["test"], test, DRAWS) if self.family.reward else None
+            swap = donor_swap(encoder, stores["test"], test, DRAWS) if self.family.reward else None
         record = DiagnosticsRecord(
             **saved,
             donor_swap=DonorSwap.from_json(swap) if swap else None,
@@ -275,22 +275,24 @@ class Run(RunFolder):
         Raises:
             InputError: a published protocol is to be watched, whose worlds do not move in lockstep.
         """
-        prior, made = self.prior(agent, test), self.made_test(agent, collector, test)
-        if isinstance(made, MetaTest):
-            return made.run(prior, watch)
+        prior, meta_test = self.prior(agent, test), self.build_test(agent, collector, test)
+        if isinstance(meta_test, MetaTest):
+            return meta_test.run(prior, watch)
         if watch:
             raise InputError("test.protocol='paper' cannot be watched; leave it at 'equal_budget'")
-        return made.run(prior)
+        return meta_test.run(prior)
 
-    def made_test(self, agent: Agent, collector: CollectorConfig, test: TestConfig) -> MetaTest | PublishedTest:
+    def build_test(
+        self, agent: Agent, collector: CollectorConfig, test: TestConfig
+    ) -> MetaTest[Any] | PublishedTest[Any]:
         """Return a meta-test of an agent, which may run as often as wanted while the agent learns."""
         built, tasks = COLLECTORS.build(collector), self.test_tasks
-        what: Any = (agent, self.family, built, test)
+        parts = agent.encoder, agent.policy, self.family, built, test
         stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
         if test.protocol == "equal_budget":
-            return MetaTest(*what, tasks=tasks, stored=stored, threads=threads)
+            return MetaTest(*parts, tasks=tasks, stored=stored, threads=threads)
         protocol = published(built.offline or registered_name(collector))
-        return PublishedTest(*what, tasks=tasks, protocol=protocol, stored=stored, threads=threads)
+        return PublishedTest(*parts, tasks=tasks, protocol=protocol, stored=stored, threads=threads)
 
     def sampler(self, store: RowStore) -> Sampler:
         """Return what draws the batches of a training on these rows."""
@@ -309,4 +311,4 @@ class Run(RunFolder):
         """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
         if test.prior == "zero":
             return None
-        return centroid(cast(Any, agent), self.store(self.train_tasks), test)
+        return centroid(agent.encoder, self.store(self.train_tasks), test)

@@ -161,7 +161,7 @@ def engine_for(experiment: Experiment, execution: Execution, agents: Sequence[Ag
 
 def curve(run: Run, agent: Agent, begun: Experiment) -> Callable[[int], TestLine]:
     """Return what makes a point of a run's learning curve: (rl step) -> a meta-test."""
-    made = run.made_test(agent, begun.collector, begun.test)
+    made = run.build_test(agent, begun.collector, begun.test)
     return lambda step: curve_point(made.run(run.prior(agent, begun.test)), step, begun)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import torch
@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from selectrl.experiment.config import from_record, to_record
 from selectrl.protocols import Objective, Phase
 from selectrl.registry import tag
-from selectrl.structs import Batch, Latent, Losses
+from selectrl.structs import Batch, Losses
 from selectrl.testing.scene import Scene
 from selectrl.testing.verdicts import changed, close, demand, guarded, no_global_randomness, same
 from selectrl.trainer.agent import Agent, belongs
@@ -44,7 +44,7 @@ def encoded(scene: Scene, agent: Agent, phase: Phase) -> Batch:
     batch = scene.batch(phase)
     if not phase.encodes:
         return batch
-    return batch._replace(latent=cast(Latent, cast(Any, agent.encoder).encode(batch)))
+    return batch._replace(latent=agent.encoder.encode(batch))
 
 
 def entered(scene: Scene, phase: int) -> tuple[Agent, Phase]:
@@ -111,7 +111,7 @@ def check_device(scene: Scene, part: str, phase: int) -> None:
     remedy = "make tensors with device=… of an input, and use torch.where in place of a look at a value"
     with guarded(part, f"the encoding of phase {found.name!r} away from the CPU", remedy):
         if found.encodes:
-            batch = batch._replace(latent=cast(Any, agent.encoder).encode(batch))
+            batch = batch._replace(latent=agent.encoder.encode(batch))
     for objective in found.objectives:
         with guarded(part, f"the loss of objective {objective.name!r} away from the CPU", remedy):
             objective.loss(agent, batch)

@@ -9,9 +9,9 @@ from typing import Any, TypeVar, cast
 from torch import Tensor, nn
 
 from selectrl.errors import CompositionError
-from selectrl.protocols import Track
+from selectrl.protocols import ActorLoss, ContextEncoder, Critic, Policy, Track
 
-M = TypeVar("M", bound=nn.Module)
+M = TypeVar("M")
 
 
 class Agent(nn.Module):
@@ -25,14 +25,30 @@ class Agent(nn.Module):
         tracks: which modules have a target.
 
     Raises:
-        CompositionError: a track names a module that does not exist.
+        CompositionError: a part is not a torch module, or a track names a module that does not exist.
     """
 
+    encoder: ContextEncoder[Any]
+    critic: Critic
+    actor: ActorLoss
+    policy: Policy
+
     def __init__(
-        self, encoder: nn.Module, critic: nn.Module, actor: nn.Module, policy: nn.Module, tracks: Iterable[Track]
+        self,
+        encoder: ContextEncoder[Any],
+        critic: Critic,
+        actor: ActorLoss,
+        policy: Policy,
+        tracks: Iterable[Track],
     ) -> None:
         super().__init__()
         self.encoder, self.critic, self.actor, self.policy = encoder, critic, actor, policy
+        for name in ("encoder", "critic", "actor", "policy"):
+            if name not in self._modules:
+                raise CompositionError(
+                    f"the {name} is a {type(getattr(self, name)).__name__}, expected a torch.nn.Module; derive its "
+                    "class from torch.nn.Module and call super().__init__() first"
+                )
         modules = dict(self.named_modules())
         self._target_names = {id(modules[t.source]): target_name(t.source) for t in tracks if t.source in modules}
         for track in tracks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 import torch
@@ -20,6 +20,7 @@ from selectrl.trainer.agent import Agent, belongs, target_name
 from selectrl.trainer.graphs import Graphs
 from selectrl.trainer.refusals import check_phase
 
+T = TypeVar("T")
 Forward = Callable[..., Any]  # (values by parameter name, …) -> what the function gives for an agent with these values
 
 
@@ -48,7 +49,7 @@ class Due:
 
 def encode(agent: Agent, batch: Batch) -> Latent:
     """Run the agent's encoder on a batch."""
-    return cast(Latent, cast(Any, agent.encoder).encode(batch))
+    return agent.encoder.encode(batch)
 
 
 def laid_out(gradient: Tensor, leaf: Tensor) -> Tensor:
@@ -56,9 +57,9 @@ def laid_out(gradient: Tensor, leaf: Tensor) -> Tensor:
     return gradient if gradient.stride() == leaf.stride() else torch.empty_like(leaf).copy_(gradient)
 
 
-def stacked(members: Sequence[Any]) -> Any:
+def stacked(members: Sequence[T]) -> T:
     """Return nests of tensors as one with a leading seed axis; a single member has none."""
-    return tree_map(lambda *values: torch.stack(values), *members) if len(members) > 1 else members[0]
+    return cast(T, tree_map(lambda *values: torch.stack(values), *members)) if len(members) > 1 else members[0]
 
 
 def fetched(values: Mapping[str, Tensor], members: int) -> list[dict[str, float]]:

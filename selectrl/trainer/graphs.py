@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
+
+from selectrl.structs import Batch
 
 WARM = 3  # steps that compilers and caching allocators need before they can be recorded
 
@@ -19,7 +21,7 @@ class Recorded(NamedTuple):
     """One graph, the tensors that it reads its batch from, and those that it leaves its metrics in."""
 
     graph: torch.cuda.CUDAGraph
-    batch: Any
+    batch: Batch
     metrics: dict[str, Tensor]
 
 
@@ -33,14 +35,14 @@ class Graphs(Generic[D]):
         function: works on tensors of one device, never waits for it, and returns its results by name.
     """
 
-    def __init__(self, function: Callable[[D, Any], dict[str, Tensor]]) -> None:
+    def __init__(self, function: Callable[[D, Batch], dict[str, Tensor]]) -> None:
         self._function = function
         self._seen: Counter[D] = Counter()
         self._recorded: dict[D, Recorded] = {}
         self._pool = torch.cuda.graph_pool_handle()
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
-    def __call__(self, due: D, batch: Any) -> dict[str, Tensor]:
+    def __call__(self, due: D, batch: Batch) -> dict[str, Tensor]:
         """Run the function, by a graph if it has run often enough."""
         if due not in self._recorded:
             self._seen[due] += 1
@@ -52,7 +54,7 @@ class Graphs(Generic[D]):
         graph.replay()
         return {name: value.clone() for name, value in metrics.items()}  # the next replay overwrites them
 
-    def _warm(self, due: D, batch: Any) -> dict[str, Tensor]:
+    def _warm(self, due: D, batch: Batch) -> dict[str, Tensor]:
         main = torch.cuda.current_stream()
         self._stream.wait_stream(main)
         with torch.cuda.stream(self._stream):
@@ -60,7 +62,7 @@ class Graphs(Generic[D]):
         main.wait_stream(self._stream)
         return metrics
 
-    def _record(self, due: D, batch: Any) -> Recorded:
+    def _record(self, due: D, batch: Batch) -> Recorded:
         place, graph = tree_map(torch.clone, batch), torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
             metrics = self._function(due, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import fakes
@@ -61,10 +62,11 @@ def test_targets_read_the_action_that_they_name() -> None:
     rl, z = batch.draws["rl"], batch.latent.z
     y = torch.full((fakes.TASKS, 6), 7.0)
     actions = {"min_target_q": rl.action, "expectile": rl.action, "min_target_q_policy": agent.policy.mode(rl.obs, z)}
+    target_q = partial(agent.critic.target_q, agent, batch)
     for name in ("td_target", "ensemble"):
-        assert VALUES.build(VALUES[name].config()).target(agent, batch, y) is y
+        assert VALUES.build(VALUES[name].config()).target(agent, batch, y, target_q) is y
     for name, action in actions.items():
-        target = VALUES.build(VALUES[name].config()).target(agent, batch, y)
+        target = VALUES.build(VALUES[name].config()).target(agent, batch, y, target_q)
         q = agent.targets["critic_q_net"].value(rl.obs, action, z)
         torch.testing.assert_close(target, torch.minimum(q[0], q[1]))
         assert not torch.allclose(target, agent.critic.q(rl.obs, action, z).amin(0))

@@ -51,7 +51,7 @@ def constant_store() -> Any:
 @pytest.mark.parametrize(("kind", "follow"), [("reward", 0.0), ("place", 1.0), ("nothing", None)])
 def test_the_donor_swap_tells_who_decides(kind: str, follow: float | None) -> None:
     agent: Any = Reading(kind)
-    found = donor_swap(agent, constant_store(), CONFIG, draws=3)
+    found = donor_swap(agent.encoder, constant_store(), CONFIG, draws=3)
     assert {(one["task"], one["donor"]) for one in found["pairs"]} == {(i, j) for i in TASKS for j in TASKS if i != j}
     assert [one["follow"] for one in found["pairs"]] == [follow if follow is None else pytest.approx(follow)] * 6
     assert found["follow"] == (follow if follow is None else pytest.approx(follow))
@@ -61,7 +61,7 @@ def test_the_donor_swap_of_a_real_filter_by_hand() -> None:
     """BOReL's belief, in the formula written out for one pair."""
     agent: Any = type("Agent", (), {"encoder": build()})()
     store, draws, (i, j) = make_store(), 2, (7, 4)
-    found = donor_swap(agent, store, CONFIG, draws)
+    found = donor_swap(agent.encoder, store, CONFIG, draws)
     (follow,) = [one["follow"] for one in found["pairs"] if (one["task"], one["donor"]) == (i, j)]
     z = {}
     for name, donor, truth in (("ii", i, i), ("jj", j, j), ("ij", j, i)):
@@ -70,17 +70,17 @@ def test_the_donor_swap_of_a_real_filter_by_hand() -> None:
             rows = draw_stored(store, [(donor, d) for d in range(draws)], block, kind="episodes", seed=0)
             if name == "ij":
                 rows = store.relabel(store.place[torch.tensor([truth] * draws)], rows)
-            state = take_in(agent, state, rows)
+            state = take_in(agent.encoder, state, rows)
         z[name] = agent.encoder.read(state).z.detach().double()
     apart = z["jj"] - z["ii"]
     assert follow == pytest.approx(float(((z["ij"] - z["ii"]) * apart).sum() / apart.square().sum()), rel=1e-5)
-    assert found == donor_swap(agent, store, CONFIG, draws)
+    assert found == donor_swap(agent.encoder, store, CONFIG, draws)
 
 
 def test_latents_by_task_and_draw() -> None:
     agent: Any = Reading("place")
-    latents = offline_latents(agent, constant_store(), CONFIG, draws=3)
+    latents = offline_latents(agent.encoder, constant_store(), CONFIG, draws=3)
     assert (latents.dtype, latents.shape) == (np.float32, (3, 3, 2))
     np.testing.assert_allclose(latents, np.array(TASKS, np.float32)[:, None, None] * np.ones((3, 3, 2)), rtol=1e-6)
-    varied = offline_latents(agent, make_store(), CONFIG, draws=2)
+    varied = offline_latents(agent.encoder, make_store(), CONFIG, draws=2)
     assert not np.allclose(varied[:, 0], varied[:, 1])

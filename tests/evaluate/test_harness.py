@@ -28,7 +28,7 @@ def test_a_budget_that_is_no_multiple_of_the_horizon_is_refused(budget: int, nea
     agent: Any = SimpleNamespace(encoder=Telling(), policy=Pointing())
     config = TestConfig(budget=budget, repeats=1)
     with pytest.raises(InputError, match=rf"test\.budget: .*multiple of the horizon 5, got {budget}; {nearest} is"):
-        MetaTest(agent, FallingFamily(), Collecting(), config, tasks=[0])
+        MetaTest(agent.encoder, agent.policy, FallingFamily(), Collecting(), config, tasks=[0])
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 4])

@@ -40,7 +40,7 @@ def play(
     agent: Any = SimpleNamespace(encoder=encoder, policy=options.pop("policy", Noting()))
     config = TestConfig(protocol="paper", budget=budget, repeats=repeats, gate=options.pop("gate", 2))
     protocol = published(built.offline or registered_name(collector))
-    test = PublishedTest(agent, family, built, config, tasks=tasks, protocol=protocol, **options)
+    test = PublishedTest(agent.encoder, agent.policy, family, built, config, tasks=tasks, protocol=protocol, **options)
     return test.run(), encoder
 
 

@@ -104,7 +104,7 @@ def test_the_centroid_is_the_mean_belief_of_the_stored_tasks() -> None:
     data = stored_point_robot((0, 1))
     data.obs += torch.linspace(-1, 1, data.obs.shape[1])[:, None]
     data.action[1] += 0.5
-    z = centroid(agent, data, TestConfig(budget=400))
+    z = centroid(agent.encoder, data, TestConfig(budget=400))
     with torch.no_grad():  # whichever episodes were drawn, the mean lies between theirs
         rows = data.gather(torch.tensor([0, 1]), torch.arange(40).repeat(2, 1), ROW_FIELDS)
         episodes = agent.encoder.embed(rows)[0].unflatten(1, (2, 20)).mean(2)  # (task, episode, latent)

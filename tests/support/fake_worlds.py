@@ -159,7 +159,7 @@ def meta_test(
     config = TestConfig(budget=budget, repeats=repeats, seed=options.pop("seed", 0))
     built = COLLECTORS.build(collector) if COLLECTORS.find(type(collector)) else collector
     prior = options.pop("prior", None)
-    return MetaTest(agent, family, built, config, tasks=tasks, **options).run(prior), encoder
+    return MetaTest(agent.encoder, agent.policy, family, built, config, tasks=tasks, **options).run(prior), encoder
 
 
 def point_robot(collector: Any, **options: Any) -> TestResult:

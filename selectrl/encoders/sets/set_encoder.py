@@ -40,7 +40,7 @@ class RowEncoder(nn.Module, ABC, Generic[C]):
         self.latent_dim = config.latent_dim
         self.fields = ("obs", "action", "reward", "next_obs") if next_obs else ("obs", "action", "reward")
         self.context = Draw("context", "context", self.fields)
-        self.pooling: Aggregation = AGGREGATIONS.build(config.aggregation, config.latent_dim)
+        self.pooling: Aggregation[tuple[Any, ...]] = AGGREGATIONS.build(config.aggregation, config.latent_dim)
         width = spec.obs + spec.action + 1 + spec.obs * next_obs
         self.net = MLP(width, 0, config.hidden, config.latent_dim + self.pooling.extra)
         self.noise = (Noise("latent", "normal", ("task", 1, config.latent_dim)),) if self.pooling.sampled else ()
@@ -98,14 +98,14 @@ class RowEncoder(nn.Module, ABC, Generic[C]):
 class SetEncoder(RowEncoder[C]):
     """A row encoder whose belief at meta-test is its aggregation of all rows so far."""
 
-    def init(self, worlds: int) -> Any:
+    def init(self, worlds: int) -> tuple[Any, ...]:
         """Return the state of so many worlds that have seen nothing."""
         return self.pooling.init(self.net.weights[0], worlds)
 
-    def step(self, state: Any, rows: Rows, live: Tensor) -> Any:
+    def step(self, state: tuple[Any, ...], rows: Rows, live: Tensor) -> tuple[Any, ...]:
         """Add one transition (world, …) to each world where live (world,) is true."""
         return self.pooling.step(state, *self.embed(rows), live)
 
-    def read(self, state: Any) -> Belief:
+    def read(self, state: tuple[Any, ...]) -> Belief:
         """Return the belief after what was seen."""
         return self.pooling.read(state)

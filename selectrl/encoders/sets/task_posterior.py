@@ -24,7 +24,7 @@ class Evidence(NamedTuple):
 
     missed: Tensor  # (world, class), squared errors of the predictions under each training task's z
     apart: Tensor  # (world,), how far those predictions lay apart
-    pooled: Any  # the aggregation's own
+    pooled: tuple[Any, ...]  # the aggregation's own
 
 
 class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
