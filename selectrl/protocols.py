@@ -98,6 +98,7 @@ class Objective:
         draws: rows that the loss reads.
         noise: noise that the loss reads.
         every: the objective is due on every n-th step.
+        density: whether the loss reads ``agent.policy.log_prob``; a deterministic policy is refused beside it.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Objective:
     draws: tuple[Draw, ...] = ()
     noise: tuple[Noise, ...] = ()
     every: int = 1
+    density: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -197,6 +199,7 @@ class Agent(Protocol):
 class Policy(Protocol):
     """A policy conditioned on the task variable; actions lie in [-1, 1]."""
 
+    stochastic: bool  #: whether actions have a density, so that there is a log_prob
     temperature: float  #: the only entropy coefficient, read by critic and actor alike; 0 when deterministic
 
     def sample(self, obs: Tensor, z: Tensor, normal: Tensor) -> Sample:
@@ -205,6 +208,14 @@ class Policy(Protocol):
 
     def mode(self, obs: Tensor, z: Tensor) -> Tensor:
         """Return the action without noise, (…, action)."""
+        ...
+
+    def log_prob(self, obs: Tensor, z: Tensor, action: Tensor) -> Tensor:
+        """Return the log-density of an action, (…,), finite on the edge of the box too.
+
+        Raises:
+            CompositionError: the policy is deterministic.
+        """
         ...
 
 

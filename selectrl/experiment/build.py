@@ -10,7 +10,7 @@ import torch
 from selectrl.errors import CompositionError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.protocols import Objective, Phase
-from selectrl.registry import ACTORS, CRITICS, ENCODERS, POLICIES
+from selectrl.registry import ACTORS, CRITICS, ENCODERS, POLICIES, tag
 from selectrl.streams import key
 from selectrl.structs import Spec
 from selectrl.trainer.agent import Agent
@@ -46,7 +46,8 @@ def build_phases(experiment: Experiment, agent: Agent) -> tuple[Phase, ...]:
     """Return the phases of a run: the encoder's own, and rl with encoder, critic and actor.
 
     Raises:
-        CompositionError: the ``order`` of the experiment does not name each objective of the rl phase once.
+        CompositionError: the ``order`` of the experiment does not name each objective of the rl phase once, or one of
+            them reads the density of a policy that has none.
     """
     first, *others = agent.critic.objectives()
     td = attrs.evolve(first, moves={**first.moves, **agent.encoder.critic_params})
@@ -57,6 +58,12 @@ def build_phases(experiment: Experiment, agent: Agent) -> tuple[Phase, ...]:
         tracks=agent.critic.tracks(),
     )
     *before, rl = agent.encoder.phases(rl)
+    for objective in rl.objectives:
+        if objective.density and not agent.policy.stochastic:
+            raise CompositionError(
+                f"objective {objective.name} reads the policy's log-probability, which {tag(experiment.actor.policy)} "
+                "does not have; bind a stochastic policy, for example @policies.tanh_gaussian()"
+            )
     return (*before, attrs.evolve(rl, objectives=ordered(rl.objectives, experiment.train.order)))
 
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import attrs
 import torch
+from torch import Tensor
 
+from selectrl.errors import CompositionError
 from selectrl.protocols import ActorConfig
 from selectrl.registry import WEIGHTS
-from selectrl.structs import Spec
+from selectrl.structs import Sample, Spec
 from selectrl.testing.losses import check_objectives, check_record, encoded, entered
 from selectrl.testing.scene import Scene, make_scene, part_name
-from selectrl.testing.verdicts import check_tensor, demand, guarded, no_global_randomness, same
+from selectrl.testing.verdicts import check_tensor, close, demand, guarded, no_global_randomness, same
 from selectrl.testing.weights import check_weight
 from selectrl.trainer.agent import belongs
 
@@ -22,7 +24,8 @@ def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
 
     - an objective moves ``policy``, and none moves critic, encoder or targets;
     - ``policy.sample`` and ``policy.mode`` give actions in [-1, 1], (task, batch, action), the same when called twice;
-      log-probability and size are (task, batch); ``temperature`` is at least 0;
+      log-probability and size are (task, batch); ``temperature`` is at least 0; ``policy.log_prob`` of a sample is its
+      log-probability, and finite on the edge of the box; a deterministic policy refuses it;
     - every objective: scalar finite losses without hidden state, randomness or gradient outside its declared prefixes;
       a population of two equals two single agents; a ``state_dict`` holds everything;
     - a weight in its config keeps the weights' protocol, see :func:`check_weight`;
@@ -63,7 +66,7 @@ def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
 
 @torch.no_grad()
 def check_policy(scene: Scene, part: str) -> None:
-    """Check ``sample``, ``mode`` and ``temperature`` of the policy."""
+    """Check ``sample``, ``mode``, ``log_prob`` and ``temperature`` of the policy."""
     agent, phase = entered(scene, -1)
     policy: Any = agent.policy
     batch = encoded(scene, agent, phase)
@@ -84,4 +87,24 @@ def check_policy(scene: Scene, part: str) -> None:
         demand(inside, part, f"{what} leaves the box [-1, 1]", "actions inside it", "squash by tanh or clip")
     for what in ("log_prob", "size"):
         check_tensor(getattr(sample, what), (tasks, rows), part, f"policy.sample's {what}", "(task, batch)")
+    check_density(policy, part, obs, z, sample)
     demand(cold, part, "the policy's temperature is negative", "a number >= 0", "0 if it is deterministic")
+
+
+def check_density(policy: Any, part: str, obs: Tensor, z: Tensor, sample: Sample) -> None:
+    """Check ``log_prob``: it agrees with a sample, is finite on the edge of the box, or is refused."""
+    with guarded(part, "policy.log_prob", "it takes (obs, z, action); stochastic says whether there is a density"):
+        if not policy.stochastic:
+            try:
+                policy.log_prob(obs, z, sample.action)
+            except CompositionError:
+                return
+            got, remedy = "log_prob of a deterministic policy returned a value", "raise it in log_prob"
+            demand(False, part, got, "a CompositionError", remedy)
+        own, edge = policy.log_prob(obs, z, sample.action), policy.log_prob(obs, z, sample.action.sign())
+    check_tensor(own, tuple(obs.shape[:2]), part, "policy.log_prob", "(task, batch)")
+    got, remedy = "log_prob of a sample is not its log-probability", "use one density in sample and log_prob"
+    inside = (sample.action.abs() < 0.99).all(-1)  # nearer to the edge float32 does not resolve u
+    demand(close(own[inside], sample.log_prob[inside], 1e-3), part, got, "equal values, to 1e-3", remedy)
+    finite, remedy = bool(edge.isfinite().all()), "clip the action before artanh"
+    demand(finite, part, "log_prob of an action of ±1 is not finite", "a finite number", remedy)

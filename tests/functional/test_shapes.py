@@ -40,6 +40,7 @@ FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must f
     "dual_kl": ({"c_policy": N, "c_data": N}, {}),
     "magnitude_penalty": ({}, {"c": N}),  # one tensor has nothing to misfit
     "tanh_gaussian": ({"mean": A, "log_std": A, "normal": A}, {}),
+    "tanh_gaussian_log_prob": ({"mean": A, "log_std": A, "action": 0.5 * A}, {}),
     "standard_normal_kl": ({"mean": N, "deviation": N}, {}),
     "reconstruction_loss": ({"prediction": A, "target": A}, {}),
     "gaussian_kl": ({"mean": A, "log_var": A, "prior_mean": A, "prior_log_var": A}, {}),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from oracles import mlp, numbers
 
+from selectrl.errors import CompositionError
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
 from selectrl.registry import POLICIES
 
@@ -69,6 +70,35 @@ def test_golden_of_constant_heads() -> None:
     torch.testing.assert_close(sample.action, torch.tensor([[[0.5, 0.0]]]))
     assert sample.log_prob.item() == pytest.approx(0.949803, abs=5e-6)
     assert sample.size.item() == pytest.approx(((np.arctanh(0.5) - 1) ** 2 + 9) / 2, abs=1e-5)
+
+
+def test_golden_of_the_density_of_an_action() -> None:
+    # the heads and the action of the golden above, so its log π = .949803; at a = (1, 0): u = ½ ln(1999999) = 7.254329,
+    # ε = u - μ = 7.705023: -29.683689 - .918939 + 13.815511 + (-.918939 + 3) = -14.706056
+    config = TanhGaussianConfig(hidden=(4,), log_std_min=-3.0, log_std_max=0.4)
+    policy = POLICIES.build(config, fakes.SPEC, fakes.LATENT)
+    fakes.constant(policy.net, np.arctanh(0.5) - 1, 0.0, 0.0, -9.0)
+    policy.double()
+    obs, z = torch.ones(1, 2, 3).double(), torch.ones(1, 1, 4).double()
+    log_prob = policy.log_prob(obs, z, torch.tensor([[[0.5, 0.0], [1.0, 0.0]]]).double())
+    assert log_prob.shape == (1, 2)
+    assert log_prob[0].tolist() == pytest.approx([0.949803, -14.706056], abs=2e-5)
+
+
+def test_the_density_of_a_sample_is_its_log_probability() -> None:
+    policy = build(fakes.GAUSSIAN)
+    sample = policy.sample(OBS, Z, NORMAL)
+    inside = (sample.action.abs() < 1 - 1e-5).all(-1)
+    torch.testing.assert_close(policy.log_prob(OBS, Z, sample.action)[inside], sample.log_prob[inside])
+    assert inside.any()
+    assert policy.stochastic
+
+
+def test_a_deterministic_policy_refuses_its_density() -> None:
+    policy = build(fakes.DETERMINISTIC)
+    assert not policy.stochastic
+    with pytest.raises(CompositionError, match=r"^policies\.deterministic has no log-probability; .*tanh_gaussian"):
+        policy.log_prob(OBS, Z, NORMAL)
 
 
 def test_a_deviation_at_its_bound_gets_no_gradient() -> None:

@@ -17,6 +17,7 @@ from selectrl.actors.configs import SacConfig
 from selectrl.actors.sac import SacActor
 from selectrl.critics.twin_q_v import TwinQVCritic
 from selectrl.encoders.sets.focal import FocalEncoder
+from selectrl.functional.distributions import tanh_gaussian
 from selectrl.nets.policies import TanhGaussianPolicy
 from selectrl.protocols import Optim, Phase, Track
 from selectrl.registry import Registry
@@ -311,15 +312,31 @@ class Wide(TanhGaussianPolicy):
         return 1.5 + super().mode(obs, z)
 
 
+class Certain(TanhGaussianPolicy):
+    def log_prob(self, obs, z, action):
+        return super().log_prob(obs, z, action) + 1
+
+
+class Unclipped(TanhGaussianPolicy):
+    def log_prob(self, obs, z, action):
+        mean, log_std = self.heads(obs, z)
+        normal = (torch.atanh(action) - mean) * (-log_std).exp()
+        return tanh_gaussian(mean, log_std, normal)[1]
+
+
+class Pretending(TanhGaussianPolicy):
+    stochastic = False
+
+
 @attrs.frozen
 class FakeActor(Fake):
     policy: Any = GAUSSIAN
 
 
 def actor(cls: type) -> None:
-    if cls is Wide:
-        wide: Any = Fake(lambda spec, latent_dim: Wide(GAUSSIAN, spec, latent_dim))
-        check_actor(FakeActor(partial(SacActor, ACTOR), policy=wide))
+    if issubclass(cls, TanhGaussianPolicy):
+        policy: Any = Fake(lambda spec, latent_dim: cls(GAUSSIAN, spec, latent_dim))
+        check_actor(FakeActor(partial(SacActor, ACTOR), policy=policy))
     else:
         check_actor(FakeActor(lambda spec, latent_dim: cls(ACTOR, spec, latent_dim)))
 
@@ -328,6 +345,9 @@ ACTORS = {
     Idle: r"its objectives move nothing; expected one that moves the policy",
     Teaching: r"its objectives move critic.q_net; expected an actor to move 'policy' and 'actor' alone",
     Wide: r"policy.mode leaves the box \[-1, 1\]",
+    Certain: r"log_prob of a sample is not its log-probability; expected equal values, to 1e-3",
+    Unclipped: r"log_prob of an action of ±1 is not finite; .*clip the action before artanh",
+    Pretending: r"log_prob of a deterministic policy returned a value; expected a CompositionError",
 }
 
 # --- weights ----------------------------------------------------------------------------------------------------------
