@@ -32,8 +32,9 @@ from selectrl.structs import Arena, Batch, Belief, Latent, Losses, Moment, Refer
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from numpy.typing import NDArray
     from torch import Tensor
+
+    from selectrl.arrays import Array, IntArray
 
 ROW_FIELDS = ("obs", "action", "reward", "next_obs", "terminal")
 
@@ -133,8 +134,8 @@ class TrainingRows(Protocol):
     place: Tensor  #: a task's place in that order, by id
     parameters: Tensor  #: (task, parameter)
     reward: Tensor  #: (task, row)
-    counts: NDArray[np.int64]  #: valid rows of each task, (task,)
-    episode_counts: NDArray[np.int64]  #: episodes of each task, (task,)
+    counts: IntArray  #: valid rows of each task, (task,)
+    episode_counts: IntArray  #: episodes of each task, (task,)
     episodes: int  #: width of the episode axis
     time: int  #: width of the time axis
     device: torch.device
@@ -305,7 +306,7 @@ class TaskFamily(Protocol):
 
     spec: Spec
     env_id: str
-    parameters: np.ndarray  #: what tells the tasks apart, (task, parameter)
+    parameters: Array  #: what tells the tasks apart, (task, parameter)
     train_tasks: tuple[int, ...]
     test_tasks: tuple[int, ...]
 

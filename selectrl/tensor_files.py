@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import deserialize, safe_open
 from safetensors.numpy import load as numpy_arrays
 from safetensors.numpy import save as serialize
 
+from selectrl.arrays import Array
 from selectrl.files import open_regular, read_bytes, write_atomically
 
 
-def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> bytes:
+def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> bytes:
     """Write arrays as a safetensors file, atomically, and return its bytes.
 
     Raises:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from selectrl.arrays import DoubleArray
 from selectrl.behaviour.collection import LockstepCollection
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.behaviour.parts import join_parts, read_parts
@@ -42,7 +41,7 @@ class CollectProgress(NamedTuple):
     step: int
     steps: int
     label: int
-    returns: NDArray[np.float64]
+    returns: DoubleArray
 
 
 def collect(

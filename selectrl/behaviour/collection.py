@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+from selectrl.arrays import Array
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.behaviour.parts import REMEDY, write_part
 from selectrl.behaviour.play import play
@@ -21,8 +21,6 @@ from selectrl.errors import RunError
 from selectrl.protocols import TaskFamily
 from selectrl.streams import key, stream
 from selectrl.tensor_files import open_tensors, write_tensors
-
-Array: TypeAlias = NDArray[Any]
 
 
 class LockstepCollection:

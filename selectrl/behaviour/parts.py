@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from selectrl.arrays import Array
 from selectrl.data.store import Episodes
 from selectrl.errors import RunError
 from selectrl.tensor_files import open_tensors, write_tensors
-
-Array: TypeAlias = NDArray[Any]
 
 REMEDY = "delete the folder's .collecting and collect again"
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.behaviour.replay import empty_episodes
 from selectrl.data.store import Episodes
 from selectrl.protocols import TaskFamily
 
-Array: TypeAlias = NDArray[Any]
 Act: TypeAlias = Callable[[Array, int], Array]  # (task, episode, obs) and the time -> (task, episode, action)
 
 

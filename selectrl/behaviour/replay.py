@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from selectrl.arrays import Array
 from selectrl.data.store import Episodes
 from selectrl.structs import Rows, Spec
-
-Array: TypeAlias = NDArray[Any]
 
 FIELDS = ("obs", "action", "reward", "next_obs", "terminal", "ended")
 

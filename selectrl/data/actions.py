@@ -6,9 +6,8 @@ from typing import Any
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
-from selectrl.data.episodes import Array
+from selectrl.arrays import Array, DoubleArray
 from selectrl.errors import DataError, InputError
 from selectrl.fields import choice
 
@@ -60,7 +59,7 @@ class Actions:
         InputError: rescaling has no box, or a box of another width.
     """
 
-    def __init__(self, rule: ActionRule, width: int, logged: NDArray[np.float64] | None = None) -> None:
+    def __init__(self, rule: ActionRule, width: int, logged: DoubleArray | None = None) -> None:
         self.kind, self.rows, self.outside, self.largest, self.first = rule.kind, 0, 0, 0.0, ""
         self.box = np.broadcast_to((-1.0, 1.0), (width, 2)) if logged is None else logged
         if rule.kind == "rescale":

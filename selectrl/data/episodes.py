@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+
+from selectrl.arrays import Array, BoolArray
 
 A = TypeVar("A")
-Array: TypeAlias = NDArray[np.generic]
 
 
 class Episodes(NamedTuple, Generic[A]):
@@ -118,7 +118,7 @@ def value_problems(episodes: Episodes[Array]) -> Iterator[str]:
         yield from _first(f"{name} is {{}} after the episode's end, expected zero padding", array, past & (array != 0))
 
 
-def _first(sentence: str, array: Array, bad: NDArray[np.bool_]) -> Iterator[str]:
+def _first(sentence: str, array: Array, bad: BoolArray) -> Iterator[str]:
     """Yield the sentence about the first bad entry, if there is episode."""
     if not bad.any():
         return

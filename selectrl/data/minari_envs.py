@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeAlias
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
-from numpy.typing import NDArray
 
+from selectrl.arrays import FloatArray
 from selectrl.data.manifest import SIMULATORS, UNKNOWN, Manifest
 from selectrl.errors import InputError
 from selectrl.registry import FAMILIES
-
-Floats: TypeAlias = NDArray[np.float32]
 
 CLOSE = 1e-6  # relative difference between equal parameters that are rounded differently
 
@@ -73,7 +71,7 @@ class Recovery:
             spec.kwargs["task"] = task
         return spec
 
-    def observation_space(self, obs: Floats) -> spaces.Box:
+    def observation_space(self, obs: FloatArray) -> spaces.Box:
         """Return the environment's space if it contains these observations, (row, obs), else a space without bounds."""
         space = self._space
         if space is not None and space.dtype == np.float32 and (obs >= space.low).all() and (obs <= space.high).all():

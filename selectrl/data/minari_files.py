@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from selectrl.arrays import DoubleArray
 from selectrl.data import json_fields as js
 from selectrl.data.actions import REFUSE, ActionRule, Actions
 from selectrl.data.episodes import Episodes, LoggedEpisode, stack
@@ -319,7 +319,7 @@ def _read_record(path: Path) -> _Record:
     return _Record(path.parent, metadata, metadata.inner(KEY))
 
 
-def _read_box(metadata: Fields, width: int) -> NDArray[np.float64]:
+def _read_box(metadata: Fields, width: int) -> DoubleArray:
     """Return the bounds of an action, low and high, (action, 2), from Minari's text of the space."""
     text = metadata.take("action_space", "a text", js.is_text)
     try:

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array, FloatArray
 from selectrl.data.actions import RECORD, REFUSE, ActionRule, Actions
 from selectrl.data.episodes import Episodes, LoggedEpisode, stack
 from selectrl.data.folders import list_entries, require_inside, target_exists
@@ -31,7 +31,6 @@ from selectrl.locks import whole
 from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
 
-Floats: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[int, int], None]
 
 OVERHEAD = 1024  # bytes of a row besides its numbers, and 64 times as many of a file; NumPy writes about 200
@@ -208,7 +207,7 @@ def read_episode(path: Path, label: int, family: TaskFamily) -> LoggedEpisode:
     return LoggedEpisode(np.concatenate((obs[:1], after)), action, reward, len(reward) < spec.horizon, label)
 
 
-def _read_column(path: Path, name: str, cells: tuple[NDArray[Any], ...], shape: tuple[int, ...]) -> Floats:
+def _read_column(path: Path, name: str, cells: tuple[Array, ...], shape: tuple[int, ...]) -> FloatArray:
     """Return a column as float32 (time, …); the first observation of an episode may have integers."""
     for row, cell in enumerate(cells):
         if cell.shape != shape:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.errors import DataError
 from selectrl.files import open_regular
 
-Table: TypeAlias = list[list[NDArray[Any]]]
+Table: TypeAlias = list[list[Array]]
 
 NUMBERS = {code: np.dtype(f"<{code}") for code in ("f4", "f8", "i4", "i8")}
 LONGEST_HEADER = 1000
@@ -95,7 +95,7 @@ class _Array:
             raise DataError(f"it does not hold the {rows * columns} cells of its header")
         return content
 
-    def numbers(self) -> NDArray[Any]:
+    def numbers(self) -> Array:
         """Return a vector of numbers, after a check of the number of bytes."""
         _, shape, dtype, _, content = self.state
         if not isinstance(shape, tuple) or len(shape) > 1 or not all(type(n) is int and n >= 0 for n in shape):
@@ -163,7 +163,7 @@ class _Reader(pickle._Unpickler):
         return _STANDINS[module, name]
 
 
-def _decode(dtype: Any, content: Any, count: int) -> NDArray[Any]:
+def _decode(dtype: Any, content: Any, count: int) -> Array:
     if not isinstance(dtype, _Dtype) or dtype.code not in NUMBERS or dtype.order not in ("<", "|", "="):
         raise DataError(f"it holds a cell of another type than {', '.join(NUMBERS)}")
     kind = NUMBERS[dtype.code]
@@ -172,7 +172,7 @@ def _decode(dtype: Any, content: Any, count: int) -> NDArray[Any]:
     return np.frombuffer(content, kind)
 
 
-def _read_numbers(cell: Any) -> NDArray[Any]:
+def _read_numbers(cell: Any) -> Array:
     """Return a cell as an array with one axis or none."""
     if isinstance(cell, _Array):
         return cell.numbers()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from selectrl.arrays import Array, IntArray
 from selectrl.data.store import OfflineDataset
 from selectrl.errors import CompositionError, InputError
 from selectrl.protocols import Reward
@@ -100,13 +99,13 @@ class RowStore:
         parameters = np.array([by_task[task] for task in tasks], np.float32)
         self.parameters = torch.from_numpy(parameters).to(self.device)
         self.reward_of = reward_of
-        self.episode_counts: NDArray[np.int64] = (length > 0).sum(1).numpy()
-        self.counts: NDArray[np.int64] = length.sum(1).numpy()
+        self.episode_counts: IntArray = (length > 0).sum(1).numpy()
+        self.counts: IntArray = length.sum(1).numpy()
         self._valid = _valid_rows(length, self.time, self.counts)
         if self._valid is not None:
             self._valid = self._valid.to(self.device)
 
-    def put(self, values: NDArray[Any]) -> Tensor:
+    def put(self, values: Array) -> Tensor:
         """Return an array as a tensor on the device of the rows; the host does not wait for the copy."""
         tensor = torch.from_numpy(np.require(values, requirements="C"))
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
@@ -203,7 +202,7 @@ def _pick(table: Tensor, local: Tensor, place: Tensor) -> Tensor:
     return table.flatten(0, 1).index_select(0, flat.flatten()).view(*place.shape, *table.shape[2:])
 
 
-def _valid_rows(length: Tensor, time: int, counts: NDArray[np.int64]) -> Tensor | None:
+def _valid_rows(length: Tensor, time: int, counts: IntArray) -> Tensor | None:
     """Return the row number of each rank, (task, row) int64, or ``None`` where rank and row are the same."""
     valid = (torch.arange(time) < length[:, :, None]).flatten(1)  # (task, episode * time)
     if all(bool(mask[:count].all()) for mask, count in zip(valid, counts.tolist(), strict=True)):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from selectrl.arrays import FloatArray, IntArray
 from selectrl.data.rows import RowStore
 from selectrl.errors import CompositionError, InputError, suggest
 from selectrl.protocols import ROW_FIELDS, Draw, Noise, Phase
@@ -17,7 +17,7 @@ from selectrl.streams import stream
 from selectrl.structs import Batch, Latent, Rows
 
 
-def uniform_ranks(rng: np.random.Generator, counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def uniform_ranks(rng: np.random.Generator, counts: IntArray, size: int) -> IntArray:
     """Draw ranks i.i.d. uniformly with replacement below each task's count.
 
     Args:
@@ -31,16 +31,14 @@ def uniform_ranks(rng: np.random.Generator, counts: NDArray[np.int64], size: int
     return (rng.random((len(counts), size)) * counts[:, None]).astype(np.int64)
 
 
-def uniform_rows(
-    rng: np.random.Generator, store: RowStore, local: NDArray[np.int64], size: int, fields: Sequence[str]
-) -> Rows:
+def uniform_rows(rng: np.random.Generator, store: RowStore, local: IntArray, size: int, fields: Sequence[str]) -> Rows:
     """Draw independent rows of each task, (task, size, …)."""
     ranks = uniform_ranks(rng, store.counts[local], size)
     return store.gather(store.put(local), store.put(ranks), fields)
 
 
 def whole_episodes(
-    rng: np.random.Generator, store: RowStore, local: NDArray[np.int64], size: int, fields: Sequence[str]
+    rng: np.random.Generator, store: RowStore, local: IntArray, size: int, fields: Sequence[str]
 ) -> Rows:
     """Draw whole episodes of each task, in sequence, (task, size * time, …)."""
     episodes = uniform_ranks(rng, store.episode_counts[local], size)
@@ -49,7 +47,7 @@ def whole_episodes(
 
 
 def relabelled_episodes(
-    rng: np.random.Generator, store: RowStore, local: NDArray[np.int64], size: int, fields: Sequence[str]
+    rng: np.random.Generator, store: RowStore, local: IntArray, size: int, fields: Sequence[str]
 ) -> Rows:
     """Draw whole episodes of other tasks with the rewards of each task, (task, size * time, …)."""
     others = len(store.counts) - 1
@@ -59,7 +57,7 @@ def relabelled_episodes(
     return store.relabel(store.put(local), rows)
 
 
-Kind = Callable[[np.random.Generator, RowStore, NDArray[np.int64], int, Sequence[str]], Rows]
+Kind = Callable[[np.random.Generator, RowStore, IntArray, int, Sequence[str]], Rows]
 
 #: A function by kind of draw: (stream, store, local tasks (task,), size, fields) -> rows (task, batch, …).
 DRAW_KINDS: dict[str, Kind] = {
@@ -78,7 +76,7 @@ WIDTHS: dict[str, Callable[[int, RowStore], int]] = {
 }
 
 #: A function by law of noise: (stream, shape) -> float32.
-LAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float32]]] = {
+LAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], FloatArray]] = {
     "normal": lambda rng, shape: rng.standard_normal(shape, dtype=np.float32),
     "uniform": lambda rng, shape: rng.random(shape, dtype=np.float32),
 }
@@ -247,7 +245,7 @@ class PhaseSampler:
             latent=Latent(empty, empty, {}),
         )
 
-    def _tasks(self, step: int) -> NDArray[np.int64]:
+    def _tasks(self, step: int) -> IntArray:
         """Return local indices of the meta-batch's tasks, (task,)."""
         first = step - step % self.hold  # the step at which these tasks were drawn
         rng, tasks = stream(self.seed, self.name, "task", first), len(self.store.counts)
@@ -255,7 +253,7 @@ class PhaseSampler:
             return rng.integers(tasks, size=self.meta_batch)
         return rng.permutation(tasks)[: self.meta_batch]
 
-    def _rows(self, draw: Draw, step: int, tasks: NDArray[np.int64]) -> Rows:
+    def _rows(self, draw: Draw, step: int, tasks: IntArray) -> Rows:
         rng = stream(self.seed, self.name, draw.name, step)
         return DRAW_KINDS[draw.kind](rng, self.store, tasks, draw.size, draw.fields)
 

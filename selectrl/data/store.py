@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors import SafetensorError
 
-from selectrl.data.episodes import DTYPES, Array, Episodes, field_shapes, layout_problem, value_problems
+from selectrl.arrays import Array
+from selectrl.data.episodes import DTYPES, Episodes, field_shapes, layout_problem, value_problems
 from selectrl.data.folders import target_exists
 from selectrl.data.json_fields import Json
 from selectrl.data.manifest import NAME, LabelReturn, Manifest, TaskEntry, read_manifest, write_manifest

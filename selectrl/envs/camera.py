@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.errors import RunError
-
-Array: TypeAlias = NDArray[Any]
 
 SIZE = 256  # pixels
 GREEN = (0.18, 0.63, 0.26, 1)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+from selectrl.arrays import Array
 
 SIZE = 256  # pixels
 PAPER, FAINT, PATH, GOAL, ROBOT = (255, 255, 255), (210, 214, 220), (140, 160, 200), (46, 160, 67), (31, 78, 160)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.envs.configs import HalfCheetahVelConfig
 from selectrl.envs.mujoco_worlds import MujocoFamily, MujocoWorlds
 from selectrl.envs.worlds import SingleWorld, vectorised
 from selectrl.protocols import Reward
 from selectrl.structs import Spec
-
-Array: TypeAlias = NDArray[Any]
 
 DT = 0.05  # seconds between actions
 SUBSTEP = 0.01  # seconds of a simulation step

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.envs.configs import HopperRandParamsConfig
 from selectrl.envs.rand_params import RandParams, RandParamsWorlds, Sizes
 from selectrl.envs.worlds import SingleWorld, vectorised
-
-Array: TypeAlias = NDArray[Any]
 
 
 class HopperRandParamsWorlds(RandParamsWorlds):

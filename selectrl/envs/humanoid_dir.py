@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.envs.configs import HumanoidDirConfig
 from selectrl.envs.mujoco_worlds import ContactFamily, ContactWorlds, circle
 from selectrl.envs.worlds import SingleWorld, vectorised
 from selectrl.structs import Spec
-
-Array: TypeAlias = NDArray[Any]
 
 ALIVE = 5.0
 

@@ -6,12 +6,12 @@ import copy
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.envs.camera import Camera
 from selectrl.envs.configs import ContactConfig, MujocoConfig
 from selectrl.envs.robots import compiled
@@ -19,8 +19,6 @@ from selectrl.envs.split import interleaved
 from selectrl.envs.worlds import Worlds, checked
 from selectrl.protocols import Reward
 from selectrl.structs import Arena, ReferenceReturns, Spec
-
-Array: TypeAlias = NDArray[Any]
 
 log = logging.getLogger(__name__)
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.envs.configs import PointRobotConfig
 from selectrl.envs.drawing import draw
 from selectrl.envs.split import interleaved
 from selectrl.envs.worlds import SingleWorld, Worlds, checked, vectorised
 from selectrl.structs import Arena, ReferenceReturns, Spec
-
-Array: TypeAlias = NDArray[Any]
 
 REFERENCES = ReferenceReturns(optimum=-3.855, random=-20.4, margin=0.83)
 """Mean returns on the ten test tasks of the default family: straight to the goal, and uniformly random actions.

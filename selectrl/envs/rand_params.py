@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.envs.configs import RandParamsConfig
 from selectrl.envs.mujoco_worlds import MujocoFamily, MujocoWorlds
 from selectrl.structs import Spec
-
-Array: TypeAlias = NDArray[Any]
 
 TASK_SEED = 1234
 LOG_SCALE = 3.0

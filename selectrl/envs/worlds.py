@@ -13,12 +13,11 @@ from gymnasium import spaces
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.errors import InputError, RunError
 from selectrl.registry import FAMILIES
 
-Array: TypeAlias = NDArray[Any]
 Seeds: TypeAlias = "int | Sequence[int | None] | None"
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from selectrl.arrays import FloatArray
 from selectrl.data.rows import RowStore
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.stored import draw_stored, take_in
@@ -22,9 +22,7 @@ DRAWS = 3  # contexts per task
 
 
 @torch.no_grad()
-def offline_latents(
-    encoder: ContextEncoder[State], stored: RowStore, config: TestConfig, draws: int
-) -> NDArray[np.float32]:
+def offline_latents(encoder: ContextEncoder[State], stored: RowStore, config: TestConfig, draws: int) -> FloatArray:
     """Return the mean of the belief after a budget of stored episodes, float32 (task, draw, latent).
 
     Args:
@@ -35,7 +33,7 @@ def offline_latents(
     """
     tasks = stored.tasks.tolist()
     z = _beliefs(encoder, stored, config, [(task, draw) for task in tasks for draw in range(draws)])
-    latents: NDArray[np.float32] = z.reshape(len(tasks), draws, -1).float().numpy()
+    latents: FloatArray = z.reshape(len(tasks), draws, -1).float().numpy()
     return latents
 
 

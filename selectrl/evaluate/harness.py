@@ -14,10 +14,10 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import attrs
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from selectrl.arrays import BoolArray, DoubleArray, FloatArray
 from selectrl.data.rows import RowStore
 from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
@@ -26,7 +26,6 @@ from selectrl.evaluate.stored import read_stored
 from selectrl.protocols import ContextCollector, ContextEncoder, Policy, State, TaskFamily
 from selectrl.structs import Belief, Moment, Rows
 
-Floats = NDArray[np.float32]
 T = TypeVar("T", bound="tuple[Any, ...]")
 
 
@@ -49,10 +48,10 @@ class TestResult:
 
     tasks: tuple[int, ...]
     context_steps: tuple[int, ...]
-    returns: NDArray[np.float64]
-    explored: Floats
-    scored: Floats
-    latents: Floats
+    returns: DoubleArray
+    explored: FloatArray
+    scored: FloatArray
+    latents: FloatArray
     env_steps: Mapping[str, int]
     about: Mapping[str, Any] = attrs.field(factory=dict)
 
@@ -157,7 +156,7 @@ class MetaTest(Generic[State]):
 
     def _collect(
         self, block: int, state: State, belief: Belief, noise: Explore, watch: Watch | None
-    ) -> tuple[State, Belief, Floats, Tensor]:
+    ) -> tuple[State, Belief, FloatArray, Tensor]:
         """Collect one block; return encoder state, belief, the first repeat's observations, and returns (world,)."""
         live = torch.ones(len(self.worlds), dtype=torch.bool)
         obs, _ = self.env.reset(seed=self.noise.seeds("explore", block * self.horizon))
@@ -180,9 +179,7 @@ class MetaTest(Generic[State]):
             obs = self._restart(obs, done, "explore", block * self.horizon + t + 1)
         return state, belief, np.stack(path, 1), gain
 
-    def _score(
-        self, block: int, state: State, belief: Belief, watch: Watch | None
-    ) -> tuple[NDArray[np.float64], Floats]:
+    def _score(self, block: int, state: State, belief: Belief, watch: Watch | None) -> tuple[DoubleArray, FloatArray]:
         """Score one episode; return each world's return, and the first repeat's observations."""
         total = np.zeros(len(self.worlds))
         live = np.ones(len(self.worlds), dtype=bool)
@@ -206,11 +203,11 @@ class MetaTest(Generic[State]):
             obs = self._restart(obs, done, "score_rest", t + 1)  # it steps on unseen: worlds move in lockstep
         return total, np.stack(path, 1)
 
-    def _restart(self, obs: Floats, done: NDArray[np.bool_], purpose: str, episode: int) -> Floats:
+    def _restart(self, obs: FloatArray, done: BoolArray, purpose: str, episode: int) -> FloatArray:
         """Start a new episode where one ended early; return all worlds' observations."""
         if not done.any() or episode % self.horizon == 0:
             return obs
-        started: Floats = self.env.reset(seed=self.noise.seeds(purpose, episode), options={"reset_mask": done})[0]
+        started: FloatArray = self.env.reset(seed=self.noise.seeds(purpose, episode), options={"reset_mask": done})[0]
         return started
 
     def _read_stored(self, state: State, block: int) -> State:
@@ -236,8 +233,8 @@ class Moved(NamedTuple):
     worlds: Any
     phase: str
     context: int
-    gained: NDArray[np.float64]
-    live: NDArray[np.bool_]
+    gained: DoubleArray
+    live: BoolArray
 
 
 Watch = Callable[[Moved], None]
@@ -252,7 +249,7 @@ class Explore(NamedTuple):
     latent: Tensor  # (world, latent)
 
 
-def step(env: Any, obs: Floats, action: Tensor) -> tuple[Rows, Floats, NDArray[np.bool_]]:
+def step(env: Any, obs: FloatArray, action: Tensor) -> tuple[Rows, FloatArray, BoolArray]:
     """Step all worlds; return the transitions, the next observations, and where an episode ended."""
     executed = action.clamp(-1, 1)
     next_obs, reward, terminated, truncated, _ = env.step(executed.numpy())
@@ -267,7 +264,7 @@ def step(env: Any, obs: Floats, action: Tensor) -> tuple[Rows, Floats, NDArray[n
     return rows, next_obs, terminated | truncated
 
 
-def refuse_infinite(returns: NDArray[np.float64], tasks: Sequence[int]) -> None:
+def refuse_infinite(returns: DoubleArray, tasks: Sequence[int]) -> None:
     """Check returns, (task, repeat, point).
 
     Raises:

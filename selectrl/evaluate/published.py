@@ -7,19 +7,19 @@ batch every world is in some episode of its own schedule, and where one ends, th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic
+from typing import Generic
 
 import attrs
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from selectrl.arrays import Array, BoolArray, FloatArray
 from selectrl.data.rows import RowStore
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
-from selectrl.evaluate.harness import Floats, TestResult, chosen, refuse_infinite, step
+from selectrl.evaluate.harness import TestResult, chosen, refuse_infinite, step
 from selectrl.evaluate.noise import CommonNoise
 from selectrl.evaluate.schedules import Episode, Event, Published, Read, Schedule, Sizes
 from selectrl.evaluate.stored import draw_stored, take_in
@@ -65,13 +65,13 @@ class World:
     read: int = 0
     evaluated: int = 0
     gain: float = 0.0
-    path: list[Floats] = attrs.field(factory=list)
+    path: list[FloatArray] = attrs.field(factory=list)
     returns: list[float] = attrs.field(factory=list)
     context: list[int] = attrs.field(factory=list)
     believed: list[int] = attrs.field(factory=list)
-    latents: list[Floats] = attrs.field(factory=list)
-    scored: list[Floats] = attrs.field(factory=list)
-    explored: list[Floats] = attrs.field(factory=list)
+    latents: list[FloatArray] = attrs.field(factory=list)
+    scored: list[FloatArray] = attrs.field(factory=list)
+    explored: list[FloatArray] = attrs.field(factory=list)
 
     def end(self, episode: Episode) -> int:
         """Take stock of the episode that has ended, and leave it; return its steps."""
@@ -200,15 +200,15 @@ class PublishedTest(Generic[State]):
         collects = world.episode is not None and world.episode.collects
         self.z[at] = self.collector.latent(own, world.drawn[3][None]) if collects else own.z
 
-    def _start(self, mask: NDArray[np.bool_]) -> Floats:
+    def _start(self, mask: BoolArray) -> FloatArray:
         """Start new episodes where the mask says; return all worlds' observations."""
         seeds = [world.noise.seeds("published", world.number)[0] for world in self.worlds]
-        obs: Floats = self.env.reset(seed=seeds, options={"reset_mask": mask})[0]
+        obs: FloatArray = self.env.reset(seed=seeds, options={"reset_mask": mask})[0]
         for number in np.flatnonzero(mask).tolist():
             self.worlds[number].path = [obs[number].copy()]
         return obs
 
-    def _act(self, obs: Floats) -> Tensor:
+    def _act(self, obs: FloatArray) -> Tensor:
         """Return every world's action; collecting worlds act in groups that are equally far."""
         seen, policy = torch.from_numpy(obs), self.policy
         action: Tensor = policy.mode(seen, self.z).clone()
@@ -224,7 +224,7 @@ class PublishedTest(Generic[State]):
             action[group] = self.collector.act(policy, seen[group], self.z[group], moment)
         return action
 
-    def _take(self, rows: Rows, obs: Floats) -> None:
+    def _take(self, rows: Rows, obs: FloatArray) -> None:
         """Count the step, and put the transitions of collecting worlds into their context."""
         collecting = torch.tensor([bool(world.episode and world.episode.collects) for world in self.worlds])
         for number, world in enumerate(self.worlds):
@@ -260,7 +260,7 @@ class PublishedTest(Generic[State]):
         points = max(len(world.returns) for world in worlds)
         last = [[min(point, len(world.returns) - 1) for point in range(points)] for world in worlds]
 
-        def grid(name: str) -> NDArray[Any]:
+        def grid(name: str) -> Array:
             return np.stack([np.stack([getattr(w, name)[i] for i in at]) for w, at in zip(worlds, last, strict=True)])
 
         returns = grid("returns").astype(np.float64).reshape(*shape, points)
@@ -287,7 +287,7 @@ class PublishedTest(Generic[State]):
         )
 
 
-def padded(paths: Sequence[Sequence[Floats]], horizon: int) -> Floats:
+def padded(paths: Sequence[Sequence[FloatArray]], horizon: int) -> FloatArray:
     """Return paths (time + 1, obs) as one array, (task, episode, time + 1, obs), NaN where nothing is."""
     most = max(len(one) for one in paths)
     if most == 0:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from selectrl.arrays import Array
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
@@ -192,7 +193,7 @@ class Run(RunFolder):
             dataset=self.identity(collector, test)["dataset"],
             **describe_code(*trained_parts(self.experiment), collector),
         )
-        traces: dict[str, np.ndarray[Any, Any]] = {
+        traces: dict[str, Array] = {
             "explored": result.explored,
             "scored": result.scored,
             "latents": result.latents,
@@ -243,7 +244,7 @@ class Run(RunFolder):
         test, encoder = self.experiment.test, agent.encoder
         sets = {"train": self.train_tasks, "test": self.test_tasks}
         stores = {name: self.store(tasks) for name, tasks in sets.items()}
-        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        arrays: dict[str, Array] = {}
         with torch_threads(self.execution.threads):
             for name, tasks in sets.items():
                 arrays[f"{name}_latents"] = offline_latents(encoder, stores[name], test, DRAWS)

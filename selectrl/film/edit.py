@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from matplotlib import font_manager
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from selectrl.arrays import Array
 from selectrl.errors import InputError
 from selectrl.files import write_atomically
 from selectrl.film.shoot import Reel, Shot
-
-Array: TypeAlias = NDArray[Any]
 
 GROUND, INK, MUTED, RULE, DONE = "#fcfcfa", "#1b2026", "#5d6670", "#dadde1", "#0b6bb3"
 GAP, HEAD, LABEL = 14, 62, 26  # pixels: between pictures, above them all, of a line of text

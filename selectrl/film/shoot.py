@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array, DoubleArray
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.evaluate.harness import Moved
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import torch_threads
 from selectrl.protocols import CollectorConfig
-
-Array: TypeAlias = NDArray[Any]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -33,7 +30,7 @@ class Shot:
     phase: str
     step: int
     pictures: Array
-    gained: NDArray[np.float64]
+    gained: DoubleArray
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -56,7 +53,7 @@ class Reel:
     budget: int
     fps: int
     shots: Sequence[Shot]
-    returns: NDArray[np.float64]
+    returns: DoubleArray
 
 
 def shoot(

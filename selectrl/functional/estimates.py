@@ -19,15 +19,13 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from selectrl.arrays import DoubleArray
 from selectrl.errors import InputError
 from selectrl.streams import stream
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 def iqm(values: ArrayLike) -> float:
@@ -54,7 +52,7 @@ def iqm(values: ArrayLike) -> float:
 
 def stratified_bootstrap(
     values: ArrayLike,
-    statistic: Callable[[Floats], float],
+    statistic: Callable[[DoubleArray], float],
     *,
     resamples: int = 2000,
     level: float = 0.95,
@@ -239,7 +237,7 @@ def improvement_interval(
 
 def profile(
     values: ArrayLike, thresholds: ArrayLike, *, resamples: int = 2000, level: float = 0.95, seed: int = 0
-) -> tuple[Floats, Floats]:
+) -> tuple[DoubleArray, DoubleArray]:
     r"""Performance profile: the share of all tasks and runs that end above each threshold, with a pointwise band.
 
     .. math:: P(\tau) = \frac{1}{RK} \sum_{r,k} [x_{r,k} > \tau]
@@ -269,7 +267,7 @@ def profile(
     return above.mean(axis=0), np.quantile(drawn, _tails(level), axis=0)
 
 
-def slopes(x: ArrayLike, y: ArrayLike) -> Floats:
+def slopes(x: ArrayLike, y: ArrayLike) -> DoubleArray:
     r"""Least-squares slope of every run's curve.
 
     .. math:: \frac{\sum_i (x_i - \bar x)\, y_{r,i}}{\sum_i (x_i - \bar x)^2}
@@ -290,7 +288,7 @@ def slopes(x: ArrayLike, y: ArrayLike) -> Floats:
     centred = across - across.mean()
     if not centred.any():
         raise InputError("x: expected two or more different values, got one; a slope needs a span")
-    slope: Floats = up @ centred / (centred @ centred)
+    slope: DoubleArray = up @ centred / (centred @ centred)
     return slope
 
 
@@ -318,7 +316,7 @@ def area(x: ArrayLike, y: ArrayLike) -> float:
     return float((widths * (up[1:] + up[:-1]) / 2).sum() / (across[-1] - across[0]))
 
 
-def _shares(generator: np.random.Generator, units: int, resamples: int, level: float) -> Floats:
+def _shares(generator: np.random.Generator, units: int, resamples: int, level: float) -> DoubleArray:
     """Return how often each unit is drawn in each resample, as a share of the draws, widened, (resample, unit)."""
     drawn = generator.multinomial(units, np.full(units, 1 / units), size=resamples) / units
     return 1 / units + _widening(units, level) * (drawn - 1 / units)
@@ -342,16 +340,16 @@ def _student(mean: float, variance: float, freedom: float, level: float) -> tupl
     return mean - reach, mean + reach
 
 
-def _wins(a: ArrayLike, b: ArrayLike) -> Floats:
+def _wins(a: ArrayLike, b: ArrayLike) -> DoubleArray:
     """Return 1 where a run of a beats one of b on a task, 1/2 where they are equal, (task, run of a, run of b)."""
     left, right = _finite("a", a), _finite("b", b)
     if left.ndim != 2 or right.ndim != 2 or len(left) != len(right):
         raise InputError(f"a, b: expected (task, run) with the same tasks, got {left.shape} and {right.shape}")
-    wins: Floats = np.heaviside(left[:, :, None] - right[:, None, :], 0.5)
+    wins: DoubleArray = np.heaviside(left[:, :, None] - right[:, None, :], 0.5)
     return wins
 
 
-def _ends(samples: Sequence[float] | Floats, level: float) -> tuple[float, float]:
+def _ends(samples: Sequence[float] | DoubleArray, level: float) -> tuple[float, float]:
     """Return the two quantiles between which the given share of the samples lies."""
     low, high = np.quantile(np.asarray(samples), _tails(level))
     return float(low), float(high)
@@ -364,7 +362,7 @@ def _tails(level: float) -> list[float]:
     return [(1 - level) / 2, (1 + level) / 2]
 
 
-def _finite(name: str, values: ArrayLike) -> Floats:
+def _finite(name: str, values: ArrayLike) -> DoubleArray:
     """Return the values as float64, refusing none at all, NaN and infinity."""
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0 or not np.isfinite(array).all():

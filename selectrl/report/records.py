@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array, DoubleArray
 from selectrl.errors import printable
-from selectrl.functional.estimates import Floats
 from selectrl.runs.arrays import Traces
 from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.fairness import FairnessRecord
@@ -67,7 +66,7 @@ class Diagnostics(NamedTuple):
             disagree; absent where tasks differ in their dynamics.
     """
 
-    arrays: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, Array]
     follow: float | None
 
 
@@ -94,7 +93,7 @@ class Evaluation:
     settings: Bindings
     tasks: tuple[int, ...]
     context_steps: tuple[int, ...]
-    returns: Floats
+    returns: DoubleArray
     env_steps: Mapping[str, int]
     other_data: str | None = None
     other_code: str | None = None
@@ -214,16 +213,16 @@ class Row:
         return tuple(run.seed for run in self.runs)
 
     @property
-    def scores(self) -> Floats:
+    def scores(self) -> DoubleArray:
         """Returns averaged over repeats, (seed, task, point)."""
         return np.stack([run.evaluations[self.label].returns.mean(axis=1) for run in self.runs])
 
     @property
-    def learning(self) -> tuple[Floats, Floats]:
+    def learning(self) -> tuple[DoubleArray, DoubleArray]:
         """Returns of meta-tests while training: the steps that every seed was tested at (point,), and (seed, point)."""
         return shared_steps(run.tested_like(self.evaluation) for run in self.runs)
 
-    def logged(self, name: str) -> tuple[Floats, Floats]:
+    def logged(self, name: str) -> tuple[DoubleArray, DoubleArray]:
         """Return what losses logged under a name: steps (point,), and values (seed, point)."""
         return shared_steps(run.values.get(name, ()) for run in self.runs)
 
@@ -275,7 +274,7 @@ class Family:
         return env if self.protocol == EQUAL_BUDGET else f"{env}, protocol “{self.protocol}”"
 
 
-def shared_steps(curves: Iterable[Curve]) -> tuple[Floats, Floats]:
+def shared_steps(curves: Iterable[Curve]) -> tuple[DoubleArray, DoubleArray]:
     """Return the steps that all curves but empty ones have, (point,), and those curves at them, (curve, point)."""
     points = [dict(curve) for curve in curves if curve]
     steps = sorted(set.intersection(*map(set, points))) if points else []

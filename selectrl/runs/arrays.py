@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from selectrl.arrays import Array, BoolArray, DoubleArray, FloatArray
 from selectrl.errors import InputError
 from selectrl.files import is_there
 from selectrl.runs.layout import DIAGNOSTICS, arrays_file
@@ -29,8 +29,8 @@ class Traces(NamedTuple):
     """
 
     file: Path
-    parameters: NDArray[np.float64]
-    latents: NDArray[np.float32] | None
+    parameters: DoubleArray
+    latents: FloatArray | None
 
     @classmethod
     def read(cls, file: Path, shape: tuple[int, ...]) -> Traces:
@@ -54,7 +54,7 @@ class Traces(NamedTuple):
         return cls(file=file, parameters=parameters.astype(np.float64), latents=last)
 
 
-def read_latents(folder: Path) -> Mapping[str, NDArray[Any]]:
+def read_latents(folder: Path) -> Mapping[str, Array]:
     """Read the arrays of a run's diagnostics.
 
     Returns:
@@ -72,7 +72,7 @@ def read_latents(folder: Path) -> Mapping[str, NDArray[Any]]:
     return arrays
 
 
-def read_arrays(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+def read_arrays(file: Path, names: tuple[str, ...]) -> dict[str, Array]:
     """Return those of the named arrays that a safetensors file holds.
 
     Raises:
@@ -86,14 +86,14 @@ def read_arrays(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         raise InputError(f"{file} holds no arrays that can be read ({error}); restore it or make it again") from error
 
 
-def usable(values: NDArray[Any]) -> NDArray[np.bool_]:
+def usable(values: Array) -> BoolArray:
     """Say of each number of an array whether it is finite, and small enough that sums of squares are."""
     with np.errstate(invalid="ignore"):  # of NaN as uninitialised memory may hold it
-        mask: NDArray[np.bool_] = np.abs(values.astype(np.float64)) <= LARGEST
+        mask: BoolArray = np.abs(values.astype(np.float64)) <= LARGEST
     return mask
 
 
-def _fit(latents: NDArray[Any] | None, parameters: NDArray[Any] | None) -> bool:
+def _fit(latents: Array | None, parameters: Array | None) -> bool:
     """Say whether latents (task, draw, latent) and parameters (task, parameter) are finite and of the same tasks."""
     if latents is None or parameters is None or latents.ndim != 3 or parameters.ndim != 2:
         return False

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.utils.env_checker import check_env as check_gymnasium
-from numpy.typing import NDArray
 
+from selectrl.arrays import Array
 from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
 from selectrl.streams import stream
@@ -20,7 +19,6 @@ from selectrl.testing.verdicts import demand, guarded
 
 STEPS = 20
 SEEDS = (11, 12, 13)
-Array = NDArray[Any]
 
 
 def check_env(config: FamilyConfig) -> None:

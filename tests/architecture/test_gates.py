@@ -29,13 +29,14 @@ HEAD = '"""Planted."""\n\nfrom __future__ import annotations\n\n'
 PART = (
     HEAD
     + '''import attrs
+from torch import Tensor
 
 from selectrl.collectors.configs import OnlineConfig, ProximalConfig
 from selectrl.collectors.online import OnlineCollector
 from selectrl.encoders.blind.configs import BlindConfig
 from selectrl.encoders.blind.encoder import BlindEncoder
 from selectrl.registry import ACTORS, COLLECTORS, ENCODERS
-from selectrl.structs import Spec
+from selectrl.structs import Rows, Spec
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +60,17 @@ class Whole(BlindEncoder):
         super().__init__(BlindConfig(), spec)
 
 
+class Forgetful(BlindEncoder):
+    """Steps to a state of another kind than its own."""
+
+    def __init__(self, config: PlantedConfig, spec: Spec) -> None:
+        super().__init__(BlindConfig(), spec)
+
+    def step(self, state: tuple[Tensor], rows: Rows, live: Tensor) -> Tensor:  # type: ignore[override]
+        """Return a tensor, no state."""
+        return live
+
+
 class Narrow(BlindEncoder):
     """Takes no shapes."""
 
@@ -74,6 +86,36 @@ REGISTRATION
 def registration(line: str) -> str:
     """Return the planted module with a line that registers a part."""
     return PART.replace("REGISTRATION", f'{line[:-1]}, paper="none", summary="planted")')
+
+
+READS_A_NETWORK = (
+    HEAD
+    + '''from torch import Tensor
+
+from selectrl.protocols import Agent
+
+
+def loss(agent: Agent) -> Tensor:
+    """Reach into a part."""
+    return agent.critic.q_net.weight
+'''
+)
+PREPARES_AN_AGENT = (
+    HEAD
+    + '''from numpy.random import Generator
+from torch import Tensor
+
+from selectrl.protocols import Agent, Phase, TrainingRows
+
+
+def prepare(agent: Agent, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
+    """Take the agent from the caller."""
+    return {}
+
+
+PHASE = Phase(name="rl", steps=1, prepare=prepare)
+'''
+)
 
 
 @attrs.frozen
@@ -96,7 +138,7 @@ VIOLATIONS = {
         "types",
         "planted.py",
         registration('ENCODERS.add("planted", PlantedConfig, Half)'),
-        'has incompatible type "type[Half]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder]"',
+        'has incompatible type "type[Half]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder[Any]]"',
     ),
     "a part with the config of another": Violation(
         "types",
@@ -108,13 +150,25 @@ VIOLATIONS = {
         "types",
         "planted.py",
         registration('ENCODERS.add("planted", PlantedConfig, Narrow)'),
-        'has incompatible type "type[Narrow]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder]"',
+        'has incompatible type "type[Narrow]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder[Any]]"',
+    ),
+    "an encoder that steps to no state of its own": Violation(
+        "types",
+        "planted.py",
+        registration('ENCODERS.add("planted", PlantedConfig, Forgetful)'),
+        'has incompatible type "type[Forgetful]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder[Any]]"',
+    ),
+    "a loss that reads a network of the critic": Violation(
+        "types", "planted.py", READS_A_NETWORK, 'no attribute "q_net"'
+    ),
+    "a phase that prepares with another's encoder": Violation(
+        "types", "planted.py", PREPARES_AN_AGENT, 'Argument "prepare" to "Phase" has incompatible type'
     ),
     "a collector registered as an encoder": Violation(
         "types",
         "planted.py",
         registration('ENCODERS.add("planted", OnlineConfig, OnlineCollector)'),
-        'has incompatible type "type[OnlineCollector]"; expected "Callable[[OnlineConfig, Spec], ContextEncoder]"',
+        'has incompatible type "type[OnlineCollector]"; expected "Callable[[OnlineConfig, Spec], ContextEncoder[Any]]"',
     ),
     "an encoder registered as an actor": Violation(
         "types",

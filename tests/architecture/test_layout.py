@@ -46,8 +46,9 @@ class TestSizes:
         assert lines(PACKAGE / "trainer" / "loop.py") <= 200
 
     def test_a_protocol_has_at_most_five_methods(self) -> None:
-        for node in classes(PACKAGE / "protocols.py"):
-            if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+        for node in (*classes(PACKAGE / "protocols.py"), *classes(PACKAGE / "pieces.py")):
+            bases = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
+            if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in bases):
                 methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
                 assert len(methods) <= 5, node.name
 
@@ -61,6 +62,10 @@ class TestNames:
     def test_no_module_is_called_as_one_of_the_standard_library(self, path: Path) -> None:
         names = {path.stem, path.parent.name} - {"__init__", "__main__"}
         assert not names & sys.stdlib_module_names
+
+    @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "arrays.py"], ids=relative)
+    def test_array_types_have_the_names_of_one_module(self, path: Path) -> None:
+        assert not re.search(r"NDArray\[|np\.ndarray\[", path.read_text())
 
     def test_the_package_itself_is_not(self) -> None:
         assert PACKAGE.name not in sys.stdlib_module_names

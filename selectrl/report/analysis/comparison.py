@@ -8,7 +8,8 @@ from itertools import permutations
 import attrs
 import numpy as np
 
-from selectrl.functional.estimates import Floats, improvement, improvement_interval
+from selectrl.arrays import DoubleArray
+from selectrl.functional.estimates import improvement, improvement_interval
 from selectrl.report.analysis.estimate import FEWEST_SEEDS, Estimate, Interval, other_tasks, these_tasks
 from selectrl.report.analysis.families import reference_returns
 from selectrl.report.records import Evaluation, Row
@@ -37,7 +38,7 @@ class Comparison:
     reason: str = ""
     tasks: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
-    differences: Floats = attrs.field(factory=lambda: np.zeros((0, 0)))
+    differences: DoubleArray = attrs.field(factory=lambda: np.zeros((0, 0)))
     improvement: float = 0.5
     improvement_interval: Interval = None
     margin: float | None = None
@@ -100,7 +101,7 @@ def collect_alike(a: Row, b: Row) -> bool:
     return same and a.method != b.method and not (a.own and b.own) and not first.offline
 
 
-def paired_differences(a: Row, b: Row) -> tuple[Floats, tuple[int, ...]]:
+def paired_differences(a: Row, b: Row) -> tuple[DoubleArray, tuple[int, ...]]:
     """Return a minus b after all context over common seeds, (seed, task), or of the means where no seed is common."""
     shared = tuple(sorted(set(a.seeds) & set(b.seeds)))
     if not shared:

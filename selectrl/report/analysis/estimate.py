@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 import attrs
 
-from selectrl.functional.estimates import Floats, student_interval, two_way_interval
+from selectrl.arrays import DoubleArray
+from selectrl.functional.estimates import student_interval, two_way_interval
 
 Interval: TypeAlias = tuple[float, float] | None
 
@@ -42,7 +43,7 @@ class Estimate:
         return 1 if self.interval[0] > 0 else -1
 
 
-def these_tasks(values: Floats) -> Interval:
+def these_tasks(values: DoubleArray) -> Interval:
     """Return Student's interval over seeds of a mean on these tasks.
 
     Args:
@@ -52,7 +53,7 @@ def these_tasks(values: Floats) -> Interval:
     return student_interval(values.reshape(len(values), -1).mean(axis=1)) if enough else None
 
 
-def other_tasks(values: Floats) -> Interval:
+def other_tasks(values: DoubleArray) -> Interval:
     """Return the interval of a mean over seeds and tasks on other tasks of the family; values are (seed, task)."""
     seeds, tasks = values.shape
     return two_way_interval(values) if seeds >= FEWEST_SEEDS and tasks > 1 else None

@@ -7,14 +7,15 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from selectrl.arrays import DoubleArray
 from selectrl.errors import InputError
-from selectrl.functional.estimates import Floats, iqm, stratified_bootstrap
+from selectrl.functional.estimates import iqm, stratified_bootstrap
 from selectrl.report.analysis import samples
 from selectrl.report.analysis.estimate import FEWEST_SEEDS, Estimate, Interval, other_tasks, these_tasks
 from selectrl.report.records import Family, Row
 
-Sample: TypeAlias = Callable[[Row, Family], Floats | None]
-MakeInterval: TypeAlias = Callable[[Floats], Interval]
+Sample: TypeAlias = Callable[[Row, Family], DoubleArray | None]
+MakeInterval: TypeAlias = Callable[[DoubleArray], Interval]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -43,7 +44,7 @@ class Metric:
     unit: str = "return"
     higher_is_better: bool | None = True
     sample: Sample
-    statistic: Callable[[Floats], float | None] = lambda values: float(values.mean())
+    statistic: Callable[[DoubleArray], float | None] = lambda values: float(values.mean())
     interval: MakeInterval | None = None
     interval_other_tasks: MakeInterval | None = None
     signed: bool = False
@@ -78,7 +79,7 @@ class Metric:
             yield f"{self.name}_interval_other_tasks", estimate.interval_other_tasks if estimate else None
 
 
-def iqm_interval(values: Floats) -> Interval:
+def iqm_interval(values: DoubleArray) -> Interval:
     """Return the bootstrap interval over seeds, the same ones in every task, of the IQM of values (seed, task)."""
     return stratified_bootstrap(values.T, iqm, together=True) if len(values) >= FEWEST_SEEDS else None
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selectrl.functional.estimates import Floats
+from selectrl.arrays import DoubleArray
 from selectrl.report.analysis.analyse import Analysis
 
 
@@ -19,19 +19,19 @@ class TaskAxis(NamedTuple):
         cyclic: whether the two ends of the axis are one place.
     """
 
-    values: Floats
+    values: DoubleArray
     name: str
     cyclic: bool
 
     @property
-    def positions(self) -> Floats:
+    def positions(self) -> DoubleArray:
         """The places as shares of their range, (task,), for colours."""
         low, span = (0.0, 360.0) if self.cyclic else (self.values.min(), max(float(np.ptp(self.values)), 1e-12))
-        shares: Floats = (self.values - low) / span
+        shares: DoubleArray = (self.values - low) / span
         return shares
 
 
-def principal(points: Floats, count: int) -> tuple[Floats, Floats, Floats]:
+def principal(points: DoubleArray, count: int) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
     """Return the leading principal axes of a cloud.
 
     Args:
@@ -52,7 +52,7 @@ def principal(points: Floats, count: int) -> tuple[Floats, Floats, Floats]:
     return centre, out, variance
 
 
-def task_axis(parameters: Floats) -> TaskAxis:
+def task_axis(parameters: DoubleArray) -> TaskAxis:
     """Place tasks on one axis: a single parameter as it is, two as the angle of a goal, more by principal component.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from selectrl.functional.estimates import Floats
+from selectrl.arrays import DoubleArray
 from selectrl.report.analysis.analyse import Analysis
 from selectrl.report.analysis.families import reference_lines
 from selectrl.report.analysis.formats import number
@@ -26,7 +26,7 @@ QUANTITIES = {
 }
 """What losses log and tells of a method's health, by the name they log it under."""
 
-Curves = Mapping[str, tuple[Floats, Floats]]
+Curves = Mapping[str, tuple[DoubleArray, DoubleArray]]
 """By method: x (point,) and y (seed, point)."""
 
 

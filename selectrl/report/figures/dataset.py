@@ -10,10 +10,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from selectrl.arrays import DoubleArray
 from selectrl.data.manifest import Manifest
 from selectrl.errors import InputError
 from selectrl.files import write_atomically
-from selectrl.functional.estimates import Floats
 from selectrl.report.analysis.formats import count
 from selectrl.report.figures.ink import FORMATS, blank, drawing, render, settle
 from selectrl.report.figures.style import LIGHT
@@ -43,7 +43,7 @@ def draw_dataset(manifest: Manifest, file: Path) -> None:
     write_atomically(file, lambda temporary: temporary.write_bytes(content))
 
 
-def returns_of(manifest: Manifest) -> tuple[list[int], Floats]:
+def returns_of(manifest: Manifest) -> tuple[list[int], DoubleArray]:
     """Return the labels, ascending, and the mean returns (task, label), NaN where there is no episode."""
     labels = sorted({one.label for entry in manifest.tasks for one in entry.returns})
     table = np.full((len(manifest.tasks), len(labels)), np.nan)
@@ -93,7 +93,7 @@ def _figure(manifest: Manifest) -> Figure:
     return figure
 
 
-def _line(ax: Axes, returns: Floats) -> None:
+def _line(ax: Axes, returns: DoubleArray) -> None:
     """Draw the mean over tasks at each label, and how far tasks lie apart."""
     x = np.arange(returns.shape[1])
     low, high = np.nanpercentile(returns, (10, 90), axis=0)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from selectrl.functional.estimates import Floats
+from selectrl.arrays import DoubleArray
 from selectrl.report.analysis.estimate import FEWEST_SEEDS
 from selectrl.report.figures.ink import blank
 from selectrl.report.figures.style import LIGHT, Mark
@@ -129,7 +129,7 @@ def dress(ax: Axes, across: str, *, thousands: bool = False) -> None:
         ax.margins(x=0.01)
 
 
-def curve(ax: Axes, x: Floats, y: Floats, mark: Mark, *, marker: str = "") -> None:
+def curve(ax: Axes, x: DoubleArray, y: DoubleArray, mark: Mark, *, marker: str = "") -> None:
     """Draw mean and standard deviation over seeds of y (seed, point); with too few seeds, a dot for each of them."""
     mean = y.mean(axis=0)
     if 1 < len(y) < FEWEST_SEEDS:
@@ -143,7 +143,7 @@ def curve(ax: Axes, x: Floats, y: Floats, mark: Mark, *, marker: str = "") -> No
         line.set_dashes(mark.dash)
 
 
-def numbers(name: Sequence[Any], x: Floats, y: Floats) -> list[tuple[Any, ...]]:
+def numbers(name: Sequence[Any], x: DoubleArray, y: DoubleArray) -> list[tuple[Any, ...]]:
     """Return what :func:`curve` drew, one row a point: name, x, mean, standard deviation, seeds."""
     spread = y.std(axis=0, ddof=1).tolist() if len(y) > 1 else [None] * len(x)
     return [(*name, a, b, c, len(y)) for a, b, c in zip(x.tolist(), y.mean(axis=0).tolist(), spread, strict=True)]

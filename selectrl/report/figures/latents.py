@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from matplotlib.axes import Axes
 
-from selectrl.functional.estimates import Floats
+from selectrl.arrays import DoubleArray
 from selectrl.report.analysis.analyse import Analysis
 from selectrl.report.analysis.projection import TaskAxis, principal, task_axis
 from selectrl.report.figures.drawing import SEVERAL, Drawing, Panel
@@ -31,9 +31,9 @@ class Map:
 
     row: Row
     seed: int
-    train: Floats
-    given: Floats
-    explored: Floats
+    train: DoubleArray
+    given: DoubleArray
+    explored: DoubleArray
     axis: TaskAxis
 
     @property

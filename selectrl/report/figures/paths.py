@@ -8,10 +8,9 @@ from typing import Any
 import attrs
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
+from selectrl.arrays import DoubleArray, FloatArray
 from selectrl.errors import InputError
-from selectrl.functional.estimates import Floats
 from selectrl.report.analysis.analyse import Analysis, Summary
 from selectrl.report.analysis.families import task_family
 from selectrl.report.analysis.formats import digits_for, number
@@ -31,7 +30,7 @@ WIDTH = 2.75
 SHOWN_TASKS = 4
 """Test tasks whose exploration is drawn; more would hide each other."""
 
-Paths = list[tuple[int, int, NDArray[np.float32]]]
+Paths = list[tuple[int, int, FloatArray]]
 """(row of the task, block, (time, 2)) of each path, free of padding."""
 
 
@@ -48,7 +47,7 @@ class Story:
 
     summary: Summary
     arena: Arena
-    goals: Floats
+    goals: DoubleArray
     paths: Mapping[str, Paths]
 
 
@@ -95,7 +94,7 @@ def _story(traces: Traces, summary: Summary, arena: Arena) -> Story:
     )
 
 
-def _clean(path: NDArray[np.float32], arena: Arena) -> NDArray[np.float32]:
+def _clean(path: FloatArray, arena: Arena) -> FloatArray:
     """Return (time, 2) without the padding after an early end."""
     return path[usable(path).all(axis=1)][:, list(arena.coordinates)]
 
@@ -123,7 +122,7 @@ def picture(analysis: Analysis) -> tuple[Drawing | None, list[Omission]]:
     return drawing, omissions
 
 
-def _panel(story: Story, kind: str, low: Floats, high: Floats, digits: int) -> Panel:
+def _panel(story: Story, kind: str, low: DoubleArray, high: DoubleArray, digits: int) -> Panel:
     row = story.summary.row
     words = heading(story, kind, digits)
     bound = arguments(row.evaluation.collector)
@@ -156,7 +155,7 @@ def heading(story: Story, kind: str, digits: int) -> str:
     return "Collecting context" if story.paths["explored"] else "Context is read from data"
 
 
-def limits(stories: Sequence[Story]) -> tuple[Floats, Floats]:
+def limits(stories: Sequence[Story]) -> tuple[DoubleArray, DoubleArray]:
     """Return the lower left and upper right corner that hold every goal and all but the farthest strays."""
     paths = [path for story in stories for kind in KINDS for _, _, path in story.paths[kind]]
     points = np.concatenate([path for path in paths if len(path)] + [story.goals for story in stories])
@@ -167,7 +166,7 @@ def limits(stories: Sequence[Story]) -> tuple[Floats, Floats]:
     return np.array([-reach, float(low[1]) - 0.06]), np.array([reach, float(high[1]) + 0.06])
 
 
-def draw(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
+def draw(ax: Axes, story: Story, kind: str, low: DoubleArray, high: DoubleArray) -> None:
     """Draw one kind of path over the goals and their outline."""
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     ax.set_axis_off()
@@ -195,9 +194,9 @@ def draw(ax: Axes, story: Story, kind: str, low: Floats, high: Floats) -> None:
     ax.plot(*story.arena.start, "o", color=LIGHT["ink"], markersize=4)
 
 
-def _train_goals(story: Story) -> Floats:
+def _train_goals(story: Story) -> DoubleArray:
     """Return the goals that are not tested, (task, 2)."""
-    goals: Floats = np.delete(story.arena.goals, list(story.summary.row.evaluation.tasks), axis=0)
+    goals: DoubleArray = np.delete(story.arena.goals, list(story.summary.row.evaluation.tasks), axis=0)
     return goals
 
 
