@@ -135,7 +135,7 @@ class TestImport:
         assert re.search("expected LOW:HIGH such as|expected finite bounds", refused(*words))
 
     def test_a_box_without_a_use(self, tree: Path, refused: Callable[..., str]) -> None:
-        assert "of use with --actions rescale alone" in refused("data", "import-csro", tree, *ENV, "--action-box=-2:2")
+        assert "needs --actions rescale" in refused("data", "import-csro", tree, *ENV, "--action-box=-2:2")
 
 
 class TestRefusedBySystem:
@@ -195,7 +195,7 @@ class TestRefusedBySystem:
         ],
     )
     def test_a_closed_folder_is_not_written_to(self, words: str, sentence: Callable[..., str]) -> None:
-        assert re.search("cannot write .*closed.*: Permission denied; choose a folder", sentence(words, "closed"))
+        assert re.search("cannot write .*closed.*: Permission denied; ask its owner", sentence(words, "closed"))
 
     @pytest.mark.parametrize(
         ("words", "path"),
