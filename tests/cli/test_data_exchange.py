@@ -18,7 +18,7 @@ from trees import play, write_rows, write_tree
 from selectrl.data.minari_files import export_minari
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
-from selectrl.json_text import unsealed
+from selectrl.json_text import remove_seal
 from selectrl.registry import FAMILIES
 
 Call = Callable[..., Any]
@@ -268,7 +268,7 @@ class TestDrift:
     def drifted(self, own_data: Path) -> Path:
         """A dataset that another Gymnasium made."""
         path = own_data / "point_robot" / "tiny" / "manifest.json"
-        manifest = unsealed(json.loads(path.read_text()))
+        manifest = remove_seal(json.loads(path.read_text()))
         manifest["versions"] |= {"gymnasium": "0.21", "mujoco": "2.0"}
         path.write_text(json.dumps(manifest))
         return own_data
