@@ -13,7 +13,7 @@ from __future__ import annotations
 import selectrl.compare
 import selectrl.evaluate
 import selectrl.report  # noqa: F401
-from selectrl.after_import import after_import, around_import
+from selectrl.after_import import call_after_import, wrap_import
 from selectrl.api.comparisons import ablate, compare, tune
 from selectrl.api.experiments import compose
 from selectrl.api.runs import collect, evaluate, report, train
@@ -35,14 +35,14 @@ def _register_ids() -> None:
 
 
 def _import_torch(load: Callable[[], None]) -> None:
-    from selectrl.torch_backends import shielded
+    from selectrl.torch_backends import shield_torch_import
 
-    with shielded():
+    with shield_torch_import():
         load()
 
 
-after_import("gymnasium", _register_ids)  # it knows the ids from then on
-around_import("torch", _import_torch)  # a broken entry point of any package would end it
+call_after_import("gymnasium", _register_ids)  # it knows the ids from then on
+wrap_import("torch", _import_torch)  # a broken entry point of any package would end it
 
 __all__ = [
     "Experiment",

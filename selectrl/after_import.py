@@ -38,7 +38,7 @@ class _Waiter:
         return spec
 
 
-def around_import(module: str, around: Callable[[Callable[[], None]], object]) -> None:
+def wrap_import(module: str, around: Callable[[Callable[[], None]], object]) -> None:
     """Have a function called in place of a module's import; it gets the import, and must call it.
 
     Where the module is imported already, nothing happens.
@@ -47,7 +47,7 @@ def around_import(module: str, around: Callable[[Callable[[], None]], object]) -
         sys.meta_path.insert(0, _Waiter(module, around))
 
 
-def after_import(module: str, act: Callable[[], object]) -> None:
+def call_after_import(module: str, act: Callable[[], object]) -> None:
     """Call a function now if a module is imported already, else as soon as it is."""
 
     def load_and_act(load: Callable[[], None]) -> None:
@@ -57,4 +57,4 @@ def after_import(module: str, act: Callable[[], object]) -> None:
     if module in sys.modules:
         act()
     else:
-        around_import(module, load_and_act)
+        wrap_import(module, load_and_act)

@@ -44,10 +44,10 @@ class Paper:
             "year": str(self.year),
             "note": self.note,
         }
-        return entry("inproceedings" if self.venue else "misc", self.key, fields)
+        return bibtex_entry("inproceedings" if self.venue else "misc", self.key, fields)
 
 
-def entry(kind: str, key: str, fields: dict[str, str]) -> str:
+def bibtex_entry(kind: str, key: str, fields: dict[str, str]) -> str:
     """Return a BibTeX entry; empty fields are left out.
 
     Args:

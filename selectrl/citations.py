@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from selectrl.bibliography import entry, find_papers
+from selectrl.bibliography import bibtex_entry, find_papers
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, walk_parts
 from selectrl.registry import REGISTRIES, Entry
@@ -32,7 +32,7 @@ class Citation:
     bibtex: str
 
 
-def used(config: Any) -> Iterator[tuple[str, Entry[..., Any]]]:
+def walk_entries(config: Any) -> Iterator[tuple[str, Entry[..., Any]]]:
     """Go through the registered parts of a config, itself and the parts inside it, in the order of its fields.
 
     Args:
@@ -63,12 +63,12 @@ def citations(experiment: Experiment) -> tuple[Citation, ...]:
     if not isinstance(experiment, Experiment):
         raise InputError(f"cannot cite {experiment!r:.60}: expected an Experiment; get one from selectrl.compose")
     note = {"title": TITLE, "author": "{The SELECT-RL maintainers}", "note": f"Version {__version__}"}
-    found = {"selectrl": (entry("misc", "selectrl", note), ["selectrl"])}
-    for name, part in used(experiment):
+    found = {"selectrl": (bibtex_entry("misc", "selectrl", note), ["selectrl"])}
+    for name, part in walk_entries(experiment):
         papers = find_papers(part.paper)
         entries = [(one.key, one.bibtex) for one in papers or ()]
         if papers is None and part.paper:
-            entries = [(part.name, entry("misc", part.name, {"title": part.name, "note": part.paper}))]
+            entries = [(part.name, bibtex_entry("misc", part.name, {"title": part.name, "note": part.paper}))]
         for key, bibtex in entries:
             parts = found.setdefault(key, (bibtex, []))[1]
             parts.extend([name] if name not in parts else [])
@@ -81,9 +81,9 @@ def citation(experiment: Experiment) -> str:
     Args:
         experiment: the composition, as :func:`selectrl.compose` returns it.
     """
-    return "\n\n".join(f"{comment(one)}\n{one.bibtex}" for one in citations(experiment))
+    return "\n\n".join(f"{comment_of(one)}\n{one.bibtex}" for one in citations(experiment))
 
 
-def comment(one: Citation) -> str:
+def comment_of(one: Citation) -> str:
     """Return the comment above an entry: the parts it is cited for, folded to the width of the entry."""
     return textwrap.fill(", ".join(one.parts), 79, initial_indent="% ", subsequent_indent="% ")

@@ -22,7 +22,7 @@ ADDED_LATER = {"added_later": True}
 as they were, and a record without the field means the default."""
 
 
-def shared(number: str) -> dict[str, str]:
+def shares(number: str) -> dict[str, str]:
     """Return the metadata of a field that takes a number which all parts of a comparison share.
 
     The field takes that number in every experiment, unless the method or a later layer binds it: the edge makes the

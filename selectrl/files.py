@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from selectrl import lease
 from selectrl.errors import InputError, UnreadableError
 from selectrl.holding import require_held
-from selectrl.json_text import parse, unsealed
+from selectrl.json_text import parse_json, remove_seal
 from selectrl.remedies import reason
 
 
@@ -42,20 +42,20 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except UnreadableError as error:
         cause = error.__cause__
         if isinstance(cause, PermissionError) and not _is_writable(path.parent):
-            raise unwritable(path, cause) from cause
+            raise write_error(path, cause) from cause
         raise
     except InputError:
         pass  # a new file
     try:
         make_folder(path.parent)
-        with temporary_file(path.parent) as temporary:
+        with open_temporary_file(path.parent) as temporary:
             write(temporary.path)
             os.fsync(temporary.handle)
             temporary.rename(path.name)
         flush_names(path.parent)
     except OSError as error:
         require_held(path.parent)  # it may have been renamed or removed during the write
-        raise unwritable(path, error) from error
+        raise write_error(path, error) from error
 
 
 class TemporaryFile(NamedTuple):
@@ -80,12 +80,12 @@ class TemporaryFile(NamedTuple):
         """
         if not os.path.samestat(self.path.lstat(), os.fstat(self.handle)):
             require_held(self.path.parent)
-            raise unwritable(self.path, OSError(errno.ENOENT, os.strerror(errno.ENOENT)))
+            raise write_error(self.path, OSError(errno.ENOENT, os.strerror(errno.ENOENT)))
         os.replace(self.path.name, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
 
 
 @contextmanager
-def temporary_file(folder: Path) -> Iterator[TemporaryFile]:
+def open_temporary_file(folder: Path) -> Iterator[TemporaryFile]:
     """Give a new file, which is gone at the end of the block, unless it was renamed.
 
     It is locked, by which others see that its writer is alive: see :func:`_sweep`.
@@ -122,7 +122,7 @@ _TEMPORARY = re.compile(r"\.selectrl-[0-9a-f]{16}\.tmp")
 
 
 def _sweep(folder: Path, now: float) -> None:
-    """Remove the temporary files of :func:`temporary_file` whose writers are gone: nobody holds their locks.
+    """Remove the temporary files of :func:`open_temporary_file` whose writers are gone: nobody holds their locks.
 
     Where there are no locks, those count that were not written to for as long as a lease lasts.
     """
@@ -152,7 +152,7 @@ def _is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def unwritable(path: Path, error: OSError) -> InputError:
+def write_error(path: Path, error: OSError) -> InputError:
     """Return the error for a file or folder that cannot be written to."""
     return InputError(f"cannot write {path}: {reason(error)}")
 
@@ -202,19 +202,19 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
     try:
         with open(path, "rb", opener=_open_at_once) as handle:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-                raise unreadable(path, OSError(errno.ENXIO, "it is a pipe, a socket or a device"))
+                raise read_error(path, OSError(errno.ENXIO, "it is a pipe, a socket or a device"))
             yield handle
     except OSError as error:
         if error.errno in ABSENT:
             raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-        raise unreadable(path, error) from error
+        raise read_error(path, error) from error
 
 
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
-def unreadable(path: Path, error: OSError) -> UnreadableError:
+def read_error(path: Path, error: OSError) -> UnreadableError:
     """Return the error for a file that is there and cannot be read."""
     return UnreadableError(f"cannot read {path}: {reason(error)}")
 
@@ -235,18 +235,18 @@ def read_text(path: Path, encoding: str = "utf-8", errors: str = "strict") -> st
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON strictly, see :func:`selectrl.json_text.parse`; an object comes without its seal, which must fit.
+    """Read JSON strictly, see :func:`selectrl.json_text.parse_json`; an object comes without its seal, which must fit.
 
     Raises:
         UnreadableError: the file is there, but cannot be read.
         InputError: the file is missing, not such JSON, or was changed after it was sealed.
     """
     try:
-        value = parse(read_text(path))
+        value = parse_json(read_text(path))
     except ValueError as error:  # not text, not JSON, or JSON made to hurt
         raise InputError(f"{path} is not valid JSON ({error}); restore it or make it again") from error
     try:
-        return unsealed(value) if isinstance(value, dict) else value
+        return remove_seal(value) if isinstance(value, dict) else value
     except ValueError as error:
         raise InputError(f"{path} {error}; restore it or make it again") from error
 
@@ -262,7 +262,7 @@ def is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise read_error(path, error) from error
     return True
 
 
@@ -272,10 +272,10 @@ def is_empty_folder(path: Path) -> bool:
     Raises:
         UnreadableError: the operating system does not tell, or the folder cannot be listed.
     """
-    return is_there(path) and path.is_dir() and not path.is_symlink() and not names_in(path)
+    return is_there(path) and path.is_dir() and not path.is_symlink() and not list_names(path)
 
 
-def names_in(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     """List the names in a folder; none where there is no such folder.
 
     Raises:
@@ -286,10 +286,10 @@ def names_in(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise unreadable(folder, error) from error
+        raise read_error(folder, error) from error
 
 
-def at_home(word: str) -> str:
+def expand_home(word: str) -> str:
     """Put the home folder in place of a leading ``~``, which a shell leaves as it is in ``--out=~/runs``.
 
     Raises:

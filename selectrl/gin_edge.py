@@ -1,7 +1,7 @@
 """Turns layers of gin files and ``--set`` bindings into one frozen config value; with ``gin_text`` all that knows gin.
 
 Layers, later ones winning: shared → method → env → profile → ablation → the user's file → ``--set``. The lowest layer
-comes from the registry: each field that declares a shared number (:func:`selectrl.fields.shared`) takes it, so that a
+comes from the registry: each field that declares a shared number (:func:`selectrl.fields.shares`) takes it, so that a
 part that is swapped in is as large as the part that it replaces.
 
 Each layer is read once, statement by statement: ``import`` lines are refused, nothing is executed, every name and field
@@ -55,7 +55,7 @@ class Collection:
 
 def shipped(kind: str) -> dict[str, Path]:
     """Return gin files of a kind (``methods``, ``envs``, ``ablations``, …) by name: ours, then plugins'."""
-    folders = [SHIPPED, *(plugin.gin for plugin in plugins.load() if plugin.gin)]
+    folders = [SHIPPED, *(plugin.gin for plugin in plugins.load_plugins() if plugin.gin)]
     found: dict[str, Path] = {}
     for path in (path for folder in folders for path in sorted((folder / kind).glob("*.gin"))):
         found.setdefault(path.stem, path)
@@ -70,7 +70,7 @@ def shipped_layer(kind: str, name: str) -> Layer:
     """
     files = shipped(kind)
     if name not in files:
-        raise InputError(f"no {kind.rstrip('s')} named {name!r}: {suggest(name, files)}{plugins.excuse()}")
+        raise InputError(f"no {kind.rstrip('s')} named {name!r}: {suggest(name, files)}{plugins.explain_problems()}")
     ours = files[name].is_relative_to(SHIPPED)
     where = f"{kind}/{name}.gin" if ours else str(files[name])
     return Layer(where, text_of(files[name]), own=kind != "ablations")
@@ -252,7 +252,7 @@ def _check(binding: Binding, classes: dict[str, type]) -> Binding:
         raise InputError(f"{binding.where}: scopes ({binding.statement.scope}/) are not used here; remove it")
     if binding.field:
         if binding.selector not in classes:
-            known = suggest(binding.selector, classes) + plugins.excuse()
+            known = suggest(binding.selector, classes) + plugins.explain_problems()
             raise InputError(f"{binding.where}: no part named {binding.selector!r}; {known}")
         fields = {a.name for a in attrs.fields(classes[binding.selector])}
         if binding.field not in fields:
@@ -261,7 +261,7 @@ def _check(binding: Binding, classes: dict[str, type]) -> Binding:
             )
     for reference in references(binding.statement.value):
         if isinstance(reference, Part) and reference.selector not in classes:
-            known = suggest(reference.selector, classes) + plugins.excuse()
+            known = suggest(reference.selector, classes) + plugins.explain_problems()
             raise InputError(f"{binding.where}: no part named {'@' + reference.selector!r}; {known}")
         if isinstance(reference, Part) and not reference.called:
             raise InputError(f"{binding.where}: @{reference.selector} lacks its parentheses; @{reference.selector}()")

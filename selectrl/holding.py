@@ -17,7 +17,7 @@ _HANDLES: dict[Path, int] = {}
 
 
 @contextmanager
-def holding(folder: Path, handle: int) -> Iterator[None]:
+def hold_open(folder: Path, handle: int) -> Iterator[None]:
     """Hold a folder, of which a handle is open, during the block."""
     before = _HANDLES.get(folder)
     _HANDLES[folder] = handle
@@ -29,7 +29,7 @@ def holding(folder: Path, handle: int) -> Iterator[None]:
             _HANDLES[folder] = before
 
 
-def is_still(folder: Path, handle: int) -> bool:
+def is_same_folder(folder: Path, handle: int) -> bool:
     """Say whether a path still leads to the folder that was opened.
 
     Raises:
@@ -50,7 +50,7 @@ def require_held(path: Path) -> None:
     """
     for folder in (path, *path.parents):
         handle = _HANDLES.get(folder)
-        if handle is not None and not is_still(folder, handle):
+        if handle is not None and not is_same_folder(folder, handle):
             raise InputError(f"{folder} was renamed or removed during the work in it; {_whereabouts(handle)}")
 
 

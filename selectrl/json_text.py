@@ -16,7 +16,7 @@ SEAL = "seal"
 LARGEST = 2**63  # of 64 bits, as arrays and files hold them
 
 
-def parse(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Return the value of a JSON text whose numbers are finite and fit 64 bits, and whose names are unique.
 
     Raises:
@@ -37,12 +37,12 @@ def parse(text: str) -> Any:
     return value
 
 
-def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record of plain JSON values with a checksum of all the rest in it, which :func:`unsealed` checks."""
+def add_seal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of plain JSON values with a checksum of all the rest in it, which :func:`remove_seal` checks."""
     return {**record, SEAL: _checksum(record)}
 
 
-def unsealed(record: Mapping[str, Any]) -> dict[str, Any]:
+def remove_seal(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record without its seal; one that never had any is taken as it is.
 
     Raises:

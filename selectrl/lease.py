@@ -27,7 +27,7 @@ ATTEMPTS = 10  # at taking a lease that others take and give back at the same ti
 
 
 @contextmanager
-def leased(path: Path, clock: Callable[[], float], *, wait: bool = False) -> Iterator[None]:
+def hold_lease(path: Path, clock: Callable[[], float], *, wait: bool = False) -> Iterator[None]:
     """Hold a lease during the block.
 
     Args:

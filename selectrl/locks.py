@@ -10,13 +10,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from selectrl.errors import InputError, suggest
-from selectrl.files import flush_names, is_empty_folder, make_folder, temporary_file, unreadable, unwritable
-from selectrl.holding import holding, is_still
-from selectrl.lease import leased
+from selectrl.files import flush_names, is_empty_folder, make_folder, open_temporary_file, read_error, write_error
+from selectrl.holding import hold_open, is_same_folder
+from selectrl.lease import hold_lease
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def hold(folder: Path) -> Iterator[None]:
     """Hold a folder without a lock: what is written below it goes to that very folder or nowhere.
 
     Raises:
@@ -25,17 +25,17 @@ def held(folder: Path) -> Iterator[None]:
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise unreadable(folder, error) from error
+        raise read_error(folder, error) from error
     try:
-        with holding(folder, handle):
+        with hold_open(folder, handle):
             yield
     finally:
         os.close(handle)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, made if missing, for this process alone; see also :func:`held`.
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a folder, made if missing, for this process alone; see also :func:`hold`.
 
     The lock is the operating system's and ends with the process, however that ends; ``SELECTRL_LOCK=lease`` takes a
     lease instead, see :mod:`selectrl.lease`. A hidden folder is one that this library makes for itself, so a symbolic
@@ -45,24 +45,24 @@ def locked(folder: Path) -> Iterator[None]:
         InputError: another process holds the folder, its file system knows no locks, or it cannot be made.
         RunError: a lease was lost during the block.
     """
-    with _lock(folder, wait=False) as handle:
-        if not is_still(folder, handle):  # renamed or removed between opening and locking
+    with _open_and_lock(folder, wait=False) as handle:
+        if not is_same_folder(folder, handle):  # renamed or removed between opening and locking
             raise InputError(_busy(folder))
-        with holding(folder, handle):
+        with hold_open(folder, handle):
             yield
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def wait_and_lock(folder: Path) -> Iterator[None]:
     """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
 
-    The lock is as that of :func:`locked`.
+    The lock is as that of :func:`lock`.
 
     Raises:
         InputError: the folder cannot be made, or its file system knows no locks.
         RunError: a lease was lost during the block.
     """
-    with _lock(folder, wait=True):
+    with _open_and_lock(folder, wait=True):
         yield
 
 
@@ -70,7 +70,7 @@ LOCKS = ("flock", "lease")
 
 
 @contextmanager
-def _lock(folder: Path, *, wait: bool) -> Iterator[int]:
+def _open_and_lock(folder: Path, *, wait: bool) -> Iterator[int]:
     """Open a folder, made if missing, and lock it during the block, in the way that the environment asks for."""
     way = os.environ.get("SELECTRL_LOCK") or "flock"
     if way not in LOCKS:
@@ -85,9 +85,9 @@ def _lock(folder: Path, *, wait: bool) -> Iterator[int]:
             open_things.callback(os.close, handle)
             if way == "lease":
                 lease = folder.with_name(f".{folder.name}.selectrl-lease")
-                open_things.enter_context(leased(lease, lambda: _time_in(folder.parent), wait=wait))
+                open_things.enter_context(hold_lease(lease, lambda: _time_in(folder.parent), wait=wait))
         except OSError as error:
-            raise unwritable(folder, error) from error
+            raise write_error(folder, error) from error
         try:
             if way == "flock":
                 fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,7 +108,7 @@ def _busy(folder: Path) -> str:
 
 def _time_in(folder: Path) -> float:
     """Return the time by the clock of a folder's file system."""
-    with temporary_file(folder) as temporary:
+    with open_temporary_file(folder) as temporary:
         return os.fstat(temporary.handle).st_mtime
 
 
@@ -119,7 +119,7 @@ def refuse_link(folder: Path) -> None:
 
 
 @contextmanager
-def whole(folder: Path, *, over_empty: bool = False) -> Iterator[Path]:
+def build_folder(folder: Path, *, over_empty: bool = False) -> Iterator[Path]:
     """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
 
     What a killed process left is swept away by the next one that makes the same folder.
@@ -137,8 +137,8 @@ def whole(folder: Path, *, over_empty: bool = False) -> Iterator[Path]:
     try:
         above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
     except OSError as error:
-        raise unwritable(folder, error) from error
-    with locked(work):
+        raise write_error(folder, error) from error
+    with lock(work):
         try:
             for leftover in work.iterdir():
                 shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
@@ -152,7 +152,7 @@ def whole(folder: Path, *, over_empty: bool = False) -> Iterator[Path]:
                 with suppress(OSError):  # not empty: another process uses it
                     parent.rmdir()
             if isinstance(error, OSError):
-                raise unwritable(folder, error) from error
+                raise write_error(folder, error) from error
             raise
 
 

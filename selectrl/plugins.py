@@ -29,7 +29,7 @@ from pathlib import Path
 import attrs
 
 from selectrl.errors import InputError, Interrupted
-from selectrl.stopping import at_once
+from selectrl.stopping import raise_on_signal
 
 GROUP = "selectrl.components"
 
@@ -54,15 +54,15 @@ class Plugin:
 
 
 @cache
-def load() -> tuple[Plugin, ...]:
+def load_plugins() -> tuple[Plugin, ...]:
     """Import every plugin, at the first call, and return them all; one that fails says so in ``problem``."""
     plugins = [plugin for package in distributions() for plugin in _of(package)]
     return tuple(sorted(plugins, key=lambda plugin: plugin.name))
 
 
-def versions() -> dict[str, str]:
+def plugin_versions() -> dict[str, str]:
     """Return the version of every installed plugin's distribution, by its name."""
-    names = (plugin.distribution.partition(" ") for plugin in load())
+    names = (plugin.distribution.partition(" ") for plugin in load_plugins())
     return {name: version for name, _, version in names if version}
 
 
@@ -136,15 +136,15 @@ def _file(name: str) -> Path | None:
     return Path(place) if place and Path(place).is_file() else None
 
 
-def excuse() -> str:
+def explain_problems() -> str:
     """Return what a sentence on an unknown name adds when plugins could not be loaded, or nothing."""
-    return "".join(f"; {plugin.problem}" for plugin in load() if plugin.problem)
+    return "".join(f"; {plugin.problem}" for plugin in load_plugins() if plugin.problem)
 
 
-def plugin_of(module: str) -> str | None:
+def describe_plugin(module: str) -> str | None:
     """Return how a sentence names the plugin that a module is part of, or None if it is part of none."""
     package = module.partition(".")[0]
-    plugin = next((plugin for plugin in load() if plugin.module.partition(".")[0] == package), None)
+    plugin = next((plugin for plugin in load_plugins() if plugin.module.partition(".")[0] == package), None)
     return f"the plugin {plugin.name!r} of {plugin.distribution}" if plugin else None
 
 
@@ -174,7 +174,7 @@ def _load(point: EntryPoint, title: str) -> Plugin:
     try:
         if not all(word.isidentifier() for word in module_name.split(".")):
             raise InputError(f"its entry point {point.value!r} names no module")
-        with warnings.catch_warnings(), at_once():
+        with warnings.catch_warnings(), raise_on_signal():
             module = importlib.import_module(module_name)
         # A single module shares its folder with other packages, so gin files there may not be its own.
         in_package = "." in module_name or hasattr(module, "__path__")

@@ -21,7 +21,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
+def raise_on_signal() -> Iterator[None]:
     """Let a signal end the block where it finds it.
 
     Raises:
@@ -36,7 +36,7 @@ def at_once() -> Iterator[None]:
 
 
 @contextmanager
-def deferred() -> Iterator[Callable[[], bool]]:
+def defer_signals() -> Iterator[Callable[[], bool]]:
     """Hold a signal back until the end of the block, which asks between its steps whether to save and leave.
 
     After the block the signal is raised again, so that it does what it would have done without: in a command it ends

@@ -20,7 +20,7 @@ SWITCH = "TORCH_DEVICE_BACKEND_AUTOLOAD"
 
 
 @contextmanager
-def shielded() -> Iterator[None]:
+def shield_torch_import() -> Iterator[None]:
     """Leave out torch's search for backends inside the block if it cannot succeed.
 
     Warns:

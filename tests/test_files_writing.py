@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save
 from selectrl import files
 from selectrl.errors import InputError, UnreadableError
 from selectrl.files import make_folder, write_atomically, write_json
-from selectrl.locks import locked, whole
+from selectrl.locks import build_folder, lock
 from selectrl.tensor_files import write_tensors
 
 HELD = "import sys, time\nfrom pathlib import Path\nfrom selectrl import files, locks\n"
@@ -134,7 +134,7 @@ def test_what_is_not_surely_ours_stays(tmp_path: Path, kind: str) -> None:
     for name in names:
         path = tmp_path / name
         path.write_text("mine") if kind == "file" else path.mkdir() if kind == "folder" else path.symlink_to(target)
-    with locked(tmp_path):
+    with lock(tmp_path):
         write_json(tmp_path / "a.json", {})
     assert {path.name for path in tmp_path.iterdir()} == {*names, "target", "a.json"}
     assert target.read_text() == "mine"
@@ -205,7 +205,7 @@ def test_a_whole_folder_is_flushed_before_it_gets_its_name(tmp_path: Path, monke
         flushed.append(Path(f"/proc/self/fd/{handle}").readlink().name)
         real(handle)
 
-    with whole(tmp_path / "data") as work:
+    with build_folder(tmp_path / "data") as work:
         make_folder(work / "inner")
         (work / "inner" / "plain.hdf5").touch()
         monkeypatch.setattr(os, "fsync", note)
@@ -218,7 +218,10 @@ def test_a_symlink_in_place_of_the_folder_that_is_being_made_is_refused(tmp_path
     target.mkdir()
     (target / "precious").touch()
     (tmp_path / ".data.selectrl-making").symlink_to(target)
-    with pytest.raises(InputError, match=r"\.data\.selectrl-making is a symbolic link"), whole(tmp_path / "data"):
+    with (
+        pytest.raises(InputError, match=r"\.data\.selectrl-making is a symbolic link"),
+        build_folder(tmp_path / "data"),
+    ):
         pytest.fail("it was followed")
     assert [path.name for path in target.iterdir()] == ["precious"]
 
@@ -226,7 +229,7 @@ def test_a_symlink_in_place_of_the_folder_that_is_being_made_is_refused(tmp_path
 def test_a_hidden_folder_is_never_held_through_a_symlink(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / ".comparison").symlink_to(tmp_path / "target")
-    with pytest.raises(InputError, match=r"\.comparison is a symbolic link"), locked(tmp_path / ".comparison"):
+    with pytest.raises(InputError, match=r"\.comparison is a symbolic link"), lock(tmp_path / ".comparison"):
         pytest.fail("it was followed")
 
 
@@ -237,7 +240,7 @@ def test_a_link_inside_what_a_kill_left_is_not_followed(tmp_path: Path) -> None:
     left = tmp_path / ".data.selectrl-making"
     left.mkdir()
     (left / "link").symlink_to(target)
-    with whole(tmp_path / "data"):
+    with build_folder(tmp_path / "data"):
         pass
     assert list((tmp_path / "data").iterdir()) == []
     assert (target / "precious").exists()
@@ -246,7 +249,7 @@ def test_a_link_inside_what_a_kill_left_is_not_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_after_an_error_nothing_is_left(tmp_path: Path, error: type[BaseException]) -> None:
     def fill() -> None:
-        with whole(tmp_path / "a" / "b" / "data") as work:
+        with build_folder(tmp_path / "a" / "b" / "data") as work:
             (work / "half").touch()
             raise error
 
@@ -256,13 +259,13 @@ def test_after_an_error_nothing_is_left(tmp_path: Path, error: type[BaseExceptio
 
 
 def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
-    code = HELD + "with locks.locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
+    code = HELD + "with locks.lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
     holder, line = start(code, tmp_path / "run")
     assert line == "held"
-    with pytest.raises(InputError, match="another process works in"), locked(tmp_path / "run"):
+    with pytest.raises(InputError, match="another process works in"), lock(tmp_path / "run"):
         pytest.fail("two hold it")
     end(holder)
-    with locked(tmp_path / "run"):
+    with lock(tmp_path / "run"):
         pass
 
 
@@ -277,13 +280,13 @@ def test_a_folder_that_was_renamed_before_it_was_locked_is_not_held(
         real(handle, how)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with pytest.raises(InputError, match="another process works in"), locked(run):
+    with pytest.raises(InputError, match="another process works in"), lock(run):
         pytest.fail("a folder was held that is not there")
 
 
 def test_an_unknown_kind_of_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELECTRL_LOCK", "leese")
-    with pytest.raises(InputError, match=r"SELECTRL_LOCK is 'leese'; did you mean 'lease'\?"), locked(tmp_path / "a"):
+    with pytest.raises(InputError, match=r"SELECTRL_LOCK is 'leese'; did you mean 'lease'\?"), lock(tmp_path / "a"):
         pytest.fail("held")
     assert list(tmp_path.iterdir()) == []
 
@@ -323,7 +326,7 @@ def test_a_held_folder_that_is_renamed_during_a_write(tmp_path: Path, replaced: 
         if not late:
             path.write_text("whole")
 
-    with locked(folder), pytest.raises(InputError, match=r"was renamed or removed during the work in it; .*away: move"):
+    with lock(folder), pytest.raises(InputError, match=r"was renamed or removed during the work in it; .*away: move"):
         write_atomically(folder / "a.json", rename)
     assert sorted(path.name for path in tmp_path.rglob("*")) == (["away", "run"] if replaced else ["away"])
 
@@ -333,7 +336,7 @@ def test_a_held_folder_that_is_removed_during_a_write(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "run")
         path.write_text("whole")
 
-    with locked(tmp_path / "run"), pytest.raises(InputError, match="nothing of it is left"):
+    with lock(tmp_path / "run"), pytest.raises(InputError, match="nothing of it is left"):
         write_atomically(tmp_path / "run" / "a.json", remove)
     assert list(tmp_path.iterdir()) == []
 

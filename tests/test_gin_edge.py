@@ -21,7 +21,7 @@ from selectrl.critics.configs import TdTargetConfig
 from selectrl.errors import FieldError, InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment, config_classes, experiment_from_record, to_record
-from selectrl.fields import ADDED_LATER, shared
+from selectrl.fields import ADDED_LATER, shares
 from selectrl.gin_edge import (
     Collection,
     as_layer,
@@ -116,8 +116,8 @@ class TestShippedFiles:
 class OutsideConfig:
     """A critic's config of another package, whose fields share numbers; so do those of the part inside it."""
 
-    hidden: tuple[int, ...] = attrs.field(default=(7,), metadata=shared("HIDDEN"))
-    rate: float = attrs.field(default=0.5, metadata={**ADDED_LATER, **shared("LEARNING_RATE")})
+    hidden: tuple[int, ...] = attrs.field(default=(7,), metadata=shares("HIDDEN"))
+    rate: float = attrs.field(default=0.5, metadata={**ADDED_LATER, **shares("LEARNING_RATE")})
     own: float = 0.25
     policy: Any = attrs.field(factory=DeterministicConfig)
     value: Any = attrs.field(factory=TdTargetConfig)
@@ -150,7 +150,7 @@ class TestSharedNumbers:
         assert (bound.rate, bound.hidden, bound.policy.hidden) == (0.5, (3, 4), (3, 4))
 
     def test_a_number_that_no_environment_sets_is_named(self) -> None:
-        stranger = attrs.make_class("StrangerConfig", {"width": attrs.field(default=1, metadata=shared("WIDTH"))})
+        stranger = attrs.make_class("StrangerConfig", {"width": attrs.field(default=1, metadata=shares("WIDTH"))})
         CRITICS.add("stranger", stranger, object, paper="none", summary="a critic of another package")
         with pytest.raises(InputError, match=r"^the shared numbers: no macro %WIDTH is defined; "):
             user("experiment.critic = @critics.stranger()")

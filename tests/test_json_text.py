@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectrl.json_text import DEEPEST, parse, sealed, unsealed
+from selectrl.json_text import DEEPEST, add_seal, parse_json, remove_seal
 
 VALUES = st.recursive(
     st.none()
@@ -29,17 +29,17 @@ def same(left: Any, right: Any) -> bool:
 
 @given(VALUES)
 def test_what_was_written_is_read(value: Any) -> None:
-    assert same(parse(json.dumps(value)), value)
+    assert same(parse_json(json.dumps(value)), value)
 
 
 @given(RECORDS, st.data())
 def test_a_sealed_record_with_a_changed_byte_is_equal_or_refused(record: dict[str, Any], data: st.DataObject) -> None:
     record.pop("seal", None)
-    content = bytearray(json.dumps(sealed(record), indent=2).encode())
+    content = bytearray(json.dumps(add_seal(record), indent=2).encode())
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     try:
-        content_read = unsealed(parse(content.decode()))
+        content_read = remove_seal(parse_json(content.decode()))
     except ValueError:  # UnicodeDecodeError is one
         return
     added = content_read.keys() - record.keys()  # a name that was the seal's
@@ -66,10 +66,10 @@ REFUSED = {
 def test_is_refused(case: str) -> None:
     text, says = REFUSED[case]
     with pytest.raises(ValueError, match=says):
-        parse(text)
+        parse_json(text)
 
 
 def test_fifty_levels_and_the_largest_numbers_are_not() -> None:
     text = "[" * DEEPEST + "]" * DEEPEST
-    assert json.dumps(parse(text)) == text
-    assert parse("[9223372036854775807, -9223372036854775808, 1.7e308, -0.0]")[1] == -(2**63)
+    assert json.dumps(parse_json(text)) == text
+    assert parse_json("[9223372036854775807, -9223372036854775808, 1.7e308, -0.0]")[1] == -(2**63)

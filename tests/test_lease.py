@@ -14,11 +14,11 @@ import pytest
 
 from selectrl import lease
 from selectrl.errors import InputError, RunError
-from selectrl.locks import alone, locked
+from selectrl.locks import lock, wait_and_lock
 
 HOLDER = (
-    "import sys, time\nfrom pathlib import Path\nfrom selectrl.locks import locked\n"
-    "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
+    "import sys, time\nfrom pathlib import Path\nfrom selectrl.locks import lock\n"
+    "with lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
 )
 ON_LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no process table to look into")
 
@@ -45,12 +45,12 @@ def another(**changes: object) -> str:
 
 
 def test_it_is_held_and_given_back(run: Path, file: Path) -> None:
-    with locked(run):
+    with lock(run):
         assert json.loads(file.read_text())["pid"] == os.getpid()
-        with pytest.raises(InputError, match=r"another process holds the lease .*wait for it"), locked(run):
+        with pytest.raises(InputError, match=r"another process holds the lease .*wait for it"), lock(run):
             pytest.fail("two hold it")
     assert [path.name for path in file.parent.iterdir()] == ["run"]
-    with locked(run):
+    with lock(run):
         pass
 
 
@@ -59,12 +59,12 @@ def test_a_killed_owner_of_this_machine_loses_it_at_once(run: Path, file: Path) 
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, run], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(InputError, match="another process holds"), locked(run):
+    with pytest.raises(InputError, match="another process holds"), lock(run):
         pytest.fail("two hold it")
     holder.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # dead, though its entry is still there
     assert file.exists()
-    with locked(run):
+    with lock(run):
         pass
     holder.wait()
     holder.stdout.close()
@@ -74,7 +74,7 @@ def test_a_killed_owner_of_this_machine_loses_it_at_once(run: Path, file: Path) 
 def test_an_id_that_another_process_has_now_is_no_owner(run: Path, file: Path) -> None:
     own = lease._owner(os.getpid())
     file.write_text(json.dumps({**own, "started": "1", "token": "t"}))
-    with locked(run):
+    with lock(run):
         pass
 
 
@@ -85,18 +85,18 @@ def test_an_id_that_another_process_has_now_is_no_owner(run: Path, file: Path) -
 )
 def test_an_owner_that_cannot_be_looked_for_has_time(run: Path, file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(InputError, match=r"renewed \d+ seconds ago"), locked(run):
+    with pytest.raises(InputError, match=r"renewed \d+ seconds ago"), lock(run):
         pytest.fail("two hold it")
     old = time.time() - lease.EXPIRES - 60
     os.utime(file, (old, old))
-    with locked(run):
+    with lock(run):
         assert file.read_text() != text
     assert not file.exists()
 
 
 def test_it_is_renewed(run: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEWAL", 0.01)
-    with locked(run):
+    with lock(run):
         os.utime(file, (1e9, 1e9))
         end = time.monotonic() + 60
         while file.stat().st_mtime == 1e9:
@@ -109,7 +109,7 @@ def test_an_owner_that_has_lost_it_is_stopped(run: Path, file: Path, monkeypatch
     monkeypatch.setattr(lease, "RENEWAL", 0.01)
 
     def work() -> None:
-        with locked(run):
+        with lock(run):
             file.write_text(another()) if how == "taken" else file.unlink()
             time.sleep(60)
             pytest.fail("it was not stopped")
@@ -131,7 +131,7 @@ def test_a_server_that_is_away_for_a_while_costs_nothing(
             raise OSError(5, "Input/output error")
         real(*given, **named)  # type: ignore[arg-type]
 
-    with locked(run):
+    with lock(run):
         monkeypatch.setattr(os, "utime", away)
         end = time.monotonic() + 60
         while len(failed) < 3:
@@ -155,7 +155,7 @@ def test_of_two_that_clear_an_old_lease_the_slower_puts_back_the_new_one(
         return real(path, target)
 
     monkeypatch.setattr(Path, "rename", late)
-    with pytest.raises(InputError, match="another process holds"), locked(run):
+    with pytest.raises(InputError, match="another process holds"), lock(run):
         pytest.fail("two hold it")
     assert json.loads(file.read_text())["token"] == "faster"
     assert {path.name for path in file.parent.iterdir()} == {"run", file.name}
@@ -165,20 +165,20 @@ def test_a_link_is_not_followed(run: Path, file: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("mine")
     file.symlink_to(target)
-    with pytest.raises(InputError, match="another process holds"), locked(run):
+    with pytest.raises(InputError, match="another process holds"), lock(run):
         pytest.fail("held")
     assert target.read_text() == "mine"
 
 
 def test_a_pipe_in_its_place_is_not_waited_for(run: Path, file: Path) -> None:
     os.mkfifo(file)
-    with pytest.raises(InputError, match="another process holds"), locked(run):
+    with pytest.raises(InputError, match="another process holds"), lock(run):
         pytest.fail("held")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot write"), locked(tmp_path / "file" / "run"):
+    with pytest.raises(InputError, match="cannot write"), lock(tmp_path / "file" / "run"):
         pytest.fail("held")
 
 
@@ -205,7 +205,7 @@ def test_a_moment_alone_waits_for_the_lease(run: Path, file: Path, monkeypatch: 
             real(path, now)
 
         monkeypatch.setattr(lease, "_clear", look)
-        with alone(run):
+        with wait_and_lock(run):
             assert json.loads(file.read_text())["pid"] == os.getpid()
         assert ended
     assert not file.exists()
@@ -217,5 +217,5 @@ def test_a_moment_alone_needs_locks(run: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("fcntl.flock", refuse)
     monkeypatch.delenv("SELECTRL_LOCK")
-    with pytest.raises(InputError, match="SELECTRL_LOCK=lease"), alone(run):
+    with pytest.raises(InputError, match="SELECTRL_LOCK=lease"), wait_and_lock(run):
         pytest.fail("nothing was held")

@@ -52,7 +52,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
     def load() -> dict[str, Plugin]:
         monkeypatch.syspath_prepend(tmp_path)
-        return {plugin.name: plugin for plugin in plugins.load.__wrapped__()}
+        return {plugin.name: plugin for plugin in plugins.load_plugins.__wrapped__()}
 
     yield load
     for name, module in list(sys.modules.items()):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from selectrl.errors import Interrupted
-from selectrl.stopping import SIGNALS, at_once, deferred
+from selectrl.stopping import SIGNALS, defer_signals, raise_on_signal
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_a_signal_ends_the_block_where_it_finds_it(number: int, code: int) -> No
     reached = []
 
     def work() -> None:
-        with at_once():
+        with raise_on_signal():
             signal.raise_signal(number)
             reached.append("never")
 
@@ -39,7 +39,7 @@ def test_a_deferred_signal_waits_for_the_end_of_the_block(number: int) -> None:
     steps: list[object] = []
 
     def work() -> None:
-        with at_once(), deferred() as stopping:
+        with raise_on_signal(), defer_signals() as stopping:
             for step in range(9):
                 steps.append(step)
                 if step == 4:
@@ -58,7 +58,7 @@ def test_a_second_ctrl_c_does_not_wait_and_a_second_sigterm_does() -> None:
     done = []
 
     def work() -> None:
-        with at_once(), deferred():
+        with raise_on_signal(), defer_signals():
             signal.raise_signal(signal.SIGTERM)
             signal.raise_signal(signal.SIGTERM)
             done.append("patient")
@@ -76,7 +76,7 @@ def test_whoever_handled_it_before_gets_it_and_the_work_ends_all_the_same() -> N
     heard: list[object] = []
 
     def work() -> None:
-        with deferred():
+        with defer_signals():
             signal.raise_signal(signal.SIGUSR2)
             heard.append("saved")
 
@@ -90,7 +90,7 @@ def test_whoever_handled_it_before_gets_it_and_the_work_ends_all_the_same() -> N
 @pytest.mark.own_process
 def test_what_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with at_once(), deferred() as stopping:
+    with raise_on_signal(), defer_signals() as stopping:
         signal.raise_signal(signal.SIGINT)
         assert not stopping()
     signal.signal(signal.SIGINT, before)
@@ -98,7 +98,7 @@ def test_what_is_ignored_stays_ignored() -> None:
 
 def test_an_error_is_not_covered_by_a_signal() -> None:
     def work() -> float:
-        with deferred():
+        with defer_signals():
             signal.raise_signal(signal.SIGTERM)
             return 1 / 0
 
@@ -110,7 +110,7 @@ def test_outside_the_main_thread_nothing_changes() -> None:
     seen = []
 
     def work() -> None:
-        with at_once(), deferred() as stopping:
+        with raise_on_signal(), defer_signals() as stopping:
             seen.append(stopping())
 
     thread = threading.Thread(target=work)

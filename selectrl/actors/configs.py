@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import as_tuple, choice, flag, integer, number, part, shared, sizes
+from selectrl.fields import as_tuple, choice, flag, integer, number, part, shares, sizes
 from selectrl.nets.configs import DeterministicConfig, TanhGaussianConfig
 from selectrl.protocols import PolicyConfig, WeightConfig
 from selectrl.registry import POLICIES, WEIGHTS
@@ -111,7 +111,7 @@ class WeightedBcConfig:
     lambda_on: str = attrs.field(default="dataset", validator=choice("dataset", "policy"))
     weight: WeightConfig = attrs.field(factory=BinaryConfig, validator=part(WEIGHTS))
     actor_every: int = attrs.field(default=2, validator=integer(1))
-    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)
@@ -126,7 +126,7 @@ class SacConfig:
 
     policy: PolicyConfig = attrs.field(factory=TanhGaussianConfig, validator=part(POLICIES))
     regulariser: float = attrs.field(default=1e-3, validator=number(0))
-    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)
@@ -144,15 +144,15 @@ class BracConfig(SacConfig):
         dual_lr: learning rate of the dual critic (Adam).
     """
 
-    divergence_init: float = attrs.field(default=50.0, validator=number(0), metadata=shared("DIVERGENCE_INIT"))
+    divergence_init: float = attrs.field(default=50.0, validator=number(0), metadata=shares("DIVERGENCE_INIT"))
     divergence_max: float = attrs.field(
-        default=2000.0, validator=number(0, above=True), metadata=shared("DIVERGENCE_MAX")
+        default=2000.0, validator=number(0, above=True), metadata=shares("DIVERGENCE_MAX")
     )
     divergence_target: float = attrs.field(default=0.05, validator=number(0))
     divergence_lr: float = attrs.field(default=1.0, validator=number(0, above=True))
     dual_hidden: tuple[int, ...] = attrs.field(
-        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shared("HIDDEN")
+        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shares("HIDDEN")
     )
     dual_steps: int = attrs.field(default=3, validator=integer(1, 20))
     dual_penalty: float = attrs.field(default=5.0, validator=number(0))
-    dual_lr: float = attrs.field(default=1e-4, validator=number(0, above=True), metadata=shared("DUAL_LEARNING_RATE"))
+    dual_lr: float = attrs.field(default=1e-4, validator=number(0, above=True), metadata=shares("DUAL_LEARNING_RATE"))

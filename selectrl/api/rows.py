@@ -13,7 +13,7 @@ import attrs
 from selectrl.compare.plan import GridConfig, Row
 from selectrl.errors import InputError, suggest
 from selectrl.experiment.config import Experiment
-from selectrl.files import at_home, read_json
+from selectrl.files import expand_home, read_json
 from selectrl.gin_edge import (
     as_layer,
     build_experiment,
@@ -140,7 +140,7 @@ def _composed(
 ) -> Experiment:
     """Compose one row from the name of a method, or from a gin file that stands for one."""
     if isinstance(method, Path) or method.endswith(".gin"):
-        own = user_layers(Path(at_home(str(method))), ())
+        own = user_layers(Path(expand_home(str(method))), ())
         name, layers = Path(method).stem, experiment_layers(env=env, profile=profile, ablation=ablation, file=file)
         return build_experiment([*layers, *own, *above], "-".join(filter(None, (name, ablation))))
     layers = experiment_layers(method=method, env=env, profile=profile, ablation=ablation, file=file)
@@ -199,7 +199,7 @@ def _variation(name: str, value: str) -> Layer:
     if "." in name:
         return user_layers(None, [f"{name}={value}"])[0]
     if value.endswith(".gin"):
-        return user_layers(Path(at_home(value)), ())[0]
+        return user_layers(Path(expand_home(value)), ())[0]
     parts = {entry.name for entry in PARTS[name]} if name in PARTS else set()
     if value in parts:
         return user_layers(None, [f"experiment.{name}=@{PARTS[name].kind}.{value}()"])[0]

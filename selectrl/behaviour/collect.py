@@ -20,10 +20,10 @@ from selectrl.data.store import OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError, InputError
 from selectrl.experiment.torch_settings import torch_threads
 from selectrl.files import read_json, write_json
-from selectrl.locks import locked, refuse_link
+from selectrl.locks import lock, refuse_link
 from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
-from selectrl.stopping import deferred
+from selectrl.stopping import defer_signals
 
 WORK = ".collecting"
 
@@ -97,7 +97,7 @@ def collect(
     work = folder / WORK
     if _is_complete(folder, record) and not work.exists():  # reading needs no lock
         return folder
-    with locked(folder):
+    with lock(folder):
         if not _is_complete(folder, record):  # checked again: another process may have collected meanwhile
             _collect(family, behaviour, folder, record, threads, device, save_every, progress)
         shutil.rmtree(work, ignore_errors=True)
@@ -117,7 +117,7 @@ def _collect(
     """Collect the missing steps of a dataset, in a folder that this process has locked."""
     work = folder / WORK
     _claim(work, record)
-    with torch_threads(threads), deferred() as stopping:
+    with torch_threads(threads), defer_signals() as stopping:
         collection = LockstepCollection(family, behaviour, range(len(family.parameters)), work, device, threads or 1)
         collection.resume()
         stop = False

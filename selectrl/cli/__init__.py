@@ -28,9 +28,9 @@ def main() -> None:
 
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # before and after the work Ctrl-C ends it without a traceback
-        from selectrl.stopping import at_once
+        from selectrl.stopping import raise_on_signal
 
-        with at_once():
+        with raise_on_signal():
             from selectrl.cli.stdio import open_streams
 
             open_streams()

@@ -96,7 +96,7 @@ def _carry_out(arguments: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always", SelectRLWarning)
         warnings.showwarning = show_warning
-        for plugin in plugins.load():
+        for plugin in plugins.load_plugins():
             if plugin.problem:
                 say(plugin.problem)
         app(arguments, exit_on_error=False, print_error=False)

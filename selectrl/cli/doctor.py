@@ -30,7 +30,7 @@ def doctor(*, json: Json = False) -> None:
     import gymnasium
 
     found = {"versions": _versions(), "machine": _machine(), "settings": _settings(), "plugins": _plugins()}
-    broken = [plugin.problem for plugin in plugins.load() if plugin.problem]
+    broken = [plugin.problem for plugin in plugins.load_plugins() if plugin.problem]
     checks = {
         "Python is 3.11 or newer": sys.version_info >= (3, 11),
         "gin files are in place": (SHIPPED / "methods").is_dir(),
@@ -123,4 +123,4 @@ def _settings() -> dict[str, str]:
 
 
 def _plugins() -> dict[str, str]:
-    return {plugin.name: plugin.problem or plugin.distribution for plugin in plugins.load()}
+    return {plugin.name: plugin.problem or plugin.distribution for plugin in plugins.load_plugins()}

@@ -13,7 +13,7 @@ from cyclopts.validators import Number
 from selectrl.evaluate.config import MOST_CONTEXT, MOST_REPEATS
 from selectrl.experiment.execution import MOST_THREADS
 from selectrl.fields import LARGEST, MOST, is_name
-from selectrl.files import at_home
+from selectrl.files import expand_home
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:
@@ -41,10 +41,10 @@ JOBS = between(1, 1024)
 
 
 def paths_at_home(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Apply :func:`at_home` to every path of a command line, in cyclopts' step between splitting and converting."""
+    """Apply :func:`expand_home` to every path of a command line, in cyclopts' step between splitting and converting."""
     for argument in arguments:
         if Path in (argument.hint, *get_args(argument.hint)):
-            argument.tokens = [token.evolve(value=at_home(token.value)) for token in argument.tokens]
+            argument.tokens = [token.evolve(value=expand_home(token.value)) for token in argument.tokens]
 
 
 def plain_name(kind: Any, value: Any) -> None:

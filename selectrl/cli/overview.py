@@ -60,7 +60,7 @@ def list_parts(
         for name, one in methods().items()
     }
     files = {name: list(shipped(name)) for name in ("methods", "envs", "profiles", "ablations", "behaviour")}
-    others = [plugin.distribution for plugin in plugins.load() if not plugin.problem]
+    others = [plugin.distribution for plugin in plugins.load_plugins() if not plugin.problem]
     if json:
         emit({"parts": parts, "methods": grid, "files": files, "priors": PRIORS, "plugins": others})
         return

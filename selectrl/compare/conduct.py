@@ -17,7 +17,7 @@ from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
 from selectrl.launch.choice import choose
 from selectrl.launch.local import require_cores
-from selectrl.locks import locked
+from selectrl.locks import lock
 from selectrl.runs.layout import EXPERIMENT
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def conduct(
 
         progress(estimate(plan, side_by_side, training_times(plan)))
     jobs = plan.jobs(attrs.evolve(execution, threads=threads), settings.threads)
-    with locked(settings.out / ".comparison"):
+    with lock(settings.out / ".comparison"):
         outcome = run_missing(plan, jobs, launcher, progress, retry=settings.retry_failed)
     fairness = {env: fairness_of(plan, env) for env in plan.envs}
     for env, examined in fairness.items():

@@ -20,7 +20,7 @@ from selectrl.files import write_json
 from selectrl.launch.job import Event, Job, Tell
 from selectrl.launch.local import Inline
 from selectrl.launch.runner import carry_out
-from selectrl.locks import locked
+from selectrl.locks import lock
 from selectrl.registry import FAMILIES
 from selectrl.runs.reading import JsonObject
 
@@ -160,7 +160,7 @@ def run_trials(
             are wrong.
         RunError: every trial failed.
     """
-    with locked(folder), _database(folder / STUDY):
+    with lock(folder), _database(folder / STUDY):
         own = build({})
         study = _study(folder, {"bindings": json.dumps(to_record(own)), "knobs": json.dumps(knobs.knobs)})
         for left in study.get_trials(states=[_state("RUNNING")]):  # killed in the middle: its run goes on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import as_tuple, choice, integer, number, part, shared, sizes
+from selectrl.fields import as_tuple, choice, integer, number, part, shares, sizes
 from selectrl.protocols import ValueConfig
 from selectrl.registry import VALUES
 
@@ -62,13 +62,13 @@ class QVConfig:
     """
 
     hidden: tuple[int, ...] = attrs.field(
-        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shared("HIDDEN")
+        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shares("HIDDEN")
     )
-    discount: float = attrs.field(default=0.99, validator=number(0, 1), metadata=shared("DISCOUNT"))
-    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True), metadata=shared("REWARD_SCALE"))
-    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True), metadata=shared("TAU"))
-    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
-    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    discount: float = attrs.field(default=0.99, validator=number(0, 1), metadata=shares("DISCOUNT"))
+    reward_scale: float = attrs.field(default=5.0, validator=number(0, above=True), metadata=shares("REWARD_SCALE"))
+    tau: float = attrs.field(default=0.005, validator=number(0, 1, above=True), metadata=shares("TAU"))
+    q_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
+    v_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)

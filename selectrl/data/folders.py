@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from selectrl.errors import DataError
-from selectrl.files import ABSENT, unreadable
+from selectrl.files import ABSENT, read_error
 
 
 def list_entries(folder: Path, remedy: str = "check the path") -> list[Path]:
@@ -25,7 +25,7 @@ def list_entries(folder: Path, remedy: str = "check the path") -> list[Path]:
     except OSError as error:
         if error.errno in ABSENT:
             raise DataError(f"no folder {folder} ({error.strerror}); {remedy}") from error
-        raise unreadable(folder, error) from error
+        raise read_error(folder, error) from error
 
 
 def target_exists(path: Path) -> bool:
@@ -39,7 +39,7 @@ def target_exists(path: Path) -> bool:
     except OSError as error:
         if error.errno in ABSENT:
             return False
-        raise unreadable(path, error) from error
+        raise read_error(path, error) from error
     return True
 
 

@@ -18,7 +18,7 @@ from selectrl.data import json_fields as js
 from selectrl.data.json_fields import Fields, Json
 from selectrl.errors import DataError, InputError, UnreadableError
 from selectrl.files import read_json, write_json
-from selectrl.json_text import sealed
+from selectrl.json_text import add_seal
 from selectrl.structs import Spec
 from selectrl.version import __version__
 
@@ -167,7 +167,7 @@ def write_manifest(
             f"{path}: a value is not plain JSON ({error}); pass numbers, strings, lists and dicts"
         ) from error
     parse_manifest(value, path)
-    write_json(path, sealed(value))
+    write_json(path, add_seal(value))
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -37,7 +37,7 @@ from selectrl.data.store import OfflineDataset, write_task
 from selectrl.errors import DataError, InputError, UnreadableError
 from selectrl.fields import LARGEST, is_name
 from selectrl.files import read_json, write_json
-from selectrl.locks import whole
+from selectrl.locks import build_folder
 from selectrl.structs import Spec
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -92,7 +92,7 @@ def export_minari(
     minari = _import_packages("h5py", "minari")
     manifest, ids = dataset.manifest, []
     recovery = Recovery(manifest)
-    with whole(_namespace_folder(namespace, root)) as work:
+    with build_folder(_namespace_folder(namespace, root)) as work:
         base = work / "root"
         for entry in manifest.tasks:
             ids.append(f"{namespace}/task{entry.task:03d}-v0")
@@ -155,7 +155,7 @@ def import_minari(
     spec: Spec = shared["spec"]
     fitter = Actions(actions, spec.action, records[0].box)
     tasks: list[TaskEntry] = []
-    with whole(out) as work:
+    with build_folder(out) as work:
         for record in sorted(records, key=lambda record: record.task):
             if tasks and tasks[-1].task == record.task:
                 got = f"{record.folder} and another dataset are both of task {record.task}"

@@ -27,7 +27,7 @@ from selectrl.data.manifest import SIMULATORS, UNKNOWN, library_versions, write_
 from selectrl.data.object_files import read_table
 from selectrl.data.store import write_task
 from selectrl.errors import DataError, InputError
-from selectrl.locks import whole
+from selectrl.locks import build_folder
 from selectrl.protocols import FamilyConfig, TaskFamily
 from selectrl.registry import FAMILIES
 
@@ -149,7 +149,7 @@ def import_tree(
     total, done, terminal = sum(len(p) for task in tree.files.values() for p in task.values()), 0, 0
     fitter = Actions(actions, family.spec.action)
     entries = []
-    with whole(out) as work:
+    with build_folder(out) as work:
         for task, by_label in tree.files.items():
             logged = []
             for label, paths in by_label.items():

@@ -80,7 +80,7 @@ PLAIN: dict[str, type] = {
 
 def config_classes() -> dict[str, type]:
     """Return every config class, plugins' too, by its name in gin files and records: ``encoders.focal``, ``train``."""
-    plugins.load()
+    plugins.load_plugins()
     parts = {f"{registry.kind}.{entry.name}": entry.config for registry in REGISTRIES for entry in registry}
     return {**PLAIN, **parts}
 
@@ -133,7 +133,9 @@ def from_record(record: Any, where: str = "experiment") -> Any:
         return record
     classes, part_name = config_classes(), record.get("part")
     if not isinstance(part_name, str) or part_name not in classes:
-        raise InputError(f"{where}: no part named {part_name!r}; {suggest(str(part_name), classes)}{plugins.excuse()}")
+        raise InputError(
+            f"{where}: no part named {part_name!r}; {suggest(str(part_name), classes)}{plugins.explain_problems()}"
+        )
     cls = classes[part_name]
     fields = {field.name for field in attrs.fields(cls)}
     unknown = [key for key in record if key not in fields | {"part"}]

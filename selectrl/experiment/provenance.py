@@ -29,7 +29,11 @@ def source_fingerprints(*configs: Any) -> dict[str, str]:
 
 def describe_code(*configs: Any) -> dict[str, Any]:
     """Return what is recorded of the code behind some configs: ``versions``, ``plugins`` and ``sources``."""
-    return {"versions": library_versions(), "plugins": plugins.versions(), "sources": source_fingerprints(*configs)}
+    return {
+        "versions": library_versions(),
+        "plugins": plugins.plugin_versions(),
+        "sources": source_fingerprints(*configs),
+    }
 
 
 def changed_part(execution: ExecutionRecord | None, experiment: Experiment) -> str | None:
@@ -55,7 +59,7 @@ def other_versions(execution: ExecutionRecord | None) -> str | None:
     if execution is None:
         return None
     recorded = {**(execution.plugins or {}), "selectrl": execution.versions.get("selectrl")}
-    today = {**plugins.versions(), "selectrl": library_versions()["selectrl"]}
+    today = {**plugins.plugin_versions(), "selectrl": library_versions()["selectrl"]}
     changed = [
         f"{name} {version} (installed: {today[name]})"
         for name, version in sorted(recorded.items())

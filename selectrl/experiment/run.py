@@ -28,7 +28,7 @@ from selectrl.experiment.records import evaluation_record
 from selectrl.experiment.run_folder import RunFolder
 from selectrl.experiment.stored import read_experiment
 from selectrl.experiment.torch_settings import torch_threads
-from selectrl.locks import alone, held
+from selectrl.locks import hold, wait_and_lock
 from selectrl.protocols import CollectorConfig
 from selectrl.registry import COLLECTORS, registered_name
 from selectrl.runs import checkpoint
@@ -166,7 +166,7 @@ class Run(RunFolder):
                 another meta-test or of a later training step, or the folder cannot be written to, was renamed or
                 removed.
         """
-        with held(self.folder):
+        with hold(self.folder):
             return self._evaluate(label, collector, test, force)
 
     def _evaluate(
@@ -177,7 +177,7 @@ class Run(RunFolder):
         label = label or label_of(collector, test, self.begun_as)
         agent, saved = self._agent(force)
         folder = self.folder / EVALUATIONS
-        with alone(folder):  # refused before the work: a label in use, a folder that cannot be locked
+        with wait_and_lock(folder):  # refused before the work: a label in use, a folder that cannot be locked
             self.refuse_label(label, collector, test, saved["train_step"])
         with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
@@ -199,7 +199,7 @@ class Run(RunFolder):
             "latents": result.latents,
             "parameters": np.asarray(self.family.parameters[list(result.tasks)], np.float64),
         }
-        with alone(folder):  # another process may have written this label since
+        with wait_and_lock(folder):  # another process may have written this label since
             self.refuse_label(label, collector, test, saved["train_step"])
             write_tensors(arrays_file(evaluation_file(self.folder, label)), traces)
             record.write(self.folder)
@@ -235,7 +235,7 @@ class Run(RunFolder):
                 there are diagnostics of other data or of a later training step, or the folder cannot be written to,
                 was renamed or removed.
         """
-        with held(self.folder):
+        with hold(self.folder):
             return self._diagnose(force)
 
     def _diagnose(self, force: bool) -> DiagnosticsRecord:
@@ -256,7 +256,7 @@ class Run(RunFolder):
             dataset=self.dataset.fingerprint,
             **describe_code(*trained_parts(self.experiment)),
         )
-        with alone(self.folder / EVALUATIONS):  # another process may have written them since
+        with wait_and_lock(self.folder / EVALUATIONS):  # another process may have written them since
             self._refuse_diagnosis(saved["train_step"])
             write_tensors(arrays_file(self.folder / DIAGNOSTICS), arrays)
             record.write(self.folder)

@@ -19,7 +19,7 @@ from selectrl.experiment.execution import Execution
 from selectrl.experiment.provenance import check_code, describe_code, other_versions, trained_parts
 from selectrl.experiment.stored import read_experiment
 from selectrl.fields import LARGEST
-from selectrl.files import is_there, names_in, write_atomically
+from selectrl.files import is_there, list_names, write_atomically
 from selectrl.protocols import Phase, TaskFamily
 from selectrl.registry import FAMILIES
 from selectrl.runs.execution import DatasetRecord, ExecutionRecord
@@ -104,7 +104,7 @@ class RunFolder:
         if not is_there(self.folder / EXPERIMENT):
             if is_there(self.folder) and not self.folder.is_dir():
                 raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
-            if any(not name.startswith(".") for name in names_in(self.folder)):
+            if any(not name.startswith(".") for name in list_names(self.folder)):
                 raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
             return None
         first, old = read_experiment(self.folder)

@@ -20,7 +20,7 @@ from selectrl.experiment.memory import require_memory
 from selectrl.experiment.records import curve_point
 from selectrl.experiment.run import Run
 from selectrl.experiment.torch_settings import tensor_cores, torch_threads
-from selectrl.locks import locked
+from selectrl.locks import lock
 from selectrl.protocols import Phase
 from selectrl.runs import checkpoint
 from selectrl.runs.layout import TENSORBOARD
@@ -114,7 +114,7 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
         trainer.members[0].sampler.phase(attrs.evolve(phase, steps=1)).batch(0)
     with ExitStack() as held:
         for run in runs:
-            held.enter_context(locked(run.folder))
+            held.enter_context(lock(run.folder))
         if [run.begun() or experiment for run in runs] != begun:  # between the first look and the lock
             names = ", ".join(str(run.folder) for run in runs)
             raise InputError(f"another process has just begun {names} with another test; give the command again")

@@ -19,7 +19,7 @@ import attrs
 from selectrl.errors import InputError, Interrupted
 from selectrl.launch.background import print_sentence, report_background_errors
 from selectrl.launch.job import Event, Failure, Job, Launcher, Tell, grouped, run_group
-from selectrl.stopping import at_once, deferred
+from selectrl.stopping import defer_signals, raise_on_signal
 
 Workers: TypeAlias = dict[Any, tuple[list[Job], BaseProcess]]  # by the end of the pipe that a worker's events come from
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
@@ -88,7 +88,7 @@ class Local:
             )
         running: Workers = {}
         try:
-            with deferred() as stopping:
+            with defer_signals() as stopping:
                 self._carry_out(grouped(jobs), running, tell, stopping)
         finally:
             for _, process in running.values():
@@ -156,7 +156,7 @@ def _work(orders: Any, outbox: Any) -> None:
     report_background_errors(print_sentence)
     warnings.showwarning = lambda message, *_, **__: outbox.send(message)
     try:
-        with suppress(BrokenPipeError), at_once():
+        with suppress(BrokenPipeError), raise_on_signal():
             run_group(orders.recv(), lambda event: outbox.send(without_error(event)))
     except Interrupted as stop:
         sys.exit(stop.exit_code)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selectrl.errors import InputError, RunError, SelectRLError
-from selectrl.plugins import plugin_of
+from selectrl.plugins import describe_plugin
 from selectrl.remedies import ANY_FILE, reason
 
 #: How torch, the loader of libraries and Python say that memory is short, on the CPU and on CUDA.
@@ -103,7 +103,7 @@ def places(error: BaseException) -> tuple[str, str]:
     ours = foreign = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
-        plugin = plugin_of(str(frame.f_globals.get("__name__", "")))
+        plugin = describe_plugin(str(frame.f_globals.get("__name__", "")))
         if plugin is not None:
             foreign = f"{file}:{line} of {plugin}"
         elif file.startswith(HERE + os.sep):

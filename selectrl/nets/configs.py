@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import as_tuple, number, shared, sizes
+from selectrl.fields import as_tuple, number, shares, sizes
 
 
 @attrs.frozen(kw_only=True)
@@ -19,7 +19,7 @@ class TanhGaussianConfig:
     """
 
     hidden: tuple[int, ...] = attrs.field(
-        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shared("HIDDEN")
+        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shares("HIDDEN")
     )
     log_std_min: float = attrs.field(default=-20.0, validator=number(-50, 10))
     log_std_max: float = attrs.field(default=0.0, validator=number(-50, 10))
@@ -35,5 +35,5 @@ class DeterministicConfig:
     """
 
     hidden: tuple[int, ...] = attrs.field(
-        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shared("HIDDEN")
+        default=(256, 256, 256), converter=as_tuple, validator=sizes(), metadata=shares("HIDDEN")
     )

@@ -13,12 +13,12 @@ from selectrl.errors import InputError
 from selectrl.files import (
     is_empty_folder,
     is_there,
-    names_in,
+    list_names,
     open_regular,
     read_bytes,
     write_atomically,
 )
-from selectrl.locks import whole
+from selectrl.locks import build_folder
 from selectrl.report.load import places
 from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXECUTION, EXPERIMENT, METRICS, arrays_file
@@ -61,7 +61,7 @@ def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
 def _files(folder: Path) -> list[Path]:
     """Return what a report reads of a run directory."""
     below = folder / EVALUATIONS
-    beside = [below / name for name in sorted(names_in(below)) if name.endswith(KINDS)]
+    beside = [below / name for name in sorted(list_names(below)) if name.endswith(KINDS)]
     return [*(folder / name for name in FILES if is_there(folder / name)), *beside]
 
 
@@ -71,7 +71,7 @@ def copy(planned: Mapping[Path, Path], out: Path) -> None:
     Raises:
         InputError: a file cannot be read, or ``out`` cannot be written to.
     """
-    with whole(out, over_empty=True) as work:
+    with build_folder(out, over_empty=True) as work:
         for name, file in planned.items():
             _copier(name)(file, work / name)
 

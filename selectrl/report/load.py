@@ -13,7 +13,7 @@ import attrs
 
 from selectrl.errors import InputError, UnreadableError, VersionWarning, printable
 from selectrl.experiment.provenance import AGAIN, parts_changed_since
-from selectrl.files import is_there, names_in, unreadable
+from selectrl.files import is_there, list_names, read_error
 from selectrl.report import read
 from selectrl.report.records import EQUAL_BUDGET, Evaluation, Omission, Run
 from selectrl.runs.arrays import Traces
@@ -128,7 +128,7 @@ def _is_folder(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise read_error(path, error) from error
 
 
 def _called(runs: Iterable[Run]) -> list[Run]:
@@ -193,7 +193,7 @@ def _evaluations(
     """Read every evaluation of a run, by label."""
     found: dict[str, Evaluation] = {}
     try:
-        names = sorted(names_in(folder / EVALUATIONS))
+        names = sorted(list_names(folder / EVALUATIONS))
     except InputError as error:
         omissions.append(Omission(folder / EVALUATIONS, str(error)))
         return found

@@ -12,7 +12,7 @@ import numpy as np
 from selectrl.envs.split import split_tasks
 from selectrl.errors import InputError
 from selectrl.experiment.config import from_record
-from selectrl.json_text import parse
+from selectrl.json_text import parse_json
 from selectrl.plugins import is_changed
 from selectrl.registry import FAMILIES
 from selectrl.report.records import Curve, Diagnostics, Evaluation
@@ -93,7 +93,7 @@ def _skipped(places: list[int]) -> str:
 
 @cache
 def _test_tasks(env: str, split: str) -> frozenset[int]:
-    return frozenset(split_tasks(FAMILIES.build(from_record(parse(env), "env")), split)[1])
+    return frozenset(split_tasks(FAMILIES.build(from_record(parse_json(env), "env")), split)[1])
 
 
 def test_tasks(experiment: Bindings) -> frozenset[int]:

@@ -23,8 +23,8 @@ from safetensors.torch import load as tensors_of
 from torch import Tensor
 
 from selectrl.errors import DamageWarning, InputError, RunError
-from selectrl.files import flush_names, names_in, read_bytes, unwritable
-from selectrl.json_text import parse
+from selectrl.files import flush_names, list_names, read_bytes, write_error
+from selectrl.json_text import parse_json
 from selectrl.runs.metrics import Metrics
 from selectrl.tensor_files import write_tensors
 
@@ -93,7 +93,7 @@ def files(folder: Path, ending: str = "") -> list[tuple[int, Path]]:
         UnreadableError: the folder cannot be listed.
     """
     pattern = re.compile(rf"checkpoint-(\d+)\.safetensors{re.escape(ending)}")
-    found = [match for name in names_in(folder) if (match := pattern.fullmatch(name))]
+    found = [match for name in list_names(folder) if (match := pattern.fullmatch(name))]
     return sorted(((int(match[1]), folder / match[0]) for match in found), reverse=True)
 
 
@@ -113,7 +113,7 @@ def set_aside(folder: Path, step: int) -> None:
         if later:
             flush_names(folder)
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise write_error(folder, error) from error
 
 
 def digest(state: Mapping[str, Tensor], about: str) -> str:
@@ -137,10 +137,10 @@ def load(path: Path) -> Checkpoint | None:
     try:
         state = tensors_of(content)
         header = content[8 : 8 + int.from_bytes(content[:8], "little")]
-        metadata = parse(header.decode())["__metadata__"]
+        metadata = parse_json(header.decode())["__metadata__"]
         if metadata["digest"] != digest(state, metadata["about"]):
             return None
-        found = Checkpoint(state=state, **parse(metadata["about"]))
+        found = Checkpoint(state=state, **parse_json(metadata["about"]))
     except (SafetensorError, KeyError, ValueError, TypeError):
         return None
     counts = (found.step, found.total, found.metrics)

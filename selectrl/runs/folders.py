@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from selectrl.errors import UnreadableError
-from selectrl.files import unreadable, unwritable
-from selectrl.locks import locked
+from selectrl.files import read_error, write_error
+from selectrl.locks import lock
 from selectrl.runs.layout import EXPERIMENT
 
 REPLACED = re.compile(r"\.replaced-\d+$")
@@ -36,7 +36,7 @@ def run_folders(above: Path, on_unreadable: Callable[[Path, UnreadableError], ob
         folder = Path(error.filename)
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         if not gone and not found.intersection(folder.parents):  # inside a run it is for whoever reads the run
-            on_unreadable(folder, unreadable(folder, error))
+            on_unreadable(folder, read_error(folder, error))
 
     for place, below, names in os.walk(above, onerror=note):
         if EXPERIMENT in (*below, *names):
@@ -56,10 +56,10 @@ def set_aside(folder: Path) -> Path | None:
     """
     if not (folder / EXPERIMENT).exists():
         return None
-    with locked(folder):
+    with lock(folder):
         place = next(p for n in count(1) if not (p := folder.with_name(f"{folder.name}.replaced-{n}")).exists())
         try:
             folder.rename(place)
         except OSError as error:
-            raise unwritable(place, error) from error
+            raise write_error(place, error) from error
     return place

@@ -11,9 +11,9 @@ from typing import NamedTuple, Self, TypeAlias
 import attrs
 
 from selectrl.errors import RecordError
-from selectrl.files import flush_names, is_there, read_bytes, unreadable, unwritable
+from selectrl.files import flush_names, is_there, read_bytes, read_error, write_error
 from selectrl.holding import require_held
-from selectrl.json_text import parse
+from selectrl.json_text import parse_json
 from selectrl.runs.layout import METRICS
 from selectrl.runs.reading import FileRecord, JsonObject, written_as
 
@@ -89,7 +89,7 @@ def parse_line(text: str) -> Line:
         RecordError: it is no such line; the sentence begins with the field.
     """
     try:
-        value = parse(text)
+        value = parse_json(text)
     except ValueError as error:
         raise RecordError(f"it is not valid JSON ({error})") from error
     kind = value.get("kind") if isinstance(value, dict) else None
@@ -146,7 +146,7 @@ class Metrics:
             with self.path.open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps(record, allow_nan=False) + "\n")
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise write_error(self.path, error) from error
         return record
 
     def size(self) -> int:
@@ -160,7 +160,7 @@ class Metrics:
         except (FileNotFoundError, NotADirectoryError):
             return 0
         except OSError as error:
-            raise unreadable(self.path, error) from error
+            raise read_error(self.path, error) from error
 
     def flush(self) -> int:
         """Flush what was written, and the file's name, to the disk, and return the size that no power cut undoes.
@@ -175,7 +175,7 @@ class Metrics:
                     os.fsync(handle.fileno())
                 flush_names(self.path.parent)
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise write_error(self.path, error) from error
         return size
 
     def cut(self, size: int) -> None:
@@ -188,4 +188,4 @@ class Metrics:
             with self.path.open("ab") as handle:
                 handle.truncate(size)
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise write_error(self.path, error) from error

@@ -23,7 +23,7 @@ import attrs
 
 from selectrl.errors import DamageWarning, InputError, RecordError, UnreadableError, printable
 from selectrl.files import is_there, read_json, write_json
-from selectrl.json_text import sealed
+from selectrl.json_text import add_seal
 
 Bindings: TypeAlias = Mapping[str, Any]
 JsonObject: TypeAlias = dict[str, Any]
@@ -113,7 +113,7 @@ class FileRecord:
             InputError: the folder cannot be written to, or the file is there and cannot be read.
         """
         record = self.to_json()
-        write_json(file, sealed(record) if seal else record)
+        write_json(file, add_seal(record) if seal else record)
 
 
 def is_usable(value: object) -> TypeGuard[int | float]:

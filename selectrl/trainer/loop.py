@@ -16,7 +16,7 @@ from selectrl.protocols import Phase
 from selectrl.runs import checkpoint
 from selectrl.runs.metrics import Line, LossLine, Metrics, TestLine
 from selectrl.runs.reading import JsonObject
-from selectrl.stopping import deferred
+from selectrl.stopping import defer_signals
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine, fetched
 from selectrl.trainer.guard import Guard
@@ -99,7 +99,7 @@ class Trainer:
             Interrupted: a signal asked to stop; the last step is finished and saved.
         """
         done, before = self._restore(), 0
-        with deferred() as stopping:
+        with defer_signals() as stopping:
             for place, phase in enumerate(self.phases):
                 if done <= before + phase.steps and not stopping():
                     stage = self.stage(place)

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from selectrl.data.store import PRESETS
 from selectrl.gin_edge import shipped
-from selectrl.json_text import unsealed
+from selectrl.json_text import remove_seal
 
 Call = Callable[..., Any]
 SELECT = ("--method", "select", "--env", "point_robot")
@@ -278,7 +278,7 @@ class TestDatasets:
         self, refused: Callable[..., str], small: Call, tmp_path: Path, make_dataset: Callable[..., Path]
     ) -> None:
         folder = make_dataset(tmp_path / "data" / "point_robot" / "tiny")
-        manifest = unsealed(json.loads((folder / "manifest.json").read_text()))
+        manifest = remove_seal(json.loads((folder / "manifest.json").read_text()))
         manifest["spec"]["obs"] = 3
         (folder / "manifest.json").write_text(json.dumps(manifest))
         assert "has Spec(obs=3" in self.train(refused, small, tmp_path / "data")
@@ -332,7 +332,7 @@ class TestDatasets:
         tensors = load_file(path)
         tensors["reward"][2, 5] = np.nan
         save_file(tensors, path)
-        manifest = unsealed(json.loads((folder / "manifest.json").read_text()))
+        manifest = remove_seal(json.loads((folder / "manifest.json").read_text()))
         manifest["tasks"][3] |= {
             "bytes": path.stat().st_size,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -454,7 +454,7 @@ class TestRecords:
             assert "internal error" not in done.err
 
     def test_a_value_of_another_version(self, refused: Callable[..., str], own_run: Path) -> None:
-        record = unsealed(json.loads((own_run / "experiment.json").read_text()))
+        record = remove_seal(json.loads((own_run / "experiment.json").read_text()))
         record["experiment"]["encoder"]["club_weigth"] = 3.0
         (own_run / "experiment.json").write_text(json.dumps(record))
         assert "encoders.csro has no field 'club_weigth'; did you mean 'club_weight'?" in refused("evaluate", "runs")

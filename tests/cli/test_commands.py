@@ -169,7 +169,7 @@ class TestDoctor:
 
     def test_a_broken_plugin_is_told_with_its_remedy(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         broken = Plugin(name="theirs", distribution="theirs 1.0", problem="the plugin 'theirs' cannot be loaded")
-        monkeypatch.setattr("selectrl.plugins.load", lambda: (broken,))
+        monkeypatch.setattr("selectrl.plugins.load_plugins", lambda: (broken,))
         done = call("doctor")
         assert done.code == 1
         assert "theirs" in done.out

@@ -18,7 +18,7 @@ from trees import play, write_rows, write_tree
 from selectrl.data.minari_files import export_minari
 from selectrl.data.store import OfflineDataset
 from selectrl.envs.configs import PointRobotConfig
-from selectrl.json_text import unsealed
+from selectrl.json_text import remove_seal
 from selectrl.registry import FAMILIES
 
 Call = Callable[..., Any]
@@ -135,7 +135,7 @@ class TestImport:
         assert re.search("expected LOW:HIGH such as|expected finite bounds", refused(*words))
 
     def test_a_box_without_a_use(self, tree: Path, refused: Callable[..., str]) -> None:
-        assert "of use with --actions rescale alone" in refused("data", "import-csro", tree, *ENV, "--action-box=-2:2")
+        assert "needs --actions rescale" in refused("data", "import-csro", tree, *ENV, "--action-box=-2:2")
 
 
 class TestRefusedBySystem:
@@ -195,7 +195,7 @@ class TestRefusedBySystem:
         ],
     )
     def test_a_closed_folder_is_not_written_to(self, words: str, sentence: Callable[..., str]) -> None:
-        assert re.search("cannot write .*closed.*: Permission denied; choose a folder", sentence(words, "closed"))
+        assert re.search("cannot write .*closed.*: Permission denied; ask its owner", sentence(words, "closed"))
 
     @pytest.mark.parametrize(
         ("words", "path"),
@@ -268,7 +268,7 @@ class TestDrift:
     def drifted(self, own_data: Path) -> Path:
         """A dataset that another Gymnasium made."""
         path = own_data / "point_robot" / "tiny" / "manifest.json"
-        manifest = unsealed(json.loads(path.read_text()))
+        manifest = remove_seal(json.loads(path.read_text()))
         manifest["versions"] |= {"gymnasium": "0.21", "mujoco": "2.0"}
         path.write_text(json.dumps(manifest))
         return own_data

@@ -60,7 +60,7 @@ def raised(source: str, name: str, file: Path) -> Exception:
 
 def test_a_bug_of_ours_names_file_and_line_and_where_to_report_it(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
-        citations.comment(5)  # type: ignore[arg-type]
+        citations.comment_of(5)  # type: ignore[arg-type]
     except Exception as error:
         monkeypatch.setattr(module, "LIBRARIES", (*module.LIBRARIES, str(Path(__file__).parents[2] / "tests")))
         sentence, code = verdict(error)

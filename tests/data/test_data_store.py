@@ -17,7 +17,7 @@ from stored import many_episodes
 from selectrl.data.manifest import read_manifest
 from selectrl.data.store import STAMP, Episodes, OfflineDataset, write_manifest, write_task
 from selectrl.errors import DataError
-from selectrl.json_text import unsealed
+from selectrl.json_text import remove_seal
 from selectrl.structs import Spec
 
 
@@ -45,7 +45,7 @@ def flip(path: Path, *, restore_time: bool) -> None:
 
 def edit(folder: Path, change: object) -> None:
     path = folder / "manifest.json"
-    value = unsealed(json.loads(path.read_text()))
+    value = remove_seal(json.loads(path.read_text()))
     change(value)  # type: ignore[operator]
     path.write_text(json.dumps(value))
 
@@ -271,7 +271,7 @@ MALFORMED = {
 def test_malformed_manifest(case: str, folder: Path) -> None:
     change, sentence = MALFORMED[case]
     path = folder / "manifest.json"
-    value = unsealed(json.loads(path.read_text()))
+    value = remove_seal(json.loads(path.read_text()))
     replaced = change(value)
     path.write_text(json.dumps(value if replaced is None else replaced))
     with pytest.raises(DataError, match=sentence) as caught:

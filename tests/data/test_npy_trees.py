@@ -209,11 +209,11 @@ class TestRefusals:
 
     @pytest.mark.parametrize("case", FILES)
     def test_a_file(self, case: str, refused: Callable[..., str], tree: Path) -> None:
-        make, sentence = FILES[case]
+        make, expected = FILES[case]
         write_rows(file(tree), make())
         sentence = refused()
         assert sentence.startswith(f"{file(tree)}: ")
-        assert re.search(sentence, sentence), sentence
+        assert re.search(expected, sentence), sentence
 
     @pytest.mark.parametrize("what", ["a file", "a folder"])
     def test_a_link_out_of_the_tree(self, what: str, refused: Callable[..., str], tree: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from selectrl.experiment.run import Run
 from selectrl.experiment.training import train
 from selectrl.files import write_json
 from selectrl.gin_edge import SHIPPED, build_collection, build_experiment, experiment_layers, shipped_layer, user_layers
-from selectrl.json_text import unsealed
+from selectrl.json_text import remove_seal
 from selectrl.registry import FAMILIES
 from selectrl.report import build_report
 from selectrl.report.analysis.analyse import analyse
@@ -75,7 +75,7 @@ class Target(NamedTuple):
 
 def _mend_manifest(victim: Path) -> None:
     """Write size and checksum of a damaged file of a task into the manifest."""
-    manifest = unsealed(json.loads((victim.parent / "manifest.json").read_text()))
+    manifest = remove_seal(json.loads((victim.parent / "manifest.json").read_text()))
     content = victim.read_bytes()
     for entry in manifest["tasks"]:
         if entry["file"] == victim.name:

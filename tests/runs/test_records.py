@@ -11,7 +11,7 @@ import pytest
 from run_records import EVALUATION, RECORDS, write
 
 from selectrl.errors import DamageWarning, InputError, RecordError, UnreadableError
-from selectrl.json_text import sealed, unsealed
+from selectrl.json_text import add_seal, remove_seal
 from selectrl.runs.diagnostics import DiagnosticsRecord
 from selectrl.runs.evaluation import EvaluationRecord, RunFacts
 from selectrl.runs.execution import ExecutionRecord
@@ -24,8 +24,8 @@ UNSEALED = ("execution.json", "fairness.json")
 
 def edit(file: Path, **changes: Any) -> None:
     """Change fields of a record as a hand does that knows of the seal."""
-    record = unsealed(json.loads(file.read_text())) | changes
-    file.write_text(json.dumps(record if file.name in UNSEALED else sealed(record)))
+    record = remove_seal(json.loads(file.read_text())) | changes
+    file.write_text(json.dumps(record if file.name in UNSEALED else add_seal(record)))
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -74,7 +74,7 @@ class TestEveryKind:
             later -= {"dataset", "versions"}
         for field in json.loads(file.read_text()).keys() - {"seal"}:
             write(tmp_path, name)
-            record = unsealed(json.loads(file.read_text()))
+            record = remove_seal(json.loads(file.read_text()))
             del record[field]
             file.write_text(json.dumps(record))
             if field in later:
@@ -111,7 +111,7 @@ class TestEveryKind:
 
     def test_control_characters_do_not_come_through(self, tmp_path: Path, name: str) -> None:
         file = write(tmp_path, name)
-        record = unsealed(json.loads(file.read_text()))
+        record = remove_seal(json.loads(file.read_text()))
         field = next(key for key, value in record.items() if isinstance(value, str)) if name != "fairness.json" else ""
         if not field:
             pytest.skip("its texts are inside")
@@ -136,7 +136,7 @@ def test_shipped_records_are_read_and_written_bit_for_bit(records: Path, tmp_pat
         assert files
         for file in files:
             record = kind.read_file(file)
-            expected = unsealed(json.loads(file.read_text()))
+            expected = remove_seal(json.loads(file.read_text()))
             found = record.to_json()
             is_older = kind is EvaluationRecord and "dataset" not in expected
             assert json.dumps(found) == json.dumps(expected | ({"dataset": None} if is_older else {})), file

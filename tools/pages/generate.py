@@ -16,7 +16,7 @@ import griffe
 import mkdocs_gen_files
 
 import selectrl
-from selectrl.citations import citation, used
+from selectrl.citations import citation, walk_entries
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.config import Experiment
 from selectrl.gin_edge import SHIPPED, build_experiment, experiment_layers, shared_numbers, shipped
@@ -82,7 +82,7 @@ def default(field: Any) -> str:
         return "required"
     if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
         value = value.factory()
-    inner = list(used(value)) if attrs.has(type(value)) else []
+    inner = list(walk_entries(value)) if attrs.has(type(value)) else []
     return f"`@{inner[0][0]}()`" if inner else f"`{value!r}`"
 
 
@@ -137,7 +137,7 @@ def compositions(method: str) -> dict[str, Experiment]:
     found: dict[tuple[str, ...], tuple[list[str], Experiment]] = {}
     for env in ours("envs"):
         one = build_experiment(experiment_layers(method=method, env=env), method)
-        names = tuple(name for name, _ in used(one) if not name.startswith("envs."))
+        names = tuple(name for name, _ in walk_entries(one) if not name.startswith("envs."))
         found.setdefault(names, ([], one))[0].append(env)
     if len(found) == 1:
         return {"": next(iter(found.values()))[1]}
@@ -150,7 +150,7 @@ def compositions(method: str) -> dict[str, Experiment]:
 
 def composition(experiment: Experiment) -> str:
     """Return a table of the parts of an experiment, its environment aside."""
-    rows = [(name, part) for name, part in used(experiment) if not name.startswith("envs.")]
+    rows = [(name, part) for name, part in walk_entries(experiment) if not name.startswith("envs.")]
     links = [f"[`{name}`](../parts/{name.partition('.')[0]}.md#{name.replace('.', '')})" for name, _ in rows]
     return table(
         ["part", "what it does", "paper"],

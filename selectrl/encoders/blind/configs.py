@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import WIDEST, integer, shared
+from selectrl.fields import WIDEST, integer, shares
 
 
 @attrs.frozen(kw_only=True)
@@ -15,4 +15,4 @@ class BlindConfig:
         latent_dim: width of z, so that critic and policy are as large as with an encoder.
     """
 
-    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST), metadata=shared("LATENT_DIM"))
+    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST), metadata=shares("LATENT_DIM"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from selectrl.fields import ADDED_LATER, MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, shared, sizes
+from selectrl.fields import ADDED_LATER, MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, shares, sizes
 
 
 @attrs.frozen(kw_only=True)
@@ -41,17 +41,17 @@ class BorelConfig:
     obs_embedding: int = attrs.field(default=32, validator=integer(1, WIDEST))
     reward_embedding: int = attrs.field(default=16, validator=integer(1, WIDEST))
     decoder_hidden: tuple[int, ...] = attrs.field(
-        default=(32, 32), converter=as_tuple, validator=sizes(), metadata=shared("BELIEF_DECODER")
+        default=(32, 32), converter=as_tuple, validator=sizes(), metadata=shares("BELIEF_DECODER")
     )
     decoder_init: str = attrs.field(default="rlkit", validator=choice("rlkit", "torch"), metadata=ADDED_LATER)
     decode_transition: bool = attrs.field(default=True, validator=flag())
     decode_state: bool | None = attrs.field(default=None, validator=optional(flag()))
     state_weight: float = attrs.field(default=1.0, validator=number(0))
     kl_weight: float = attrs.field(default=0.05, validator=number(0))
-    episodes: int = attrs.field(default=21, validator=integer(1, MOST), metadata=shared("BELIEF_EPISODES"))
+    episodes: int = attrs.field(default=21, validator=integer(1, MOST), metadata=shares("BELIEF_EPISODES"))
     sequences: int = attrs.field(default=1, validator=integer(1, MOST))
     beliefs: int = attrs.field(default=50, validator=integer(1, MOST))
     decodings: int = attrs.field(default=50, validator=integer(1, MOST))
     relabel: float = attrs.field(default=0.0, validator=number(0, 1))
-    steps: int = attrs.field(default=100_000, validator=integer(0), metadata=shared("PRETRAIN_STEPS"))
-    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    steps: int = attrs.field(default=100_000, validator=integer(0), metadata=shares("PRETRAIN_STEPS"))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))

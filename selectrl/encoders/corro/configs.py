@@ -6,7 +6,7 @@ import attrs
 
 from selectrl.encoders.aggregations.configs import AttentionConfig
 from selectrl.encoders.sets.configs import SetConfig
-from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, shared, sizes
+from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, shares, sizes
 from selectrl.protocols import AggregationConfig, NegativesConfig
 from selectrl.registry import AGGREGATIONS, NEGATIVES
 
@@ -35,16 +35,16 @@ class CvaeConfig:
     """
 
     hidden: tuple[int, ...] = attrs.field(
-        default=(64,), converter=as_tuple, validator=sizes(), metadata=shared("CVAE_HIDDEN")
+        default=(64,), converter=as_tuple, validator=sizes(), metadata=shares("CVAE_HIDDEN")
     )
-    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST), metadata=shared("CVAE_LATENT_DIM"))
+    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST), metadata=shares("CVAE_LATENT_DIM"))
     beta: float = attrs.field(default=0.002, validator=number(0))
     standardise: bool = attrs.field(default=True, validator=flag())
     delta: bool = attrs.field(default=True, validator=flag())
     replace_next_obs: bool | None = attrs.field(default=None, validator=optional(flag()))
-    steps: int = attrs.field(default=100_000, validator=integer(0), metadata=shared("PRETRAIN_STEPS"))
+    steps: int = attrs.field(default=100_000, validator=integer(0), metadata=shares("PRETRAIN_STEPS"))
     rows: int = attrs.field(default=8, validator=integer(1, MOST))
-    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
     min_kl: float = attrs.field(default=0.01, validator=number(0))
 
 
@@ -87,9 +87,9 @@ class CorroConfig(SetConfig):
             trajectory (``episodes``), as the authors read it.
     """
 
-    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST), metadata=shared("CORRO_LATENT_DIM"))
+    latent_dim: int = attrs.field(default=5, validator=integer(1, WIDEST), metadata=shares("CORRO_LATENT_DIM"))
     hidden: tuple[int, ...] = attrs.field(
-        default=(64, 64), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+        default=(64, 64), converter=as_tuple, validator=sizes(), metadata=shares("ENCODER_HIDDEN")
     )
     next_obs: bool | None = attrs.field(default=True, validator=optional(flag()))
     aggregation: AggregationConfig = attrs.field(factory=AttentionConfig, validator=part(AGGREGATIONS))
@@ -98,7 +98,7 @@ class CorroConfig(SetConfig):
     negative_count: int = attrs.field(default=16, validator=integer(1, MOST))
     queries: int = attrs.field(default=4, validator=integer(1, MOST))
     temperature: float = attrs.field(default=0.1, validator=number(0, above=True))
-    contrastive_steps: int = attrs.field(default=200_000, validator=integer(0), metadata=shared("PRETRAIN_STEPS"))
+    contrastive_steps: int = attrs.field(default=200_000, validator=integer(0), metadata=shares("PRETRAIN_STEPS"))
     standardise: bool = attrs.field(default=True, validator=flag())
     min_spread: float = attrs.field(default=1e-3, validator=number(0))
     context_draw: str = attrs.field(default="rows", validator=choice("rows", "episodes"))

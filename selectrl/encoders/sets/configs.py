@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from selectrl.encoders.aggregations.configs import MeanConfig, ProductOfGaussiansConfig
-from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, shared, sizes
+from selectrl.fields import MOST, WIDEST, as_tuple, choice, flag, integer, number, optional, part, shares, sizes
 from selectrl.protocols import AggregationConfig
 from selectrl.registry import AGGREGATIONS
 
@@ -23,14 +23,14 @@ class SetConfig:
         lr: learning rate of the encoder (Adam).
     """
 
-    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST), metadata=shared("LATENT_DIM"))
+    latent_dim: int = attrs.field(default=20, validator=integer(1, WIDEST), metadata=shares("LATENT_DIM"))
     hidden: tuple[int, ...] = attrs.field(
-        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shares("ENCODER_HIDDEN")
     )
     next_obs: bool | None = attrs.field(default=None, validator=optional(flag()))
     aggregation: AggregationConfig = attrs.field(factory=MeanConfig, validator=part(AGGREGATIONS))
     squash: str = attrs.field(default="tanh", validator=choice("tanh", "sphere", "none"))
-    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)
@@ -57,13 +57,13 @@ class CsroConfig(FocalConfig):
         club_lr: learning rate of CLUB's network (Adam).
     """
 
-    club_weight: float = attrs.field(default=25.0, validator=number(0), metadata=shared("CLUB_WEIGHT"))
+    club_weight: float = attrs.field(default=25.0, validator=number(0), metadata=shares("CLUB_WEIGHT"))
     club_hidden: tuple[int, ...] = attrs.field(
-        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shares("ENCODER_HIDDEN")
     )
     club_squash: bool = attrs.field(default=True, validator=flag())
     club_fit_weight: float = attrs.field(default=10.0, validator=number(0, above=True))
-    club_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    club_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)
@@ -81,9 +81,9 @@ class TaskPosteriorConfig(CsroConfig):
     width: float | None = attrs.field(default=0.05, validator=optional(number(0, above=True)))
     anchor_rate: float = attrs.field(default=0.01, validator=number(0, 1, above=True))
     decoder_hidden: tuple[int, ...] = attrs.field(
-        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shares("ENCODER_HIDDEN")
     )
-    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
     classes: int = attrs.field(default=40, validator=integer(2, MOST))
 
 
@@ -99,7 +99,7 @@ class OffpearlConfig(SetConfig):
 
     aggregation: AggregationConfig = attrs.field(factory=ProductOfGaussiansConfig, validator=part(AGGREGATIONS))
     squash: str = attrs.field(default="none", validator=choice("tanh", "sphere", "none"))
-    kl_weight: float = attrs.field(default=0.1, validator=number(0), metadata=shared("KL_WEIGHT"))
+    kl_weight: float = attrs.field(default=0.1, validator=number(0), metadata=shares("KL_WEIGHT"))
 
 
 @attrs.frozen(kw_only=True)
@@ -114,9 +114,9 @@ class ReconstructionConfig(FocalConfig):
 
     reconstruction_weight: float = attrs.field(default=1.0, validator=number(0, above=True))
     decoder_hidden: tuple[int, ...] = attrs.field(
-        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shared("ENCODER_HIDDEN")
+        default=(200, 200, 200), converter=as_tuple, validator=sizes(), metadata=shares("ENCODER_HIDDEN")
     )
-    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shared("LEARNING_RATE"))
+    decoder_lr: float = attrs.field(default=3e-4, validator=number(0, above=True), metadata=shares("LEARNING_RATE"))
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ from functools import cache
 
 from selectrl.errors import InputError
 from selectrl.experiment.config import from_record
-from selectrl.json_text import parse
+from selectrl.json_text import parse_json
 from selectrl.protocols import TaskFamily
 from selectrl.registry import FAMILIES
 from selectrl.report.records import Row
@@ -23,7 +23,7 @@ def task_family(row: Row) -> TaskFamily | None:
 @cache
 def _build(env: str) -> TaskFamily | None:
     try:
-        return FAMILIES.build(from_record(parse(env), "env"))
+        return FAMILIES.build(from_record(parse_json(env), "env"))
     except InputError:
         return None
 
