@@ -21,8 +21,8 @@ CLOSE = 1e-6  # relative difference between equal parameters that are rounded di
 class Recovery:
     """The environment of a dataset's manifest, if it is registered in this process.
 
-    The manifest's strings only look up a registered family and an entry of Gymnasium's table of ids: a manifest may come
-    from anywhere, and Gymnasium would import the module that an id names.
+    The manifest's strings only look up a registered family and an entry of Gymnasium's table of ids: a manifest may
+    come from anywhere, and Gymnasium would import the module that an id names.
 
     Args:
         manifest: of the dataset.
