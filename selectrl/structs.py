@@ -1,6 +1,6 @@
 """The records that pass between parts: named tuples of tensors without ``None``, so that they pass through ``vmap``.
 
-Axes have one vocabulary: ``task batch context latent obs action episode time seed world``. Ranks are fixed: reward,
+Axes have one vocabulary, :data:`AXES`. Ranks are fixed: reward,
 terminal, log-probability and V are (task, batch); Q is (twin, task, batch); z is (task, 1 or batch, latent). No tensor
 ever carries a trailing axis of one. A field nobody asked for has width 0.
 """
@@ -8,6 +8,15 @@ ever carries a trailing axis of one. A field nobody asked for has width 0.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+
+AXES = (
+    *("task", "world", "seed", "repeat", "member", "twin", "net"),  # what is done several times in parallel
+    *("batch", "context", "query", "negative", "row", "draw"),  # rows of data, and draws of them
+    *("episode", "block", "time", "step", "point"),  # time and its parts; a point is a scored episode
+    *("obs", "action", "latent", "parameter", "hidden", "width", "column", "in", "out"),  # widths of values
+    *("class", "donor", "centre", "body", "run", "threshold"),  # of one use: training tasks as classes, other tasks, …
+)
+"""The words for axes in the comments that give a tensor's shape."""
 
 if TYPE_CHECKING:
     from numpy import ndarray

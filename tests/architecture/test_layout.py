@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from selectrl import structs
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "selectrl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -55,6 +57,29 @@ class TestSizes:
 
 def classes(path: Path) -> Iterator[ast.ClassDef]:
     return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef))
+
+
+class TestAxes:
+    """Shapes in comments, ``# (task, batch, obs)``, are written with the declared words."""
+
+    SHAPE = re.compile(r"#:? (?:[^(]*, )?\(([\w…]+(?: [+*] \w+)?,(?: [\w…+* ]+,?)*)\)")
+    WORDS = frozenset(structs.AXES)
+
+    @classmethod
+    def unknown(cls, line: str) -> list[str]:
+        """Return the words of a shape that are not declared; empty where the line has no shape."""
+        found = cls.SHAPE.search(line)
+        words = re.findall(r"[a-z_]+", found.group(1)) if found else []
+        return [word for word in words if word not in cls.WORDS] if words and words[0] in cls.WORDS else []
+
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_are_of_the_declared_list(self, path: Path) -> None:
+        wrong = {line: words for line in path.read_text().splitlines() if (words := self.unknown(line))}
+        assert not wrong
+
+    def test_see_a_word_that_is_not_declared(self) -> None:
+        assert self.unknown("z = 1  # (task, sample, obs)") == ["sample"]
+        assert self.unknown("z = 1  # values, (task, episode * time, …)") == []
 
 
 class TestNames:

@@ -125,8 +125,8 @@ class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
         CompositionError: the dynamics vary.
     """
 
-    rewards: Tensor  # (task, other task, row)
-    place: Tensor  # (task id,), a task's place in that table
+    rewards: Tensor  # (task, donor, row)
+    place: Tensor  # (task,), a task's place in that table, by its id
 
     def __init__(self, config: TrueTaskConfig, spec: Spec) -> None:
         super().__init__(config, spec)
