@@ -206,7 +206,7 @@ class TestRooms:
         """Python's own errors are raised where Python's own protocols ask for them, and nowhere else."""
         ours = {"SelectRLError", "RunError", "InputError", "FieldError", "CompositionError", "DataError"}
         ours |= {"UnreadableError", "RecordError", "ConformanceError", "Interrupted", "OutputError"}
-        ours |= {"unreadable", "unwritable"}  # functions that make an UnreadableError and an InputError
+        ours |= {"read_error", "write_error"}  # functions that make an UnreadableError and an InputError
         allowed = {
             "selectrl/__init__.py": {"AttributeError"},  # module attributes
             "selectrl/cli/options.py": {"ValueError"},  # how cyclopts learns that a value is wrong

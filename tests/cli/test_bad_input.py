@@ -321,7 +321,7 @@ class TestDatasets:
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         sentence = refused("data", "verify", folder)
         assert "is damaged: task 3: " in sentence
-        assert "its SHA-256 is not the manifest's" in sentence
+        assert "its SHA-256 differs from the manifest's" in sentence
         assert "Traceback" not in call("data", "verify", folder).err
 
     def test_with_a_reward_that_is_not_a_number(self, refused: Callable[..., str], small: Call, own_data: Path) -> None:
