@@ -61,7 +61,7 @@ class SoftWeight(ABC, Generic[C]):
     def __init__(self, config: C) -> None:
         self.config = config
 
-    def scaled(self, advantage: Tensor) -> Tensor:
+    def scale(self, advantage: Tensor) -> Tensor:
         """Return A / T without gradient, shaped as the advantage."""
         scaled = relative_advantage(advantage) if self.config.relative else advantage.detach()
         return scaled / self.config.temperature
@@ -76,7 +76,7 @@ class ExpWeight(SoftWeight[ExpConfig]):
 
     def weigh(self, advantage: Tensor) -> Tensor:
         """Return the clipped exponential, shaped as the advantage."""
-        return self.scaled(advantage).exp().clamp(max=self.config.clip)
+        return self.scale(advantage).exp().clamp(max=self.config.clip)
 
 
 class SigmoidWeight(SoftWeight[SigmoidConfig]):
@@ -84,7 +84,7 @@ class SigmoidWeight(SoftWeight[SigmoidConfig]):
 
     def weigh(self, advantage: Tensor) -> Tensor:
         """Return the logistic function, shaped as the advantage."""
-        return self.scaled(advantage).sigmoid()
+        return self.scale(advantage).sigmoid()
 
 
 class TopPWeight:

@@ -20,7 +20,7 @@ from torch.optim import Adam
 
 from selectrl.behaviour.config import SacBehaviourConfig
 from selectrl.behaviour.stacked import StackedMLP, StackedTwinQ
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 from selectrl.streams import key
 from selectrl.structs import Rows, Spec
 
@@ -45,7 +45,7 @@ def squash(heads: Tensor, normal: Tensor, low: float, high: float) -> tuple[Tens
         ValueError: shapes do not fit.
     """
     mean, raw = heads.chunk(2, -1)
-    same_shape(mean=mean, normal=normal)
+    require_same_shape(mean=mean, normal=normal)
     log_std = low + 0.5 * (high - low) * (raw.tanh() + 1)
     before = mean + log_std.exp() * normal
     gaussian = -0.5 * normal.square() - log_std - 0.5 * math.log(2 * math.pi)
@@ -70,28 +70,28 @@ def critic_target(
         ValueError: shapes do not fit.
     """
     lowest = next_q.amin(0)
-    same_shape(reward=reward, terminal=terminal, next_q=lowest, next_log_prob=next_log_prob)
-    rank(1, temperature=temperature)
+    require_same_shape(reward=reward, terminal=terminal, next_q=lowest, next_log_prob=next_log_prob)
+    require_rank(1, temperature=temperature)
     return reward + gamma * (1 - terminal) * (lowest - temperature[:, None] * next_log_prob)
 
 
 def critic_loss(q: Tensor, target: Tensor) -> Tensor:
     """Return Σⱼ mean over the batch of (Qⱼ - y)², (task,), for Q of (twin, task, batch)."""
-    same_shape(q=q[0], target=target)
+    require_same_shape(q=q[0], target=target)
     return (q - target).square().mean(-1).sum(0)
 
 
 def actor_loss(q: Tensor, log_prob: Tensor, temperature: Tensor) -> Tensor:
     """Return the batch mean of α log π(a|s) - minⱼ Qⱼ(s, a), (task,), for Q of (twin, task, batch)."""
-    same_shape(q=q[0], log_prob=log_prob)
-    rank(1, temperature=temperature)
+    require_same_shape(q=q[0], log_prob=log_prob)
+    require_rank(1, temperature=temperature)
     return (temperature[:, None] * log_prob - q.amin(0)).mean(-1)
 
 
 def temperature_loss(log_temperature: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
     """Return the batch mean of -α (log π(a|s) + target entropy), (task,); only α carries a gradient."""
-    rank(1, log_temperature=log_temperature)
-    rank(2, log_prob=log_prob)
+    require_rank(1, log_temperature=log_temperature)
+    require_rank(2, log_prob=log_prob)
     return -log_temperature.exp() * (log_prob.detach() + target_entropy).mean(-1)
 
 

@@ -103,7 +103,7 @@ class PosteriorConfig:
     """OffPEARL's collector: each block acts on a draw from the belief."""
 
 
-def _collects(instance: object, attribute: Any, value: object) -> None:
+def _require_acting(instance: object, attribute: Any, value: object) -> None:
     if isinstance(value, OfflineConfig):
         problem = "expected a collector that acts, got @collectors.offline(), whose blocks are stored data"
         raise FieldError(type(instance), attribute.name, problem)
@@ -118,5 +118,5 @@ class ReturnFilteredConfig:
         quantile: a block is kept if its return is at least this quantile of the returns so far in its world.
     """
 
-    collector: CollectorConfig = attrs.field(factory=ProximalConfig, validator=[part(COLLECTORS), _collects])
+    collector: CollectorConfig = attrs.field(factory=ProximalConfig, validator=[part(COLLECTORS), _require_acting])
     quantile: float = attrs.field(default=0.5, validator=number(0, 1))

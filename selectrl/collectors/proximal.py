@@ -8,17 +8,17 @@ from torch import Tensor
 
 from selectrl.collectors.base import PolicyCollector
 from selectrl.collectors.configs import AnnealedConfig, BeliefScaledConfig, HeldConfig, ProximalConfig
-from selectrl.functional.values import smoothed_action
+from selectrl.functional.values import smooth_action
 from selectrl.protocols import Policy
 from selectrl.structs import Moment
 
 CLIP = 2.5  # where noise is clipped, in its own deviations, unless a config says otherwise
 
 
-def pushed(action: Tensor, normal: Tensor, config: ProximalConfig) -> Tensor:
+def push(action: Tensor, normal: Tensor, config: ProximalConfig) -> Tensor:
     """Return the action plus σ times the noise, clipped at c, (world, action) in [-1, 1]."""
     clip = CLIP * config.sigma if config.clip is None else config.clip
-    return smoothed_action(action, normal, scale=config.sigma, clip=clip)
+    return smooth_action(action, normal, scale=config.sigma, clip=clip)
 
 
 class ProximalCollector(PolicyCollector[ProximalConfig]):
@@ -32,7 +32,7 @@ class ProximalCollector(PolicyCollector[ProximalConfig]):
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus clipped noise, (world, action)."""
-        return pushed(policy.mode(obs, z), moment.normal, self.config)
+        return push(policy.mode(obs, z), moment.normal, self.config)
 
 
 class HeldCollector(PolicyCollector[HeldConfig]):
@@ -40,7 +40,7 @@ class HeldCollector(PolicyCollector[HeldConfig]):
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus the block's clipped noise, (world, action)."""
-        return pushed(policy.mode(obs, z), moment.held, self.config)
+        return push(policy.mode(obs, z), moment.held, self.config)
 
 
 class AnnealedCollector(PolicyCollector[AnnealedConfig]):
@@ -59,7 +59,7 @@ class AnnealedCollector(PolicyCollector[AnnealedConfig]):
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus clipped noise, (world, action)."""
         sigma = self.sigma(moment.progress)
-        return smoothed_action(policy.mode(obs, z), moment.normal, scale=sigma, clip=CLIP * sigma)
+        return smooth_action(policy.mode(obs, z), moment.normal, scale=sigma, clip=CLIP * sigma)
 
 
 class BeliefScaledCollector(PolicyCollector[BeliefScaledConfig]):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from selectrl.critics.configs import DualTargetConfig
 from selectrl.critics.qv import QVNetworks
-from selectrl.functional.values import smoothed_action, twin_td_loss
+from selectrl.functional.values import smooth_action, twin_td_loss
 from selectrl.protocols import Agent, Noise, Objective, Optim, Policy, Track
 from selectrl.registry import VALUES
 from selectrl.structs import Batch, Losses, Spec
@@ -41,7 +41,7 @@ class DualTargetCritic(QVNetworks[DualTargetConfig]):
         """Return y, (task, batch), without gradient."""
         rl, z_next, config = batch.draws["rl"], batch.latent.z_next, self.config
         sample = agent.target(agent.policy).sample(rl.next_obs, z_next, batch.noise["next_policy"])
-        action = smoothed_action(
+        action = smooth_action(
             sample.action, batch.noise["smoothing"], scale=config.smoothing, clip=config.smoothing_clip
         )
         next_q = agent.target(self.q_net).value(rl.next_obs, action, z_next).amin(0)

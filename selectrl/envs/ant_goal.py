@@ -9,7 +9,7 @@ import numpy as np
 from selectrl.arrays import Array
 from selectrl.envs.configs import AntGoalConfig
 from selectrl.envs.mujoco_worlds import ContactFamily, ContactWorlds, circle
-from selectrl.envs.worlds import SingleWorld, vectorised
+from selectrl.envs.worlds import SingleWorld, vector_entry_point
 from selectrl.protocols import Reward
 from selectrl.structs import Spec
 
@@ -20,7 +20,7 @@ def _reward(goal: Any, position: Any, actions: Any) -> Any:
     return -abs(position - goal).sum(-1) - 0.1 * (actions * actions).sum(-1)
 
 
-def reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
+def ant_goal_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
     """Return the reward of transitions where ``torso="current"``, to the accuracy of float32 positions.
 
     Args:
@@ -77,7 +77,7 @@ class AntGoal(ContactFamily[AntGoalConfig]):
     def reward(self) -> Reward | None:
         """The reward as a function of parameters and transition; None unless ``torso="current"`` and forces are 0."""
         observed = self.config.torso == "current" and self.config.contact_forces == "zeros"
-        return reward if observed else None
+        return ant_goal_reward if observed else None
 
 
 class AntGoalEnv(SingleWorld):
@@ -142,4 +142,4 @@ class AntGoalEnv(SingleWorld):
         super().__init__(AntGoalConfig, task, render_mode, **settings)
 
 
-make_worlds = vectorised(AntGoalConfig)
+make_worlds = vector_entry_point(AntGoalConfig)

@@ -10,14 +10,14 @@ SIZE = 256  # pixels
 PAPER, FAINT, PATH, GOAL, ROBOT = (255, 255, 255), (210, 214, 220), (140, 160, 200), (46, 160, 67), (31, 78, 160)
 
 
-def _dots(image: Array, points: Array, radius: float, colour: tuple[int, int, int]) -> None:
+def _paint_discs(image: Array, points: Array, radius: float, colour: tuple[int, int, int]) -> None:
     """Paint discs; points (n, 2) and radius in pixels."""
     rows, columns = np.mgrid[:SIZE, :SIZE]
     for x, y in points:
         image[(columns - x) ** 2 + (rows - y) ** 2 <= radius**2] = colour
 
 
-def draw(goals: Array, goal: Array, path: Array, reach: float) -> Array:
+def draw_path(goals: Array, goal: Array, path: Array, reach: float) -> Array:
     """Draw a robot on its way to a goal.
 
     Args:
@@ -36,8 +36,8 @@ def draw(goals: Array, goal: Array, path: Array, reach: float) -> Array:
     image = np.full((SIZE, SIZE, 3), PAPER, np.uint8)
     stops = np.linspace(0, len(path) - 1, 4 * len(path) - 3)
     line = np.stack([np.interp(stops, np.arange(len(path)), axis) for axis in path.T], -1)
-    _dots(image, pixels(goals), 1.5, FAINT)
-    _dots(image, pixels(line), 1.0, PATH)
-    _dots(image, pixels(goal), 6.0, GOAL)
-    _dots(image, pixels(path[-1]), 4.0, ROBOT)
+    _paint_discs(image, pixels(goals), 1.5, FAINT)
+    _paint_discs(image, pixels(line), 1.0, PATH)
+    _paint_discs(image, pixels(goal), 6.0, GOAL)
+    _paint_discs(image, pixels(path[-1]), 4.0, ROBOT)
     return image

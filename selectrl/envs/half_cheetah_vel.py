@@ -9,7 +9,7 @@ import numpy as np
 from selectrl.arrays import Array
 from selectrl.envs.configs import HalfCheetahVelConfig
 from selectrl.envs.mujoco_worlds import MujocoFamily, MujocoWorlds
-from selectrl.envs.worlds import SingleWorld, vectorised
+from selectrl.envs.worlds import SingleWorld, vector_entry_point
 from selectrl.protocols import Reward
 from selectrl.structs import Spec
 
@@ -34,7 +34,7 @@ def _x(obs: Any) -> Any:
     return obs[..., TORSO_X] + late * SUBSTEP * obs[..., V_X]
 
 
-def reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
+def half_cheetah_vel_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
     """Return the reward of transitions, to the accuracy of float32 positions.
 
     Args:
@@ -83,7 +83,7 @@ class HalfCheetahVel(MujocoFamily[HalfCheetahVelConfig]):
     @property
     def reward(self) -> Reward:
         """The reward as a function of parameters and transition."""
-        return reward
+        return half_cheetah_vel_reward
 
 
 class HalfCheetahVelEnv(SingleWorld):
@@ -147,4 +147,4 @@ class HalfCheetahVelEnv(SingleWorld):
         super().__init__(HalfCheetahVelConfig, task, render_mode, **settings)
 
 
-make_worlds = vectorised(HalfCheetahVelConfig)
+make_worlds = vector_entry_point(HalfCheetahVelConfig)

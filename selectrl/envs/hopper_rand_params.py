@@ -8,16 +8,16 @@ import numpy as np
 
 from selectrl.arrays import Array
 from selectrl.envs.configs import HopperRandParamsConfig
-from selectrl.envs.rand_params import RandParams, RandParamsWorlds, Sizes
-from selectrl.envs.worlds import SingleWorld, vectorised
+from selectrl.envs.rand_params import RandParams, RandParamsWorlds, RobotSizes
+from selectrl.envs.worlds import SingleWorld, vector_entry_point
 
 
 class HopperRandParamsWorlds(RandParamsWorlds):
     """Hopper-Rand-Params worlds in lockstep, see :class:`HopperRandParamsEnv` for what one of them is."""
 
-    robot, sizes = "hopper", Sizes(bodies=5, dofs=6, geoms=5)
+    robot, sizes = "hopper", RobotSizes(bodies=5, dofs=6, geoms=5)
 
-    def _fallen(self) -> Array:
+    def _has_fallen(self) -> Array:
         height, angle = self.qpos[:, 1], self.qpos[:, 2]
         state = np.concatenate((self.qpos, self.qvel), -1)
         sound = np.isfinite(state).all(-1) & (np.abs(state[:, 2:]) < 100).all(-1)
@@ -97,4 +97,4 @@ class HopperRandParamsEnv(SingleWorld):
         super().__init__(HopperRandParamsConfig, task, render_mode, **settings)
 
 
-make_worlds = vectorised(HopperRandParamsConfig)
+make_worlds = vector_entry_point(HopperRandParamsConfig)

@@ -9,7 +9,7 @@ import numpy as np
 from selectrl.arrays import Array
 from selectrl.envs.configs import HumanoidDirConfig
 from selectrl.envs.mujoco_worlds import ContactFamily, ContactWorlds, circle
-from selectrl.envs.worlds import SingleWorld, vectorised
+from selectrl.envs.worlds import SingleWorld, vector_entry_point
 from selectrl.structs import Spec
 
 ALIVE = 5.0
@@ -129,4 +129,4 @@ class HumanoidDirEnv(SingleWorld):
         super().__init__(HumanoidDirConfig, task, render_mode, **settings)
 
 
-make_worlds = vectorised(HumanoidDirConfig)
+make_worlds = vector_entry_point(HumanoidDirConfig)

@@ -14,9 +14,9 @@ from gymnasium import spaces
 from selectrl.arrays import Array
 from selectrl.envs.camera import Camera
 from selectrl.envs.configs import ContactConfig, MujocoConfig
-from selectrl.envs.robots import compiled
-from selectrl.envs.split import interleaved
-from selectrl.envs.worlds import Worlds, checked
+from selectrl.envs.robots import compile_robot
+from selectrl.envs.split import interleave_tasks
+from selectrl.envs.worlds import Worlds, validate_tasks
 from selectrl.protocols import Reward
 from selectrl.structs import Arena, ReferenceReturns, Spec
 
@@ -49,7 +49,7 @@ class MujocoFamily(Generic[C]):
 
     def __init__(self, config: C, spec: Spec, parameters: Array) -> None:
         self.config, self.spec, self.parameters = config, spec, parameters
-        self.train_tasks, self.test_tasks = interleaved(config.tasks)
+        self.train_tasks, self.test_tasks = interleave_tasks(config.tasks)
 
     @property
     def reward(self) -> Reward | None:
@@ -67,7 +67,7 @@ class MujocoFamily(Generic[C]):
 
     def model(self) -> Any:
         """Return the robot's model, which all tasks share; do not write to it."""
-        return compiled(self.kind.robot, self.config.capsules)
+        return compile_robot(self.kind.robot, self.config.capsules)
 
     def worlds(self, tasks: Sequence[int], render_mode: str | None = None, *, threads: int = 1) -> MujocoWorlds:
         """Return one world per entry of tasks, simulated by so many threads.
@@ -105,7 +105,7 @@ class MujocoWorlds(Worlds):
     def __init__(
         self, family: MujocoFamily[Any], tasks: Sequence[int], render_mode: str | None = None, threads: int = 1
     ) -> None:
-        self.tasks = checked(tasks, len(family.parameters))
+        self.tasks = validate_tasks(tasks, len(family.parameters))
         self.model = family.model()
         import mujoco
         from mujoco.batch import Batch
@@ -122,7 +122,9 @@ class MujocoWorlds(Worlds):
         self.low, self.high = self.model.actuator_ctrlrange.T
         self.derived: dict[str, Array] = {}
         self.generators: list[np.random.Generator | None] = [None] * self.num_envs
-        self._gave_up = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")]
+        self._divergence_warnings = [
+            int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")
+        ]
         self._none = int(mujoco.mjtStage.mjSTAGE_NONE)
         self._normalise = mujoco.mj_normalizeQuat
         self._camera: Camera | None = None
@@ -170,15 +172,15 @@ class MujocoWorlds(Worlds):
 
     def _advance(self, actions: Array) -> tuple[Array, Array]:
         self.ctrl[:] = (self.low + (actions + 1) / 2 * (self.high - self.low)).clip(self.low, self.high)
-        place, given_up = self._place(), self._given_up()
+        place, divergences = self._place(), self._count_divergences()
         self.batch.step(nstep=self.frame_skip)
         reward, terminated = self._outcome(self._place() - place, actions)
-        diverged = self._given_up() != given_up
+        diverged = self._count_divergences() != divergences
         return np.where(diverged, 0.0, reward), terminated | diverged
 
-    def _given_up(self) -> Array:
+    def _count_divergences(self) -> Array:
         """Return how often MuJoCo has given up on each world, (world,)."""
-        count: Array = self.batch.warning[:, self._gave_up, 1].sum(-1)
+        count: Array = self.batch.warning[:, self._divergence_warnings, 1].sum(-1)
         return count
 
     def _place(self) -> Array:
@@ -233,4 +235,4 @@ class ContactFamily(MujocoFamily[F]):
 
     def model(self) -> Any:
         """Return the robot's model, which all tasks share; do not write to it."""
-        return compiled(self.kind.robot, self.config.capsules, self.config.contact_forces)
+        return compile_robot(self.kind.robot, self.config.capsules, self.config.contact_forces)

@@ -10,9 +10,9 @@ from gymnasium import spaces
 
 from selectrl.arrays import Array
 from selectrl.envs.configs import PointRobotConfig
-from selectrl.envs.drawing import draw
-from selectrl.envs.split import interleaved
-from selectrl.envs.worlds import SingleWorld, Worlds, checked, vectorised
+from selectrl.envs.drawing import draw_path
+from selectrl.envs.split import interleave_tasks
+from selectrl.envs.worlds import SingleWorld, Worlds, validate_tasks, vector_entry_point
 from selectrl.structs import Arena, ReferenceReturns, Spec
 
 REFERENCES = ReferenceReturns(optimum=-3.855, random=-20.4, margin=0.83)
@@ -21,7 +21,7 @@ REFERENCES = ReferenceReturns(optimum=-3.855, random=-20.4, margin=0.83)
 The margin is 5% of the distance between the two."""
 
 
-def reward(goal: Any, next_obs: Any) -> Any:
+def point_robot_reward(goal: Any, next_obs: Any) -> Any:
     """Return r = -‖p' - g‖₂, in units of length.
 
     Args:
@@ -49,7 +49,7 @@ class PointRobot:
         self.spec = Spec(obs=2, action=2, horizon=config.horizon, dynamics_vary=False)
         angle = np.linspace(0.0, np.pi, config.tasks)
         self.parameters: Array = np.stack((np.cos(angle), np.sin(angle)), -1)  # (task, 2)
-        self.train_tasks, self.test_tasks = interleaved(config.tasks)
+        self.train_tasks, self.test_tasks = interleave_tasks(config.tasks)
 
     @property
     def arena(self) -> Arena:
@@ -74,7 +74,7 @@ class PointRobot:
 
     def reward(self, parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
         """Return the reward of transitions under goals (…, 2), NumPy or torch, (…)."""
-        return reward(parameters, next_obs)
+        return point_robot_reward(parameters, next_obs)
 
     def worlds(self, tasks: Sequence[int], render_mode: str | None = None, *, threads: int = 1) -> PointRobotWorlds:
         """Return one world per entry of tasks; NumPy steps them on one thread, whatever is asked for.
@@ -95,7 +95,7 @@ class PointRobotWorlds(Worlds):
     """
 
     def __init__(self, family: PointRobot, tasks: Sequence[int], render_mode: str | None = None) -> None:
-        tasks = checked(tasks, len(family.parameters))
+        tasks = validate_tasks(tasks, len(family.parameters))
         obs_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
         super().__init__(len(tasks), family.config.horizon, obs_space, 2, render_mode)
         self.family = family
@@ -113,7 +113,7 @@ class PointRobotWorlds(Worlds):
         if self.elapsed.max() + 1 == len(self.path):  # a single environment has a time limit that it is not given
             self.path = np.concatenate((self.path, np.zeros_like(self.path)))
         self.path[self.elapsed + 1, np.arange(self.num_envs)] = self.position
-        return reward(self.goal, self.position), np.zeros(self.num_envs, np.bool_)
+        return point_robot_reward(self.goal, self.position), np.zeros(self.num_envs, np.bool_)
 
     def _observe(self) -> Array:
         return self.position.astype(np.float32)
@@ -121,7 +121,7 @@ class PointRobotWorlds(Worlds):
     def picture(self, world: int) -> Array:
         """Return a picture of one world, (256, 256, 3) uint8: the goal green, the robot and its path blue."""
         path = self.path[: self.elapsed[world] + 1, world]
-        return draw(self.family.parameters, self.goal[world], path, max(self.reach, float(np.abs(path).max())))
+        return draw_path(self.family.parameters, self.goal[world], path, max(self.reach, float(np.abs(path).max())))
 
 
 class PointRobotEnv(SingleWorld):
@@ -176,4 +176,4 @@ class PointRobotEnv(SingleWorld):
         super().__init__(PointRobotConfig, task, render_mode, **settings)
 
 
-make_worlds = vectorised(PointRobotConfig)
+make_worlds = vector_entry_point(PointRobotConfig)

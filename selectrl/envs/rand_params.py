@@ -17,7 +17,7 @@ TASK_SEED = 1234
 LOG_SCALE = 3.0
 
 
-class Sizes(NamedTuple):
+class RobotSizes(NamedTuple):
     """How many bodies (the world too), degrees of freedom and geoms (the floor too) a robot's model has."""
 
     bodies: int
@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
         }
 
 
-def multipliers(sizes: Sizes, tasks: int) -> Array:
+def multipliers(sizes: RobotSizes, tasks: int) -> Array:
     """Draw what multiplies the physics of each task.
 
     Each number is base^u with u ~ U(-3, 3), in the order mass, inertia, damping, friction, one task after the other,
@@ -61,7 +61,7 @@ class RandParamsWorlds(MujocoWorlds):
     """Worlds of one robot with a body each; its subclasses say when it has fallen."""
 
     frame_skip = 4
-    sizes: ClassVar[Sizes]
+    sizes: ClassVar[RobotSizes]
 
     def __init__(
         self, family: RandParams, tasks: Sequence[int], render_mode: str | None = None, threads: int = 1
@@ -79,10 +79,10 @@ class RandParamsWorlds(MujocoWorlds):
         return generator.uniform(-0.005, 0.005, self.model.nq), generator.uniform(-0.005, 0.005, self.model.nv)
 
     def _outcome(self, moved: Array, actions: Array) -> tuple[Array, Array]:
-        return moved / self.dt + 1.0 - 1e-3 * np.square(actions).sum(-1), self._fallen()
+        return moved / self.dt + 1.0 - 1e-3 * np.square(actions).sum(-1), self._has_fallen()
 
     @abstractmethod
-    def _fallen(self) -> Array:
+    def _has_fallen(self) -> Array:
         """Return which worlds end now, (world,)."""
 
     def _observe(self) -> Array:

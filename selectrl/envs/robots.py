@@ -15,7 +15,7 @@ FIXED_WEIGHT = ("half_cheetah",)
 
 
 @cache
-def compiled(robot: str, capsules: str = "legacy", contact_forces: str = "zeros") -> Model:
+def compile_robot(robot: str, capsules: str = "legacy", contact_forces: str = "zeros") -> Model:
     """Return the model of a robot; do not write to it.
 
     Args:

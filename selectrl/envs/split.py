@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 STRIDE = 4
 
 
-def interleaved(tasks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def interleave_tasks(tasks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Split tasks so that every test task lies strictly between two training tasks.
 
     Every fourth task is a test task, starting with the third: of 40 tasks these are {2, 6, …, 38}, which is the 30/10
@@ -44,7 +44,7 @@ def split_tasks(family: TaskFamily, split: str) -> tuple[tuple[int, ...], tuple[
     """
     if split == "family":
         return family.train_tasks, family.test_tasks
-    train, test = (tuple(family.train_tasks[i] for i in part) for part in interleaved(len(family.train_tasks)))
+    train, test = (tuple(family.train_tasks[i] for i in part) for part in interleave_tasks(len(family.train_tasks)))
     if not test or not train:
         raise InputError(
             f"data.split='tuning' holds out every fourth training task, but there are {len(family.train_tasks)} in "

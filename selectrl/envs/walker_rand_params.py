@@ -8,16 +8,16 @@ import numpy as np
 
 from selectrl.arrays import Array
 from selectrl.envs.configs import WalkerRandParamsConfig
-from selectrl.envs.rand_params import RandParams, RandParamsWorlds, Sizes
-from selectrl.envs.worlds import SingleWorld, vectorised
+from selectrl.envs.rand_params import RandParams, RandParamsWorlds, RobotSizes
+from selectrl.envs.worlds import SingleWorld, vector_entry_point
 
 
 class WalkerRandParamsWorlds(RandParamsWorlds):
     """Walker-Rand-Params worlds in lockstep, see :class:`WalkerRandParamsEnv` for what one of them is."""
 
-    robot, sizes = "walker", Sizes(bodies=8, dofs=9, geoms=8)
+    robot, sizes = "walker", RobotSizes(bodies=8, dofs=9, geoms=8)
 
-    def _fallen(self) -> Array:
+    def _has_fallen(self) -> Array:
         height, angle = self.qpos[:, 1], self.qpos[:, 2]
         stands: Array = (height > 0.8) & (height < 2.0) & (np.abs(angle) < 1.0)
         return ~stands
@@ -93,4 +93,4 @@ class WalkerRandParamsEnv(SingleWorld):
         super().__init__(WalkerRandParamsConfig, task, render_mode, **settings)
 
 
-make_worlds = vectorised(WalkerRandParamsConfig)
+make_worlds = vector_entry_point(WalkerRandParamsConfig)

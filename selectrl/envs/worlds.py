@@ -187,7 +187,7 @@ class SingleWorld(gymnasium.Env[Array, Array]):
         self.worlds.close()
 
 
-def checked(tasks: Sequence[int], count: int) -> list[int]:
+def validate_tasks(tasks: Sequence[int], count: int) -> list[int]:
     """Return the task ids as a list.
 
     Raises:
@@ -212,7 +212,7 @@ def refuse_horizon(settings: Mapping[str, Any]) -> None:
         )
 
 
-def vectorised(config: Callable[..., Any]) -> Callable[..., Any]:
+def vector_entry_point(config: Callable[..., Any]) -> Callable[..., Any]:
     """Return the entry point of ``gymnasium.make_vec`` for the family of a config.
 
     It takes the number of worlds, ``task`` (one for all worlds, or one per world), ``render_mode``,

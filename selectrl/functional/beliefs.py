@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 from selectrl.functional.gaussians import gaussian_kl
 
 
@@ -36,22 +36,22 @@ def kl_chain(
     References:
         Zintgraf et al., "VariBAD", ICLR 2020; Dorfman, Shenfeld & Tamar, "BOReL", NeurIPS 2021.
     """
-    rank(2, live=live)
-    same_shape(mean=mean, log_var=log_var)
-    same_shape(beliefs=mean[:, 1:, 0], live=live)
+    require_rank(2, live=live)
+    require_same_shape(mean=mean, log_var=log_var)
+    require_same_shape(beliefs=mean[:, 1:, 0], live=live)
     before = [torch.cat((torch.zeros_like(value[:, :1]), value[:, :-1]), 1) for value in (mean, log_var)]
     kl = gaussian_kl(mean, log_var, *before)
-    counted = with_prior(live).to(kl.dtype)
+    counted = prepend_prior(live).to(kl.dtype)
     return ((counted * kl).sum(1) / counted.sum(1)).mean()
 
 
-def with_prior(live: Bool[Tensor, "sequence step"]) -> Bool[Tensor, "sequence belief"]:
+def prepend_prior(live: Bool[Tensor, "sequence step"]) -> Bool[Tensor, "sequence belief"]:
     """Return where a belief is one of its own, (sequence, step + 1): the prior always, then after each live step."""
-    rank(2, live=live)
+    require_rank(2, live=live)
     return torch.cat((torch.ones_like(live[:, :1]), live), 1)
 
 
-def live_places(
+def draw_live_places(
     live: Bool[Tensor, "sequence step"], uniform: Float[Tensor, "sequence draw"]
 ) -> Int[Tensor, "sequence draw"]:
     r"""Draw places of live steps, each with the same expected count, one from each of as many equal strata.
@@ -69,8 +69,8 @@ def live_places(
     Raises:
         ValueError: the two differ in their number of sequences or are not matrices.
     """
-    rank(2, live=live, uniform=uniform)
-    same_shape(live=live[:, 0], uniform=uniform[:, 0])
+    require_rank(2, live=live, uniform=uniform)
+    require_same_shape(live=live[:, 0], uniform=uniform[:, 0])
     draws, count = uniform.shape[1], live.sum(1, keepdim=True)
     stratum = torch.arange(draws, dtype=uniform.dtype, device=uniform.device)
     ranks = ((stratum + uniform) * (count / draws)).long().clamp(max=count - 1)
@@ -98,6 +98,6 @@ def decoding_error(
     References:
         Dorfman, Shenfeld & Tamar, "BOReL", NeurIPS 2021.
     """
-    same_shape(decoding=predicted[:, 0], target=target)
+    require_same_shape(decoding=predicted[:, 0], target=target)
     squared = (predicted - target.unsqueeze(1)).square()
     return squared.flatten(3).sum(-1).mean() if squared.dim() > 3 else squared.mean()

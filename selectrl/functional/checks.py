@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def same_shape(**tensors: Tensor) -> None:
+def require_same_shape(**tensors: Tensor) -> None:
     """Raise unless all tensors have one shape; ``(n,)`` against ``(n, 1)`` is the classic silent bug.
 
     Raises:
@@ -16,7 +16,7 @@ def same_shape(**tensors: Tensor) -> None:
         raise ValueError("expected one shape, got " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
 
 
-def rank(expected: int, **tensors: Tensor) -> None:
+def require_rank(expected: int, **tensors: Tensor) -> None:
     """Raise unless every tensor has so many axes.
 
     Raises:

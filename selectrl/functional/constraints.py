@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 
 
 def q_scale(q: Float[Tensor, "task batch"], *, alpha: float) -> Float[Tensor, ""]:
@@ -22,7 +22,7 @@ def q_scale(q: Float[Tensor, "task batch"], *, alpha: float) -> Float[Tensor, ""
     References:
         SELECT, AAMAS 2025, Eq. 2; Fujimoto & Gu, "TD3+BC", NeurIPS 2021.
     """
-    rank(2, q=q)
+    require_rank(2, q=q)
     return alpha / q.detach().abs().mean().clamp(min=1e-6)
 
 
@@ -53,8 +53,8 @@ def weighted_cloning_loss(
     References:
         SELECT, AAMAS 2025, Eq. 1.
     """
-    same_shape(q=q, weight=weight, rows=action[..., 0])
-    same_shape(action=action, data_action=data_action)
+    require_same_shape(q=q, weight=weight, rows=action[..., 0])
+    require_same_shape(action=action, data_action=data_action)
     return -scale * q.mean() + (weight[..., None] * (action - data_action).square()).mean()
 
 
@@ -69,7 +69,7 @@ def relative_advantage(advantage: Float[Tensor, "task batch"]) -> Float[Tensor, 
     Returns:
         One scalar divides all rows.
     """
-    rank(2, advantage=advantage)
+    require_rank(2, advantage=advantage)
     fixed = advantage.detach()
     return fixed / fixed.abs().mean().clamp(min=1e-6)
 
@@ -84,7 +84,7 @@ def top_fraction(advantage: Float[Tensor, "task batch"], *, fraction: float) -> 
     Returns:
         1 or 0 per row, without gradient. Rows that tie with the last one are all marked.
     """
-    rank(2, advantage=advantage)
+    require_rank(2, advantage=advantage)
     rows = advantage.detach().flatten()
     k = max(1, round(fraction * len(rows)))
     last = rows.sort().values[len(rows) - k]
@@ -109,7 +109,7 @@ def dual_kl(c_policy: Float[Tensor, "task batch"], c_data: Float[Tensor, "task b
     References:
         Wu, Tucker & Nachum, "BRAC", 2019.
     """
-    same_shape(c_policy=c_policy, c_data=c_data)
+    require_same_shape(c_policy=c_policy, c_data=c_data)
     return 1 + (softplus(c_policy) + 1e-8).log() - softplus(c_data)
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 
 
 def info_nce(
@@ -39,9 +39,9 @@ def info_nce(
     References:
         van den Oord, Li & Vinyals, "CPC", 2018; Yuan & Lu, "CORRO", ICML 2022.
     """
-    rank(3, query=query, key=key)
-    rank(4, negatives=negatives)
-    same_shape(query=query, key=key, negatives=negatives[:, :, 0])
+    require_rank(3, query=query, key=key)
+    require_rank(4, negatives=negatives)
+    require_same_shape(query=query, key=key, negatives=negatives[:, :, 0])
     candidates = torch.cat((key[:, :, None], negatives), dim=2)  # (task, query, 1 + K, latent)
     logits = (query[:, :, None] * candidates).sum(-1) / temperature
     return -logits.log_softmax(-1)[..., 0].mean()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from selectrl.functional.checks import same_shape
+from selectrl.functional.checks import require_same_shape
 
 EDGE = 1e-6  # keeps log(1 - a²) and artanh a finite on the edge of the box
 
@@ -34,7 +34,7 @@ def tanh_gaussian(
     References:
         Haarnoja et al., "SAC", ICML 2018.
     """
-    same_shape(mean=mean, log_std=log_std, normal=normal)
+    require_same_shape(mean=mean, log_std=log_std, normal=normal)
     action = (mean + log_std.exp() * normal).tanh()
     return action, _log_density(normal, log_std, action)
 
@@ -60,7 +60,7 @@ def tanh_gaussian_log_prob(
     Raises:
         ValueError: shapes differ.
     """
-    same_shape(mean=mean, log_std=log_std, action=action)
+    require_same_shape(mean=mean, log_std=log_std, action=action)
     before = torch.atanh(action.clamp(-1 + EDGE, 1 - EDGE))
     return _log_density((before - mean) * (-log_std).exp(), log_std, action)
 

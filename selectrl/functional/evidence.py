@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 
 
 def prediction_errors(
@@ -30,9 +30,9 @@ def prediction_errors(
     Raises:
         ValueError: the shapes do not fit each other.
     """
-    rank(3, predicted=predicted)
-    same_shape(predicted=predicted[:, 0], seen=seen)
-    same_shape(predicted=predicted[0, :, 0], known=known)
+    require_rank(3, predicted=predicted)
+    require_same_shape(predicted=predicted[:, 0], seen=seen)
+    require_same_shape(predicted=predicted[0, :, 0], known=known)
     counted = known.to(predicted.dtype)[:, None]
     count = counted.sum().clamp(min=1)
     centre = (counted * predicted).sum(1, keepdim=True) / count
@@ -71,9 +71,9 @@ def task_posterior(
         Ours. Bissiri, Holmes & Walker, "A general framework for updating belief distributions", 2016, for posteriors
         from a tempered loss.
     """
-    rank(2, missed=missed)
-    same_shape(missed=missed[:, 0], apart=apart)
-    same_shape(missed=missed[0], known=known)
+    require_rank(2, missed=missed)
+    require_same_shape(missed=missed[:, 0], apart=apart)
+    require_same_shape(missed=missed[0], known=known)
     above = missed - missed.where(known, torch.inf).amin(1, keepdim=True)  # so nothing overflows
     told = (apart > 0)[:, None]
     logits = torch.where(told, -above / (2 * width**2 * torch.where(told, apart[:, None], 1)), 0)

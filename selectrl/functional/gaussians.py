@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 
 
 def gaussian_kl(
@@ -29,7 +29,7 @@ def gaussian_kl(
     Raises:
         ValueError: shapes differ.
     """
-    same_shape(mean=mean, log_var=log_var, prior_mean=prior_mean, prior_log_var=prior_log_var)
+    require_same_shape(mean=mean, log_var=log_var, prior_mean=prior_mean, prior_log_var=prior_log_var)
     ratio = log_var - prior_log_var
     distance = (mean - prior_mean).square() * (-prior_log_var).exp()
     return 0.5 * (ratio.exp() - ratio - 1 + distance).sum(-1)
@@ -58,8 +58,8 @@ def standard_normal_kl(
     References:
         Rakelly et al., "PEARL", ICML 2019.
     """
-    rank(2, mean=mean)
-    same_shape(mean=mean, deviation=deviation)
+    require_rank(2, mean=mean)
+    require_same_shape(mean=mean, deviation=deviation)
     zeros = torch.zeros_like(mean)
     return gaussian_kl(mean, 2 * deviation.log(), zeros, zeros).sum()
 
@@ -79,6 +79,6 @@ def reconstruction_loss(
     Raises:
         ValueError: the two differ in shape or have not three axes.
     """
-    rank(3, prediction=prediction)
-    same_shape(prediction=prediction, target=target)
+    require_rank(3, prediction=prediction)
+    require_same_shape(prediction=prediction, target=target)
     return (prediction - target).square().mean()

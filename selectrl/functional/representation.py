@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 
 
 def metric_loss(z: Float[Tensor, "task latent"], task: Int[Tensor, "task"], *, eps: float = 1e-3) -> Float[Tensor, ""]:
@@ -34,8 +34,8 @@ def metric_loss(z: Float[Tensor, "task latent"], task: Int[Tensor, "task"], *, e
     References:
         Li, Yang & Luo, "FOCAL", ICLR 2021.
     """
-    rank(2, z=z)
-    same_shape(latents=z[:, 0], task=task)
+    require_rank(2, z=z)
+    require_same_shape(latents=z[:, 0], task=task)
     upper = torch.ones(len(z), len(z), dtype=torch.bool, device=z.device).triu(1)
     positive = (upper & (task[:, None] == task[None, :])).to(z.dtype)
     negative = upper.to(z.dtype) - positive
@@ -82,7 +82,7 @@ def club_likelihood_loss(
     References:
         Cheng et al., "CLUB", ICML 2020; Gao et al., "CSRO", NeurIPS 2023.
     """
-    same_shape(rows=rows, mean=mean, variance=variance)
+    require_same_shape(rows=rows, mean=mean, variance=variance)
     return ((rows - mean).square() / (2 * variance) + 0.5 * variance.log()).mean()
 
 
@@ -112,7 +112,7 @@ def club_bound(
     References:
         Cheng et al., "CLUB", ICML 2020; Gao et al., "CSRO", NeurIPS 2023.
     """
-    same_shape(rows=rows, mean=mean, variance=variance)
+    require_same_shape(rows=rows, mean=mean, variance=variance)
     centre = rows.mean(dim=1, keepdim=True)
     spread = (rows - centre).square().mean(dim=1, keepdim=True)
     return ((spread + (centre - mean).square() - (rows - mean).square()) / variance).mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 
 
 def bellman_target(
@@ -31,8 +31,8 @@ def bellman_target(
     Raises:
         ValueError: the three differ in shape.
     """
-    same_shape(reward=reward, terminal=terminal, next_value=next_value)
-    rank(2, reward=reward)
+    require_same_shape(reward=reward, terminal=terminal, next_value=next_value)
+    require_rank(2, reward=reward)
     return (reward_scale * reward + (1 - terminal) * discount * next_value).detach()
 
 
@@ -49,8 +49,8 @@ def twin_td_loss(q: Float[Tensor, "twin task batch"], target: Float[Tensor, "tas
     Raises:
         ValueError: a prediction and the target differ in shape.
     """
-    rank(3, q=q)
-    same_shape(prediction=q[0], target=target)
+    require_rank(3, q=q)
+    require_same_shape(prediction=q[0], target=target)
     return (q - target).square().mean(dim=(1, 2)).sum()
 
 
@@ -67,7 +67,7 @@ def value_loss(v: Float[Tensor, "*member task batch"], target: Float[Tensor, "ta
     Raises:
         ValueError: a network's values and the target differ in shape.
     """
-    same_shape(v=v[(0,) * (v.dim() - 2)], target=target)
+    require_same_shape(v=v[(0,) * (v.dim() - 2)], target=target)
     return (v - target.detach()).square().mean(dim=(-2, -1)).sum()
 
 
@@ -92,14 +92,14 @@ def expectile_loss(
     References:
         Kostrikov, Nair & Levine, "IQL", ICLR 2022, Eq. 5.
     """
-    rank(3, v=v)
-    same_shape(v=v[0], target=target)
+    require_rank(3, v=v)
+    require_same_shape(v=v[0], target=target)
     excess = target.detach() - v
     weight = (expectile - (excess < 0).to(v.dtype)).abs()
     return (weight * excess.square()).mean(dim=(-2, -1)).sum()
 
 
-def smoothed_action(
+def smooth_action(
     action: Float[Tensor, "*rows action"],
     normal: Float[Tensor, "*rows action"],
     *,
@@ -120,5 +120,5 @@ def smoothed_action(
     References:
         Fujimoto, van Hoof & Meger, "TD3", ICML 2018; the same law is Eq. 4 of SELECT, AAMAS 2025.
     """
-    same_shape(action=action, normal=normal)
+    require_same_shape(action=action, normal=normal)
     return (action + (scale * normal).clamp(-clip, clip)).clamp(-1, 1)

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from selectrl.functional.checks import rank
+from selectrl.functional.checks import require_rank
 
 
 def _uniform(shape: Sequence[int], bound: float) -> nn.Parameter:
@@ -76,7 +76,7 @@ class MLP(nn.Module):
             ValueError: x and z differ in their number of axes; z would be spread over rows in silence.
         """
         if z is not None:
-            rank(x.dim(), z=z)
+            require_rank(x.dim(), z=z)
         weights = [weight[:members] if members else weight for weight in self.weights]
         biases = [bias[:members] if members else bias for bias in self.biases]
         affine = torch.baddbmm if self.members else torch.addmm

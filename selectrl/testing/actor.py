@@ -12,9 +12,9 @@ from selectrl.errors import CompositionError
 from selectrl.protocols import ActorConfig
 from selectrl.registry import WEIGHTS
 from selectrl.structs import Sample, Spec
-from selectrl.testing.losses import check_objectives, check_record, encoded, entered
+from selectrl.testing.losses import check_objectives, check_record, encode_batch, enter_phase
 from selectrl.testing.scene import Scene, make_scene, part_name
-from selectrl.testing.verdicts import check_tensor, close, demand, guarded, no_global_randomness, same
+from selectrl.testing.verdicts import are_close, are_equal, check_tensor, demand, forbid_global_randomness, guard
 from selectrl.testing.weights import check_weight
 from selectrl.trainer.agent import belongs
 
@@ -45,7 +45,7 @@ def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
         inside = getattr(config, field.name)
         if WEIGHTS.find(type(inside)):
             check_weight(inside)
-    with guarded(
+    with guard(
         part,
         "building it",
         "register its class, which takes config, Spec and latent_dim; its config has a policy",
@@ -67,19 +67,23 @@ def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
 @torch.no_grad()
 def check_policy(scene: Scene, part: str) -> None:
     """Check ``sample``, ``mode``, ``log_prob`` and ``temperature`` of the policy."""
-    agent, phase = entered(scene, -1)
+    agent, phase = enter_phase(scene, -1)
     policy: Any = agent.policy
-    batch = encoded(scene, agent, phase)
+    batch = encode_batch(scene, agent, phase)
     obs, z = batch.draws["rl"].obs, batch.latent.z
     tasks, rows = obs.shape[:2]
     normal = torch.linspace(-3, 3, tasks * rows * scene.spec.action).reshape(tasks, rows, -1)
-    with guarded(part, "the policy", "sample takes (obs, z, normal), mode takes (obs, z)"):
-        with no_global_randomness(part, "the policy"):
+    with guard(part, "the policy", "sample takes (obs, z, normal), mode takes (obs, z)"):
+        with forbid_global_randomness(part, "the policy"):
             sample, mode = policy.sample(obs, z, normal), policy.mode(obs, z)
         again = policy.sample(obs, z, normal), policy.mode(obs, z)
         cold = float(policy.temperature) >= 0
     demand(
-        same((sample, mode), again), part, "the policy differs when called twice", "bit-equal actions", "keep nothing"
+        are_equal((sample, mode), again),
+        part,
+        "the policy differs when called twice",
+        "bit-equal actions",
+        "keep nothing",
     )
     for what, action in (("policy.sample's action", sample.action), ("policy.mode", mode)):
         check_tensor(action, (tasks, rows, scene.spec.action), part, what, "(task, batch, action)")
@@ -93,7 +97,7 @@ def check_policy(scene: Scene, part: str) -> None:
 
 def check_density(policy: Any, part: str, obs: Tensor, z: Tensor, sample: Sample) -> None:
     """Check ``log_prob``: it agrees with a sample, is finite on the edge of the box, or is refused."""
-    with guarded(part, "policy.log_prob", "it takes (obs, z, action); stochastic says whether there is a density"):
+    with guard(part, "policy.log_prob", "it takes (obs, z, action); stochastic says whether there is a density"):
         if not policy.stochastic:
             try:
                 policy.log_prob(obs, z, sample.action)
@@ -105,6 +109,6 @@ def check_density(policy: Any, part: str, obs: Tensor, z: Tensor, sample: Sample
     check_tensor(own, tuple(obs.shape[:2]), part, "policy.log_prob", "(task, batch)")
     got, remedy = "log_prob of a sample is not its log-probability", "use one density in sample and log_prob"
     inside = (sample.action.abs() < 0.99).all(-1)  # nearer to the edge float32 does not resolve u
-    demand(close(own[inside], sample.log_prob[inside], 1e-3), part, got, "equal values, to 1e-3", remedy)
+    demand(are_close(own[inside], sample.log_prob[inside], 1e-3), part, got, "equal values, to 1e-3", remedy)
     finite, remedy = bool(edge.isfinite().all()), "clip the action before artanh"
     demand(finite, part, "log_prob of an action of ±1 is not finite", "a finite number", remedy)

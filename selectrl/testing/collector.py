@@ -16,7 +16,7 @@ from selectrl.streams import stream
 from selectrl.structs import Belief, Moment, Spec
 from selectrl.testing.losses import check_record
 from selectrl.testing.scene import ACTOR, HIDDEN, make_scene, part_name
-from selectrl.testing.verdicts import check_tensor, close, demand, guarded, no_global_randomness, same
+from selectrl.testing.verdicts import are_close, are_equal, check_tensor, demand, forbid_global_randomness, guard
 
 WORLDS = 4
 PROGRESS = (0.0, 0.4, 0.5, 0.99)
@@ -42,7 +42,7 @@ def check_collector(config: CollectorConfig, spec: Spec | None = None) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(part, "building it", "register its class, which takes the config"):
+    with guard(part, "building it", "register its class, which takes the config"):
         collector: Any = COLLECTORS.build(config)
         offline = collector.offline
     demand(offline in OFFLINE, part, f"offline is {offline!r}", f"one of {OFFLINE}", "say '' to collect")
@@ -72,8 +72,8 @@ def check_actions(part: str, collector: Any, agent: Any, spec: Spec, progress: f
         z = collector.latent(Belief(*(field[worlds] for field in belief)), draw[worlds])
         return z, collector.act(agent.policy, obs[worlds], z, Moment(step, held, even, spread, progress))
 
-    with guarded(part, "latent or act", "see ContextCollector in selectrl.protocols"):
-        with no_global_randomness(part, "latent or act"):
+    with guard(part, "latent or act", "see ContextCollector in selectrl.protocols"):
+        with forbid_global_randomness(part, "latent or act"):
             found, again = run(slice(None)), run(slice(None))
         alone = [run(slice(world, world + 1)) for world in range(WORLDS)]
     check_tensor(found[0], (WORLDS, width), part, "latent", "(world, latent)")
@@ -82,15 +82,15 @@ def check_actions(part: str, collector: Any, agent: Any, spec: Spec, progress: f
     got = f"act gives an action of {largest:.3g} at progress {progress}"
     demand(largest <= 1, part, got, "the box [-1, 1]", "clip after noise is added")
     remedy = "use the noise of the Moment, and keep no state"
-    demand(same(found, again), part, "latent or act differ when called twice", "bit-equal actions", remedy)
+    demand(are_equal(found, again), part, "latent or act differ when called twice", "bit-equal actions", remedy)
     got, remedy = "a world's z or action depends on the worlds beside it", "reduce over no world axis"
-    demand(close(found, tuple(map(torch.cat, zip(*alone, strict=True)))), part, got, "independent worlds", remedy)
+    demand(are_close(found, tuple(map(torch.cat, zip(*alone, strict=True)))), part, got, "independent worlds", remedy)
 
 
 def check_updates(part: str, collector: Any) -> None:
     """Check ``updates``."""
     for progress, end in product(PROGRESS, (False, True)):
-        with guarded(part, "updates", "it takes (progress, block_end)"):
+        with guard(part, "updates", "it takes (progress, block_end)"):
             said = collector.updates(progress, end)
         got = f"updates({progress}, {end}) is {said!r}"
         demand(isinstance(said, bool), part, got, "a bool", "say whether to read the belief again now")
@@ -100,7 +100,7 @@ def check_keeps(part: str, collector: Any) -> None:
     """Check ``keeps`` after one block and after several."""
     for blocks in (1, 2, 5):
         returns = torch.from_numpy(stream(0, "returns", blocks).standard_normal((WORLDS, blocks))).float()
-        with guarded(part, "keeps", "it takes returns (world, block)"), no_global_randomness(part, "keeps"):
+        with guard(part, "keeps", "it takes returns (world, block)"), forbid_global_randomness(part, "keeps"):
             kept, again = collector.keeps(returns), collector.keeps(returns)
             alone = [collector.keeps(returns[world : world + 1]) for world in range(WORLDS)]
         good = isinstance(kept, Tensor) and kept.shape == (WORLDS,) and kept.dtype == torch.bool
@@ -108,6 +108,6 @@ def check_keeps(part: str, collector: Any) -> None:
         demand(
             good, part, f"keeps is {got}", f"bool of shape ({WORLDS},), one per world", "compare along the block axis"
         )
-        demand(same(kept, again), part, "keeps differs when called twice", "equal answers", "keep no state")
+        demand(are_equal(kept, again), part, "keeps differs when called twice", "equal answers", "keep no state")
         got = "keeps of a world depends on the worlds beside it"
         demand(torch.equal(kept, torch.cat(alone)), part, got, "independent worlds", "reduce over no world axis")

@@ -9,9 +9,9 @@ import torch
 
 from selectrl.protocols import CriticConfig
 from selectrl.structs import Spec
-from selectrl.testing.losses import check_objectives, check_record, encoded, entered
+from selectrl.testing.losses import check_objectives, check_record, encode_batch, enter_phase
 from selectrl.testing.scene import Scene, make_scene, part_name
-from selectrl.testing.verdicts import check_tensor, close, demand, guarded, no_global_randomness, same
+from selectrl.testing.verdicts import are_close, are_equal, check_tensor, demand, forbid_global_randomness, guard
 from selectrl.trainer.agent import belongs
 
 
@@ -35,7 +35,7 @@ def check_critic(config: CriticConfig, spec: Spec | None = None) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(
+    with guard(
         part,
         "building it",
         "register its class, which takes config, Spec and latent_dim; tracks() name modules",
@@ -62,9 +62,9 @@ def check_critic(config: CriticConfig, spec: Spec | None = None) -> None:
 @torch.no_grad()
 def check_values(scene: Scene, part: str) -> None:
     """Check ``q`` and ``v``."""
-    agent, phase = entered(scene, -1)
+    agent, phase = enter_phase(scene, -1)
     critic: Any = agent.critic
-    batch = encoded(scene, agent, phase)
+    batch = encode_batch(scene, agent, phase)
     rl, z = batch.draws["rl"], batch.latent.z
     tasks, rows = rl.reward.shape
 
@@ -75,28 +75,30 @@ def check_values(scene: Scene, part: str) -> None:
             critic.v(rl.obs, z, agent.policy),
         )
 
-    with guarded(part, "q or v", "they take (obs, action, z, twins) and (obs, z, policy)"):
-        with no_global_randomness(part, "q or v"):
+    with guard(part, "q or v", "they take (obs, action, z, twins) and (obs, z, policy)"):
+        with forbid_global_randomness(part, "q or v"):
             found, again = values(z), values(z)
         per_row = values(z.expand(-1, rows, -1))
     check_tensor(found[0], (2, tasks, rows), part, "q", "(twin, task, batch)")
     check_tensor(found[1], (1, tasks, rows), part, "q with twins=1", "(twin, task, batch)")
     check_tensor(found[2], (tasks, rows), part, "v", "(task, batch)")
-    demand(close(found[0][:1], found[1]), part, "q with twins=1 is not Q₁", "the first of both", "slice the members")
-    demand(same(found, again), part, "q or v differ when called twice", "bit-equal values", "keep no hidden state")
+    demand(
+        are_close(found[0][:1], found[1]), part, "q with twins=1 is not Q₁", "the first of both", "slice the members"
+    )
+    demand(are_equal(found, again), part, "q or v differ when called twice", "bit-equal values", "keep no hidden state")
     got = "values differ between z (task, 1, latent) and the same z for every row"
-    demand(close(found, per_row), part, got, "equal values", "broadcast z over rows")
+    demand(are_close(found, per_row), part, got, "equal values", "broadcast z over rows")
 
 
 def check_td(scene: Scene, part: str) -> None:
     """Check that the first objective reads z with gradient."""
-    agent, phase = entered(scene, -1)
+    agent, phase = enter_phase(scene, -1)
     critic: Any = agent.critic
     first = critic.objectives()[0]
     alone = attrs.evolve(phase, objectives=(first,))
-    batch = encoded(scene, agent, alone)
+    batch = encode_batch(scene, agent, alone)
     z = batch.latent.z.detach().requires_grad_()
-    with guarded(part, f"the loss of objective {first.name!r}", "declare the draws and noise that it reads"):
+    with guard(part, f"the loss of objective {first.name!r}", "declare the draws and noise that it reads"):
         total = first.loss(agent, batch._replace(latent=batch.latent.detach()._replace(z=z, z_next=z))).total
     (gradient,) = torch.autograd.grad(total, z, allow_unused=True) if total.requires_grad else (None,)
     got = f"the first objective, {first.name!r}, gives z no gradient"

@@ -13,16 +13,16 @@ from torch.utils._pytree import tree_leaves, tree_map
 from selectrl.protocols import ROW_FIELDS, EncoderConfig, Objective, Optim, Phase
 from selectrl.streams import stream
 from selectrl.structs import Belief, Latent, Losses, Rows, Spec
-from selectrl.testing.losses import check_objectives, check_record, entered
+from selectrl.testing.losses import check_objectives, check_record, enter_phase
 from selectrl.testing.scene import Scene, make_scene, part_name
 from selectrl.testing.verdicts import (
-    changed,
+    are_close,
+    are_equal,
+    changed_names,
     check_tensor,
-    close,
     demand,
-    guarded,
-    no_global_randomness,
-    same,
+    forbid_global_randomness,
+    guard,
 )
 from selectrl.trainer.agent import belongs
 
@@ -51,7 +51,7 @@ def check_encoder(config: EncoderConfig, spec: Spec | None = None) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(part, "building it", "register its class, which takes config and Spec"):
+    with guard(part, "building it", "register its class, which takes config and Spec"):
         scene = make_scene(encoder=config, spec=spec)
         agent = scene.agent()
     check_declared(part, agent.encoder)
@@ -61,7 +61,7 @@ def check_encoder(config: EncoderConfig, spec: Spec | None = None) -> None:
         if phase.encodes:
             check_encode(scene, part, place)
     check_filter(scene, part)
-    check_whole(scene, part)
+    check_filter_agrees(scene, part)
     for place in range(len(scene.phases(agent))):
         check_objectives(scene, part, place)
 
@@ -84,7 +84,7 @@ def check_phases(scene: Scene, part: str) -> None:
     zero = Objective(name="given", loss=lambda agent, batch: Losses(torch.zeros(()), {}), moves={"critic": Optim()})
     rl = Phase(name="rl", steps=3, objectives=(zero,), tracks=scene.phases(scene.agent())[-1].tracks)
     encoder: Any = scene.agent().encoder
-    with guarded(part, "phases(rl)", "return the pre-training phases, then rl by attrs.evolve"):
+    with guard(part, "phases(rl)", "return the pre-training phases, then rl by attrs.evolve"):
         *before, last = encoder.phases(rl)
     names = [phase.name for phase in (*before, last)]
     demand(len(set(names)) == len(names), part, f"phases are called {names}", "different names", "rename one")
@@ -108,7 +108,7 @@ def check_prepare(scene: Scene, part: str, phase: Phase) -> None:
     agent, what = scene.agent(), f"prepare of phase {phase.name!r}"
     prepare = next(one for one in scene.phases(agent) if one.name == phase.name).prepare or phase.prepare
     before = {name: value.clone() for name, value in agent.state_dict().items()}
-    with guarded(part, what, "it takes (store, generator)"), no_global_randomness(part, what):
+    with guard(part, what, "it takes (store, generator)"), forbid_global_randomness(part, what):
         buffers, again = (prepare(scene.store, stream(0, "prepare")) for _ in range(2))
     remedy = "register_buffer(name, torch.zeros(0), persistent=False) in __init__"
     strangers = sorted(set(buffers) - {name for name, _ in agent.named_buffers()})
@@ -117,8 +117,8 @@ def check_prepare(scene: Scene, part: str, phase: Phase) -> None:
     remedy = "register it in its final shape, or with persistent=False"
     demand(not reshaped, part, f"{what} reshapes {reshaped}", "persistent buffers as they were registered", remedy)
     remedy = "draw from the generator that is handed in, and keep nothing"
-    demand(same(buffers, again), part, f"{what} gave two results for one generator", "a pure function", remedy)
-    written = sorted(changed(before, agent.state_dict()))
+    demand(are_equal(buffers, again), part, f"{what} gave two results for one generator", "a pure function", remedy)
+    written = sorted(changed_names(before, agent.state_dict()))
     demand(not written, part, f"{what} changed {written}", "no change of parameters", "return buffers instead")
     for name, value in buffers.items():
         finite = bool(value.isfinite().all()) and not value.requires_grad
@@ -127,12 +127,12 @@ def check_prepare(scene: Scene, part: str, phase: Phase) -> None:
 
 def check_encode(scene: Scene, part: str, place: int) -> None:
     """Check the latents of a phase."""
-    agent, phase = entered(scene, place)
+    agent, phase = enter_phase(scene, place)
     encoder: Any = agent.encoder
     batch, what = scene.batch(phase), f"encode in phase {phase.name!r}"
     with (
-        guarded(part, what, "it takes a Batch, with the draws and noise that its phase declares, and returns a Latent"),
-        no_global_randomness(part, what),
+        guard(part, what, "it takes a Batch, with the draws and noise that its phase declares, and returns a Latent"),
+        forbid_global_randomness(part, what),
     ):
         latent, again = encoder.encode(batch), encoder.encode(batch)
     demand(isinstance(latent, Latent), part, f"{what} returned {type(latent).__name__}", "a Latent", "return Latent(…)")
@@ -142,7 +142,7 @@ def check_encode(scene: Scene, part: str, place: int) -> None:
         axes = "(task, 1 or batch, latent_dim)"
         check_tensor(getattr(latent, name), (len(batch.tasks), rows, encoder.latent_dim), part, f"{what}: {name}", axes)
     remedy = "encode is a function of parameters and batch; noise enters through batch.noise"
-    demand(same(latent, again), part, f"{what} differs when called twice", "bit-equal latents", remedy)
+    demand(are_equal(latent, again), part, f"{what} differs when called twice", "bit-equal latents", remedy)
     rng = stream(0, "order")
     for draw in (one for one in phase.draws if one.kind == "context"):
         order = torch.from_numpy(rng.permutation(batch.draws[draw.name].row.shape[1]))
@@ -150,10 +150,10 @@ def check_encode(scene: Scene, part: str, place: int) -> None:
         other = encoder.encode(batch._replace(draws={**batch.draws, draw.name: shuffled}))
         got = f"{what}: z depends on the order of the rows of {draw.name!r}"
         remedy = "pool rows symmetrically, or ask for a draw of the kind 'episodes', which is in order"
-        demand(close((latent.z, latent.z_next), (other.z, other.z_next)), part, got, "no order in a set", remedy)
+        demand(are_close((latent.z, latent.z_next), (other.z, other.z_next)), part, got, "no order in a set", remedy)
 
 
-def filtered(encoder: Any, rows: Rows, live: Tensor) -> Any:
+def run_filter(encoder: Any, rows: Rows, live: Tensor) -> Any:
     """Return the state after rows (world, step, …), where live (world, step) is true."""
     state = encoder.init(len(live))
     for t in range(live.shape[1]):
@@ -164,15 +164,15 @@ def filtered(encoder: Any, rows: Rows, live: Tensor) -> Any:
 @torch.no_grad()
 def check_filter(scene: Scene, part: str) -> None:
     """Check ``init``, ``step`` and ``read``."""
-    agent, phase = entered(scene, -1)
+    agent, phase = enter_phase(scene, -1)
     encoder: Any = agent.encoder
     tasks = torch.arange(WORLDS)[:, None]
     rows = scene.store.whole(tasks, tasks, ROW_FIELDS)
     live = torch.ones_like(rows.row, dtype=torch.bool)
     remedy = "states are tuples of tensors with a leading world axis"
-    with guarded(part, "init, step and read", remedy), no_global_randomness(part, "the filter"):
-        start, state = encoder.init(WORLDS), filtered(encoder, rows, live)
-        again = filtered(encoder, rows, live)
+    with guard(part, "init, step and read", remedy), forbid_global_randomness(part, "the filter"):
+        start, state = encoder.init(WORLDS), run_filter(encoder, rows, live)
+        again = run_filter(encoder, rows, live)
         beliefs = {"read after init": encoder.read(start), "read after steps": encoder.read(state)}
     leaves = tree_leaves(state)
     demand(isinstance(state, tuple), part, f"the filter's state is a {type(state).__name__}", "a tuple", remedy)
@@ -186,12 +186,14 @@ def check_filter(scene: Scene, part: str) -> None:
         remedy = "it is a standard deviation"
         demand(bool((belief.spread >= 0).all()), part, f"{what}: a spread is negative", "spread >= 0", remedy)
     remedy = "step returns a new state and keeps nothing"
-    demand(same(state, again), part, "the filter differs when run twice", "bit-equal states", remedy)
+    demand(are_equal(state, again), part, "the filter differs when run twice", "bit-equal states", remedy)
     held = tree_map(lambda leaf: leaf.clone(), state)
     mask = torch.tensor([True, False, True])
     unseen = Rows(*(field.roll(1, 0)[:, 0] for field in rows))  # of the world beside; an encoder may ignore repeats
     after = encoder.step(state, unseen, mask)
-    demand(same(state, held), part, "step wrote to the state that it was given", "a new state", "no in-place writes")
+    demand(
+        are_equal(state, held), part, "step wrote to the state that it was given", "a new state", "no in-place writes"
+    )
     still = all(torch.equal(a[1], b[1]) for a, b in zip(tree_leaves(after), tree_leaves(state), strict=True))
     demand(still, part, "step changed a world that is not live", "its state kept", "torch.where(live, new, old)")
     moved = (encoder.read(after).z - encoder.read(state).z)[[0, 2]].abs().amax() > 0
@@ -201,16 +203,16 @@ def check_filter(scene: Scene, part: str) -> None:
         remedy = "declare the rows that encode reads as draws of its phases"
         demand(not moved, part, "rows change the belief, but training reads none", "a belief that stays", remedy)
     for world in range(WORLDS):
-        own = filtered(encoder, Rows(*(field[world : world + 1] for field in rows)), live[world : world + 1])
+        own = run_filter(encoder, Rows(*(field[world : world + 1] for field in rows)), live[world : world + 1])
         one = Belief(*(value[world : world + 1] for value in beliefs["read after steps"]))
         got = "a world's belief depends on the worlds beside it"
-        demand(close(encoder.read(own), one), part, got, "independent worlds", "reduce over no world axis")
+        demand(are_close(encoder.read(own), one), part, got, "independent worlds", "reduce over no world axis")
 
 
 @torch.no_grad()
-def check_whole(scene: Scene, part: str) -> None:
+def check_filter_agrees(scene: Scene, part: str) -> None:
     """Check that the filter comes to the z of ``encode``, where that is one z of one draw and noise is 0."""
-    agent, phase = entered(scene, -1)
+    agent, phase = enter_phase(scene, -1)
     encoder: Any = agent.encoder
     context = [draw for draw in phase.draws if draw.kind in ("context", "episodes")]
     batch = scene.batch(phase)
@@ -220,7 +222,7 @@ def check_whole(scene: Scene, part: str) -> None:
         return
     wide = attrs.evolve(phase, draws=tuple(attrs.evolve(draw, fields=ROW_FIELDS) for draw in context), objectives=())
     rows = scene.batch(wide).draws[context[0].name]
-    belief = encoder.read(filtered(encoder, rows, rows.row >= 0))
+    belief = encoder.read(run_filter(encoder, rows, rows.row >= 0))
     got = f"rows taken in one by one give another z than encode (by {float((belief.z - z[:, 0]).abs().max()):.2g})"
     remedy = "init, step and read must do incrementally what encode does at once"
-    demand(close(belief.z, z[:, 0], 1e-4), part, got, "equal beliefs where noise is 0", remedy)
+    demand(are_close(belief.z, z[:, 0], 1e-4), part, got, "equal beliefs where noise is 0", remedy)

@@ -15,7 +15,7 @@ from selectrl.registry import FAMILIES
 from selectrl.streams import stream
 from selectrl.testing.losses import check_record
 from selectrl.testing.scene import part_name
-from selectrl.testing.verdicts import demand, guarded
+from selectrl.testing.verdicts import demand, guard
 
 STEPS = 20
 SEEDS = (11, 12, 13)
@@ -43,18 +43,18 @@ def check_env(config: FamilyConfig) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(part, "building it", "register its class, which takes the config"):
+    with guard(part, "building it", "register its class, which takes the config"):
         family = FAMILIES.build(config)
     check_tasks(part, family)
     tasks = [*family.train_tasks[:2], family.test_tasks[0]]
     path = check_rollout(part, family, tasks)
-    check_alone(part, family, tasks, path)
+    check_independence(part, family, tasks, path)
     check_mask(part, family, tasks)
     check_horizon(part, family, tasks[0])
     check_reward(part, family, tasks, path)
-    check_offers(part, family)
+    check_report_data(part, family)
     if family.env_id in gymnasium.registry:
-        with guarded(part, f"Gymnasium's check_env of {family.env_id}", "see its sentence"), warnings.catch_warnings():
+        with guard(part, f"Gymnasium's check_env of {family.env_id}", "see its sentence"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             check_gymnasium(gymnasium.make(family.env_id).unwrapped, skip_render_check=True)
 
@@ -74,9 +74,9 @@ def check_tasks(part: str, family: TaskFamily) -> None:
     )
 
 
-def check_offers(part: str, family: TaskFamily) -> None:
+def check_report_data(part: str, family: TaskFamily) -> None:
     """Check what the family offers to a report: reference returns, and the plane of its pictures of paths."""
-    with guarded(part, "asking for reference_returns and arena", "return None where there is nothing to offer"):
+    with guard(part, "asking for reference_returns and arena", "return None where there is nothing to offer"):
         returns, arena = family.reference_returns(family.test_tasks), family.arena
     if returns is not None:
         good = bool(np.isfinite(returns).all()) and returns.optimum > returns.random and returns.margin > 0
@@ -127,7 +127,7 @@ class Path:
 
 def check_rollout(part: str, family: TaskFamily, tasks: Sequence[int]) -> Path:
     """Check shapes, dtypes and repetition of stepped worlds, and return what they showed."""
-    with guarded(part, "stepping its worlds", "worlds(tasks) returns a gymnasium.vector.VectorEnv"):
+    with guard(part, "stepping its worlds", "worlds(tasks) returns a gymnasium.vector.VectorEnv"):
         path, again = (Path(family, tasks, range(len(tasks))) for _ in range(2))
     width = (len(tasks), family.spec.obs)
     got = f"observations are {path.first.shape} {path.first.dtype}"
@@ -144,7 +144,7 @@ def check_rollout(part: str, family: TaskFamily, tasks: Sequence[int]) -> Path:
     return path
 
 
-def check_alone(part: str, family: TaskFamily, tasks: Sequence[int], path: Path) -> None:
+def check_independence(part: str, family: TaskFamily, tasks: Sequence[int], path: Path) -> None:
     """Check that each world does alone what it did among the others."""
     for place, task in enumerate(tasks):
         own = Path(family, [task], [place]).shown()
@@ -162,7 +162,7 @@ def check_mask(part: str, family: TaskFamily, tasks: Sequence[int]) -> None:
     start = np.array(worlds.reset(seed=seeds)[0])
     before = np.array(worlds.step(np.full((len(tasks), family.spec.action), 0.5, np.float32))[0])
     mask = np.array([place == 1 for place in range(len(tasks))])
-    with guarded(part, "reset with options={'reset_mask': …}", "reset the worlds of the mask alone"):
+    with guard(part, "reset with options={'reset_mask': …}", "reset the worlds of the mask alone"):
         after = np.array(worlds.reset(seed=seeds, options={"reset_mask": mask})[0])
     worlds.close()
     kept = np.array_equal(after[~mask], before[~mask])
@@ -193,7 +193,7 @@ def check_reward(part: str, family: TaskFamily, tasks: Sequence[int], path: Path
     if family.reward is None:
         return
     parameters = np.asarray(family.parameters)[list(tasks)]
-    with guarded(part, "reward(parameters, obs, action, next_obs)", "use operators alone"):
+    with guard(part, "reward(parameters, obs, action, next_obs)", "use operators alone"):
         told = np.stack(
             [family.reward(parameters, *step) for step in zip(path.obs[:-1], path.action, path.obs[1:], strict=True)]
         )

@@ -45,12 +45,12 @@ def part_name(config: object) -> str:
     return tag(config) or type(config).__name__
 
 
-def made_up_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
+def synthetic_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
     """Return -(s'₁ - p)² - .1 |a|², the reward of the made-up tasks."""
     return -((next_obs[..., 0] - parameters[..., 0]) ** 2) - 0.1 * (action * action).sum(-1)
 
 
-def made_up_store(spec: Spec = SPEC, *, seed: int = 0) -> RowStore:
+def synthetic_store(spec: Spec = SPEC, *, seed: int = 0) -> RowStore:
     """Return random episodes of a few tasks; the last one of each ends early, in a true termination."""
     early = max(spec.horizon - 2, 1)
 
@@ -58,7 +58,7 @@ def made_up_store(spec: Spec = SPEC, *, seed: int = 0) -> RowStore:
         rng = stream(seed, "made up", task)
         obs = rng.standard_normal((EPISODES, spec.horizon + 1, spec.obs), np.float32)
         action = np.tanh(rng.standard_normal((EPISODES, spec.horizon, spec.action), np.float32))
-        reward = made_up_reward(np.full((1, 1, 1), float(task)), obs[:, :-1], action, obs[:, 1:])
+        reward = synthetic_reward(np.full((1, 1, 1), float(task)), obs[:, :-1], action, obs[:, 1:])
         terminal = np.zeros((EPISODES, spec.horizon), np.bool_)
         terminal[-1, early - 1] = True
         length = np.full(EPISODES, spec.horizon)
@@ -69,7 +69,7 @@ def made_up_store(spec: Spec = SPEC, *, seed: int = 0) -> RowStore:
 
     entries = [SimpleNamespace(task=task, parameter=(float(task),)) for task in range(TASKS)]
     dataset: Any = SimpleNamespace(task=episodes, manifest=SimpleNamespace(spec=spec, tasks=entries))
-    return RowStore(dataset, range(TASKS), reward_of=None if spec.dynamics_vary else made_up_reward)
+    return RowStore(dataset, range(TASKS), reward_of=None if spec.dynamics_vary else synthetic_reward)
 
 
 @attrs.frozen(kw_only=True)
@@ -90,7 +90,7 @@ class Scene:
     actor: ActorConfig = ACTOR
     spec: Spec = SPEC
     train: TrainConfig = TRAIN
-    store: RowStore = attrs.field(default=attrs.Factory(lambda self: made_up_store(self.spec), takes_self=True))
+    store: RowStore = attrs.field(default=attrs.Factory(lambda self: synthetic_store(self.spec), takes_self=True))
 
     def agent(self, seed: int = 0) -> Agent:
         """Return a fresh agent; the same one for the same seed."""
@@ -109,7 +109,7 @@ class Scene:
         """Return a batch with all that a phase asks for."""
         return self.sampler(seed).phase(attrs.evolve(phase, steps=max(phase.steps, step + 1))).batch(step)
 
-    def prepared(self, phase: Phase) -> dict[str, Tensor]:
+    def prepare_buffers(self, phase: Phase) -> dict[str, Tensor]:
         """Return the buffers that an agent's phase prepares."""
         return phase.prepare(self.store, stream(0, phase.name, "prepare")) if phase.prepare else {}
 

@@ -26,7 +26,7 @@ def demand(good: bool, part: str, got: str, expected: str, remedy: str) -> None:
 
 
 @contextmanager
-def guarded(part: str, doing: str, remedy: str) -> Iterator[None]:
+def guard(part: str, doing: str, remedy: str) -> Iterator[None]:
     """Turn whatever the block raises into a conformance error that says what was being done.
 
     Raises:
@@ -42,7 +42,7 @@ def guarded(part: str, doing: str, remedy: str) -> Iterator[None]:
 
 
 @contextmanager
-def no_global_randomness(part: str, doing: str) -> Iterator[None]:
+def forbid_global_randomness(part: str, doing: str) -> Iterator[None]:
     """Refuse a block that draws from a global generator, and leave the generators as they were.
 
     Raises:
@@ -70,7 +70,7 @@ def no_global_randomness(part: str, doing: str) -> Iterator[None]:
     demand(not drawn, part, f"{doing} drew from {', '.join(drawn)}'s global generator", "no hidden randomness", remedy)
 
 
-def same(one: Any, other: Any) -> bool:
+def are_equal(one: Any, other: Any) -> bool:
     """Say whether two nests of tensors are equal bit by bit."""
     ours, theirs = tree_leaves(one), tree_leaves(other)
     return len(ours) == len(theirs) and all(
@@ -79,7 +79,7 @@ def same(one: Any, other: Any) -> bool:
     )
 
 
-def close(one: Any, other: Any, tolerance: float = 1e-5) -> bool:
+def are_close(one: Any, other: Any, tolerance: float = 1e-5) -> bool:
     """Say whether two nests of tensors agree, absolutely and relatively."""
     ours, theirs = tree_leaves(one), tree_leaves(other)
     return len(ours) == len(theirs) and all(
@@ -88,7 +88,7 @@ def close(one: Any, other: Any, tolerance: float = 1e-5) -> bool:
     )
 
 
-def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
+def changed_names(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
     """Return the names whose values differ."""
     return {name for name, value in before.items() if not torch.equal(value, after[name])}
 

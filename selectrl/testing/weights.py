@@ -8,7 +8,7 @@ from selectrl.protocols import WeightConfig
 from selectrl.registry import WEIGHTS
 from selectrl.testing.losses import check_record
 from selectrl.testing.scene import part_name
-from selectrl.testing.verdicts import check_tensor, demand, guarded, no_global_randomness, same
+from selectrl.testing.verdicts import are_equal, check_tensor, demand, forbid_global_randomness, guard
 
 TASKS, ROWS = 3, 64
 
@@ -29,17 +29,19 @@ def check_weight(config: WeightConfig) -> None:
     """
     part = part_name(config)
     check_record(config, part)
-    with guarded(part, "building it", "register its class, which takes the config"):
+    with guard(part, "building it", "register its class, which takes the config"):
         built = WEIGHTS.build(config)
     spread = torch.linspace(-3, 3, TASKS * ROWS).reshape(TASKS, ROWS)
     for scale in (0.0, 1e-4, 1.0, 1e4):
         advantage = (scale * spread).requires_grad_()
-        with guarded(part, "weigh(advantage)", "it takes a tensor (task, batch) and returns one of that shape"):
-            with no_global_randomness(part, "weigh"):
+        with guard(part, "weigh(advantage)", "it takes a tensor (task, batch) and returns one of that shape"):
+            with forbid_global_randomness(part, "weigh"):
                 weight = built.weigh(advantage)
             again = built.weigh(advantage)
         check_tensor(weight, (TASKS, ROWS), part, "weigh's weight", "(task, batch), as the advantage")
-        demand(same(weight, again), part, "weights differ when asked for twice", "bit-equal weights", "keep nothing")
+        demand(
+            are_equal(weight, again), part, "weights differ when asked for twice", "bit-equal weights", "keep nothing"
+        )
         remedy = "detach the advantage"
         demand(not weight.requires_grad, part, "weights carry a gradient", "none to reach Q and V", remedy)
         least = float(weight.min())

@@ -238,8 +238,8 @@ from typing import Any
 import numpy as np
 
 from selectrl.envs.configs import ToyEnvsConfig
-from selectrl.envs.point_robot import PointRobotWorlds, reward
-from selectrl.envs.split import interleaved
+from selectrl.envs.point_robot import PointRobotWorlds, point_robot_reward
+from selectrl.envs.split import interleave_tasks
 from selectrl.structs import Spec
 
 
@@ -254,11 +254,11 @@ class Toy:
         self.spec = Spec(obs=2, action=2, horizon=config.horizon, dynamics_vary=False)
         line = np.linspace(-1.0, 1.0, config.tasks)
         self.parameters: Any = np.stack((line, 0 * line), -1)  # (task, 2)
-        self.train_tasks, self.test_tasks = interleaved(config.tasks)
+        self.train_tasks, self.test_tasks = interleave_tasks(config.tasks)
 
     def reward(self, parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
         """Return the reward of transitions."""
-        return reward(parameters, next_obs)
+        return point_robot_reward(parameters, next_obs)
 
     def reference_returns(self, tasks: Sequence[int]) -> None:
         """Return nothing: they are not known."""

@@ -20,7 +20,7 @@ from selectrl.encoders.aggregations.configs import (
     MeanConfig,
     ProductOfGaussiansConfig,
 )
-from selectrl.encoders.aggregations.pooling import Pooled, PrecisionAggregation
+from selectrl.encoders.aggregations.pooling import PoolState, PrecisionAggregation
 from selectrl.pieces import Aggregation
 from selectrl.registry import AGGREGATIONS
 from selectrl.structs import Belief
@@ -176,7 +176,7 @@ def test_a_world_that_is_not_live_keeps_its_state_bit_for_bit(config: Any) -> No
     for before, after, sleeping in ((first, once, ~live), (once, twice, live)):
         assert all(torch.equal(b[sleeping], a[sleeping]) for b, a in zip(before, after, strict=True))
         assert not any(torch.equal(b[~sleeping], a[~sleeping]) for b, a in zip(before, after, strict=True))
-    assert isinstance(twice, Pooled)
+    assert isinstance(twice, PoolState)
 
 
 @ALL

@@ -157,11 +157,11 @@ def test_elbo_moves_filter_and_decoders_and_nothing_else(spec: Any) -> None:
 def test_the_subsampled_loss_is_that_of_the_whole_grid_in_the_mean_and_exactly_when_all_are_drawn() -> None:
     encoder, store = fakes.double(build(beliefs=11, decodings=10, sequences=1)), make_store()
     batches = [fakes.double(draws(encoder, store, step)) for step in range(10)]
-    complete = [(batch, int(place)) for batch in batches for place in encoder.joined(batch)[1].all(1).nonzero()]
+    complete = [(batch, int(place)) for batch in batches for place in encoder.join_episodes(batch)[1].all(1).nonzero()]
     batch, whole = complete[0]  # a sequence without early ends: 10 steps, 11 beliefs
     only = batch._replace(tasks=batch.tasks[:1], draws={"sequences": pick(batch.draws["sequences"], whole)})
     only = only._replace(noise={name: 0 * value[:1] + 0.5 for name, value in batch.noise.items()})
-    rows, live = encoder.joined(only)
+    rows, live = encoder.join_episodes(only)
     q = encoder.filter.beliefs(encoder.filter.sweep(encoder.filter.init(1), rows, live))
     z = q.mean + 0.5 * (0.5 * q.log_var).exp()
     grid = decoding_error(encoder.decoder["reward"](rows, z), rows.reward) + TINY.kl_weight * kl_chain(*q, live)
@@ -208,7 +208,7 @@ def test_relabelling_replaces_the_first_episode_alone_by_one_with_this_tasks_rew
     share = []
     for step in range(10):
         batch = draws(encoder, store, step)
-        rows, live = encoder.joined(batch)
+        rows, live = encoder.join_episodes(batch)
         own = batch.draws["sequences"]
         old = own.obs.reshape(12, -1, 3)
         assert torch.equal(rows.obs[:, TIME:], old[:, TIME:])

@@ -23,7 +23,7 @@ from selectrl.data.rows import RowStore
 from selectrl.data.sampler import Sampler
 from selectrl.encoders.aggregations.configs import InverseVarianceConfig, MeanConfig, ProductOfGaussiansConfig
 from selectrl.encoders.corro.configs import CorroConfig, CvaeConfig, RewardNoiseConfig, TrueTaskConfig
-from selectrl.encoders.corro.negatives import stored_rows
+from selectrl.encoders.corro.negatives import read_task_rows
 from selectrl.errors import CompositionError, RunError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.protocols import Phase
@@ -269,7 +269,7 @@ def test_targets_are_standardised_over_valid_rows_of_training_tasks_alone() -> N
     agent, (cvae, contrastive, _) = make_agent()
     store = make_store(shift=50.0)  # padding, which is zero, would show
     buffers = prepared(cvae, store)
-    live = [stored_rows(store, place, ("obs", "action", "reward", "next_obs")) for place in range(len(IDS))]
+    live = [read_task_rows(store, place, ("obs", "action", "reward", "next_obs")) for place in range(len(IDS))]
     values = torch.cat([agent.encoder.negatives.target(rows)[rows.row >= 0] for rows in live])
     assert len(values) == store.counts.sum() == len(IDS) * (EPISODES * TIME - 2)
     torch.testing.assert_close(buffers["encoder.negatives.centre"], values.mean(0), rtol=1e-4, atol=1e-5)
@@ -303,7 +303,7 @@ def test_rows_lie_on_the_unit_sphere_and_z_inside(negatives: Any) -> None:
 
 def test_the_row_network_reads_standard_units_and_an_agent_at_meta_test_does_too() -> None:
     agent, engine, phase, store = entered("contrastive")
-    rows = [stored_rows(store, task, agent.encoder.fields) for task in range(len(IDS))]
+    rows = [read_task_rows(store, task, agent.encoder.fields) for task in range(len(IDS))]
     columns = [torch.cat((one.obs, one.action, one.reward[..., None], one.next_obs), -1)[one.row >= 0] for one in rows]
     every = torch.cat(columns)
     mean, deviation = every.mean(0), every.std(0, correction=0)
@@ -380,7 +380,7 @@ def test_the_table_holds_what_the_row_network_says_of_each_row(context_draw: str
 def test_what_follows_the_end_of_an_episode_does_not_count() -> None:
     agent, _ = make_agent(context_draw="episodes")
     encoder: Any = fakes.scramble(agent).encoder
-    whole = stored_rows(make_store(), 0, encoder.fields)
+    whole = read_task_rows(make_store(), 0, encoder.fields)
     last = Rows(*(field[:, -TIME:] for field in whole))
     assert (last.row < 0).sum() == 2
     short = Rows(*(field[:, : TIME - 2] for field in last))

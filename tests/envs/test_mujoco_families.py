@@ -159,7 +159,7 @@ def test_a_fast_hopper_has_fallen_too():
     worlds = BUILT["hopper_rand_params"].worlds([0])
     worlds.reset(seed=0)
     worlds.qvel[0, 5] = 101.0
-    assert worlds._fallen()[0]
+    assert worlds._has_fallen()[0]
     assert worlds._observe()[0, -1] == 10  # clipped in the observation alone
 
 

@@ -12,7 +12,7 @@ from plain_mujoco import NAMES
 
 from selectrl.envs.camera import Camera
 from selectrl.envs.ids import IDS
-from selectrl.envs.robots import compiled
+from selectrl.envs.robots import compile_robot
 from selectrl.errors import InputError, RunError
 from selectrl.registry import FAMILIES
 
@@ -164,7 +164,7 @@ def test_check_env(name):
 @pytest.fixture(scope="module")
 def gl():
     try:
-        Camera(compiled("hopper")).close()
+        Camera(compile_robot("hopper")).close()
     except RunError as error:
         pytest.skip(str(error))
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selectrl.envs.configs import PointRobotConfig
-from selectrl.envs.point_robot import reward
-from selectrl.envs.split import interleaved
+from selectrl.envs.point_robot import point_robot_reward
+from selectrl.envs.split import interleave_tasks
 from selectrl.errors import FieldError, InputError
 from selectrl.registry import FAMILIES
 from selectrl.structs import Spec
@@ -80,7 +80,7 @@ def test_spec_goals_and_split():
 
 @given(st.integers(3, 200))
 def test_split_is_interpolation(tasks):
-    train, test = interleaved(tasks)
+    train, test = interleave_tasks(tasks)
     assert sorted(train + test) == list(range(tasks))
     assert test
     assert all(task - 1 in train and (task + 1 in train or task + 1 == tasks) for task in test)
@@ -103,10 +103,10 @@ points = st.lists(st.floats(-2, 2), min_size=6, max_size=6)
 @given(points, points)
 def test_reward_is_never_positive_and_takes_torch(goal, obs):
     goal, obs = np.reshape(goal, (3, 2)), np.reshape(obs, (3, 2))
-    ours = reward(goal, obs)
+    ours = point_robot_reward(goal, obs)
     assert (ours <= 0).all()
     np.testing.assert_allclose(ours, -np.hypot(*(goal - obs).T), atol=1e-12)
-    np.testing.assert_allclose(reward(torch.tensor(goal), torch.tensor(obs)).numpy(), ours)
+    np.testing.assert_allclose(point_robot_reward(torch.tensor(goal), torch.tensor(obs)).numpy(), ours)
 
 
 @settings(max_examples=20)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from selectrl.envs.robots import compiled
+from selectrl.envs.robots import compile_robot
 from selectrl.registry import FAMILIES
 
 FIELDS = ("body_mass", "body_inertia", "dof_damping", "geom_friction")
@@ -59,7 +59,7 @@ def test_more_tasks_keep_the_first():
 @pytest.mark.parametrize("capsules", ["legacy", "modern"])
 def test_factors_reach_the_worlds_own_models(name, capsules):
     family = FAMILIES.build(FAMILIES[name].config(capsules=capsules))
-    base, worlds = compiled(NAMES[name], capsules), family.worlds([4, 9, 4])
+    base, worlds = compile_robot(NAMES[name], capsules), family.worlds([4, 9, 4])
     ends = np.cumsum([getattr(base, field).size for field in FIELDS])
     for world, task in enumerate([4, 9, 4]):
         model = worlds.batch.get_model(world)
@@ -89,7 +89,7 @@ def run(family, change):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("field", range(4))
 def test_each_field_changes_the_motion(name, field):
-    family, base = BUILT[name], compiled(NAMES[name])
+    family, base = BUILT[name], compile_robot(NAMES[name])
     sizes = [getattr(base, one).size for one in FIELDS]
     same = run(family, np.ones(sum(sizes)))
     np.testing.assert_array_equal(same[0], same[1])
@@ -102,7 +102,7 @@ def test_each_field_changes_the_motion(name, field):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_derived_constants(name):
-    base = compiled(NAMES[name])
+    base = compile_robot(NAMES[name])
     stale, fresh = (FAMILIES.build(FAMILIES[name].config(derived=kind)).worlds([3]) for kind in ("stale", "fresh"))
     for field in ("body_invweight0", "dof_M0", "body_subtreemass"):
         rest = getattr(base, field)

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from selectrl.envs.robots import ASSETS, compiled
+from selectrl.envs.robots import ASSETS, compile_robot
 
 ROOT = Path(__file__).parents[2]
 THEIRS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -28,7 +28,7 @@ PGS, NEWTON = int(mujoco.mjtSolver.mjSOL_PGS), int(mujoco.mjtSolver.mjSOL_NEWTON
     ],
 )
 def test_facts(robot, sizes, timestep, integrator, solver):
-    model = compiled(robot)
+    model = compile_robot(robot)
     assert (model.nq, model.nv, model.nu, model.nbody, model.ngeom) == sizes
     assert model.opt.timestep == timestep
     assert (model.opt.integrator, model.opt.solver) == (integrator, solver)
@@ -46,7 +46,7 @@ def test_facts(robot, sizes, timestep, integrator, solver):
     ],
 )
 def test_motors(robot, gears):
-    model = compiled(robot)
+    model = compile_robot(robot)
     np.testing.assert_array_equal(model.actuator_gear[:, 0], gears)
     reach = 0.4 if robot == "humanoid" else 1.0
     np.testing.assert_array_equal(model.actuator_ctrlrange, [[-reach, reach]] * model.nu)
@@ -62,33 +62,33 @@ def test_motors(robot, gears):
     ],
 )
 def test_masses(robot, capsules, masses):
-    np.testing.assert_allclose(compiled(robot, capsules).body_mass[1:], masses, atol=1e-5)
+    np.testing.assert_allclose(compile_robot(robot, capsules).body_mass[1:], masses, atol=1e-5)
 
 
 @pytest.mark.parametrize("capsules", ["legacy", "modern"])
 def test_the_cheetah_weighs_14_kg_in_either_case(capsules):
-    assert compiled("half_cheetah", capsules).body_mass.sum() == pytest.approx(14, abs=1e-9)
+    assert compile_robot("half_cheetah", capsules).body_mass.sum() == pytest.approx(14, abs=1e-9)
 
 
 def test_the_cheetah_lays_its_weight_by_the_legacy_law():
-    model = compiled("half_cheetah")
+    model = compile_robot("half_cheetah")
     radius, half, _ = model.geom_size[1:].T
     volume = np.bincount(model.geom_bodyid[1:], radius**2 * (2 * half + radius))
     np.testing.assert_allclose(model.body_mass, 14 * volume / volume.sum(), atol=1e-9)
-    assert abs(model.body_mass - compiled("half_cheetah", "modern").body_mass).max() > 0.01
+    assert abs(model.body_mass - compile_robot("half_cheetah", "modern").body_mass).max() > 0.01
 
 
 def test_legacy_inertia_of_one_capsule():
     # torso: r = .05, ℓ = .4, m = 1000 π r² (ℓ + r) = 3.53429; across m (3 r² + (ℓ + r)²) / 12, along m r² / 2
     across, along = 3.53429 * (3 * 0.0025 + 0.2025) / 12, 3.53429 * 0.0025 / 2
-    model = compiled("hopper")
+    model = compile_robot("hopper")
     np.testing.assert_allclose(model.body_inertia[1], [across, across, along], rtol=1e-5)
     foot = 5.08938 * np.array([(3 * 0.0036 + 0.45**2) / 12] * 2 + [0.0036 / 2])  # r = .06, ℓ = .39
     np.testing.assert_allclose(model.body_inertia[4], foot, rtol=1e-5)
 
 
 def test_legacy_inertia_of_capsules_and_a_ball():
-    model = compiled("humanoid")
+    model = compile_robot("humanoid")
     parts = np.flatnonzero(model.geom_bodyid == 1)
     assert len(parts) == 3
     mass, centre, inertia = [], [], []
@@ -113,9 +113,9 @@ def test_legacy_inertia_of_capsules_and_a_ball():
 
 
 def test_what_mujoco_derives_follows_the_legacy_masses():
-    model = compiled("ant")
+    model = compile_robot("ant")
     assert model.body_subtreemass[1] == pytest.approx(model.body_mass.sum())
-    assert (model.body_invweight0[1:] > compiled("ant", "modern").body_invweight0[1:]).all()  # lighter
+    assert (model.body_invweight0[1:] > compile_robot("ant", "modern").body_invweight0[1:]).all()  # lighter
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_what_mujoco_derives_follows_the_legacy_masses():
 )
 def test_gymnasiums_robot_is_ours_with_modern_capsules(robot, file):
     mujoco.set_mju_user_warning(lambda text: None)  # settotalmass is deprecated there
-    ours, theirs = compiled(robot, "modern"), mujoco.MjModel.from_xml_path(str(THEIRS / f"{file}.xml"))
+    ours, theirs = compile_robot(robot, "modern"), mujoco.MjModel.from_xml_path(str(THEIRS / f"{file}.xml"))
     fields = "body_mass body_inertia jnt_type jnt_range jnt_limited jnt_stiffness jnt_axis dof_damping dof_armature"
     fields += " qpos0 geom_type geom_size geom_friction geom_solref geom_solimp geom_margin geom_condim geom_contype"
     fields += " geom_conaffinity actuator_gear actuator_trnid jnt_solref jnt_solimp jnt_margin body_parentid"
@@ -167,6 +167,6 @@ def test_the_wheel_carries_the_files():
 
 
 def test_sensed_forces_leave_physics_alone():
-    plain, sensed = compiled("ant"), compiled("ant", contact_forces="sensed")
+    plain, sensed = compile_robot("ant"), compile_robot("ant", contact_forces="sensed")
     assert (plain.nsensor, sensed.nsensor) == (0, 1)
     np.testing.assert_array_equal(plain.body_inertia, sensed.body_inertia)

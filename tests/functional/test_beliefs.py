@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from selectrl.functional.beliefs import decoding_error, kl_chain, live_places, with_prior
+from selectrl.functional.beliefs import decoding_error, draw_live_places, kl_chain, prepend_prior
 from selectrl.functional.gaussians import gaussian_kl
 
 SEEDS = st.integers(0, 10_000)
@@ -73,13 +73,13 @@ def test_both_sides_of_the_chain_carry_the_gradient() -> None:
     torch.testing.assert_close(gradient[:, 0], own / 9)  # 3 sequences of 3 beliefs
 
 
-def test_live_places_golden() -> None:
+def test_draw_live_places_golden() -> None:
     # steps 0, 2 and 3 are live. Two draws: ranks floor((0 + .9) 3/2) = 1 and floor((1 + .5) 3/2) = 2, places 2 and 3.
     live = torch.tensor([[True, False, True, True]])
-    assert live_places(live, torch.tensor([[0.9, 0.5]])).tolist() == [[2, 3]]
-    assert live_places(live, torch.tensor([[0.1, 0.1, 0.99]])).tolist() == [[0, 2, 3]]  # as many as there are: all
-    assert live_places(live, torch.tensor([[1.0]])).tolist() == [[3]]  # at the open end
-    assert with_prior(live).tolist() == [[True, True, False, True, True]]
+    assert draw_live_places(live, torch.tensor([[0.9, 0.5]])).tolist() == [[2, 3]]
+    assert draw_live_places(live, torch.tensor([[0.1, 0.1, 0.99]])).tolist() == [[0, 2, 3]]  # as many as there are: all
+    assert draw_live_places(live, torch.tensor([[1.0]])).tolist() == [[3]]  # at the open end
+    assert prepend_prior(live).tolist() == [[True, True, False, True, True]]
 
 
 @given(SEEDS, st.integers(1, 9))
@@ -89,7 +89,7 @@ def test_drawn_places_stand_for_the_mean_over_live_steps(seed: int, draws: int) 
     values = torch.from_numpy(rng.standard_normal(live.shape))
     for b in range(len(live)):
         uniform = grid[:, None].expand(-1, draws)
-        places = live_places(live[b].expand(len(grid), -1), uniform)
+        places = draw_live_places(live[b].expand(len(grid), -1), uniform)
         assert live[b][places].all()
         assert values[b][places].mean().item() == pytest.approx(values[b][live[b]].mean().item(), abs=0.02)
         assert (places.diff(dim=1) >= 0).all()

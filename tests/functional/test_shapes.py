@@ -21,7 +21,7 @@ from selectrl.functional import (
     representation,
     values,
 )
-from selectrl.functional.checks import rank, same_shape
+from selectrl.functional.checks import require_rank, require_same_shape
 
 N, A = torch.ones(3, 3), torch.ones(3, 3, 3)  # all axes alike, so that nothing but the rank tells a misfit
 FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must fit one another, and other arguments
@@ -29,7 +29,7 @@ FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must f
     "twin_td_loss": ({"q": A, "target": N}, {}),
     "value_loss": ({"v": N, "target": N}, {}),
     "expectile_loss": ({"v": A, "target": N}, {"expectile": 0.7}),
-    "smoothed_action": ({"action": A, "normal": A}, {"scale": 0.2, "clip": 0.5}),
+    "smooth_action": ({"action": A, "normal": A}, {"scale": 0.2, "clip": 0.5}),
     "q_scale": ({"q": N}, {"alpha": 1.0}),
     "weighted_cloning_loss": (
         {"q": N, "action": A, "data_action": A, "weight": N},
@@ -45,8 +45,8 @@ FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must f
     "reconstruction_loss": ({"prediction": A, "target": A}, {}),
     "gaussian_kl": ({"mean": A, "log_var": A, "prior_mean": A, "prior_log_var": A}, {}),
     "kl_chain": ({"mean": torch.ones(3, 4, 3), "log_var": torch.ones(3, 4, 3), "live": N > 0}, {}),
-    "with_prior": ({"live": N > 0}, {}),
-    "live_places": ({"live": N > 0, "uniform": N}, {}),
+    "prepend_prior": ({"live": N > 0}, {}),
+    "draw_live_places": ({"live": N > 0, "uniform": N}, {}),
     "decoding_error": ({"predicted": A, "target": N}, {}),
     "metric_loss": ({"z": N, "task": torch.arange(3)}, {}),
     "prediction_errors": ({"predicted": A, "seen": N, "known": torch.ones(3) > 0}, {}),
@@ -95,8 +95,8 @@ def test_the_maths_is_checked_at_run_time_in_this_suite(name: str) -> None:
 
 def test_messages_name_each_tensor_and_its_shape() -> None:
     with pytest.raises(ValueError, match=r"one shape, got left \(2,\), right \(2, 1\)"):
-        same_shape(left=torch.ones(2), right=torch.ones(2, 1))
+        require_same_shape(left=torch.ones(2), right=torch.ones(2, 1))
     with pytest.raises(ValueError, match=r"expected left with 2 axes, got shape \(2,\)"):
-        rank(2, left=torch.ones(2))
-    same_shape(left=torch.ones(2), right=torch.zeros(2))
-    rank(1, left=torch.ones(2), right=torch.ones(5))
+        require_rank(2, left=torch.ones(2))
+    require_same_shape(left=torch.ones(2), right=torch.zeros(2))
+    require_rank(1, left=torch.ones(2), right=torch.ones(5))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from selectrl.functional.values import bellman_target, expectile_loss, smoothed_action, twin_td_loss, value_loss
+from selectrl.functional.values import bellman_target, expectile_loss, smooth_action, twin_td_loss, value_loss
 
 SEEDS = st.integers(0, 10_000)
 
@@ -83,28 +83,28 @@ def test_value_loss_is_a_mean_square_that_moves_v_alone(seed: int) -> None:
     torch.testing.assert_close(of_v, 2 * (v - target).detach() / 12)
 
 
-def test_smoothed_action_golden() -> None:
+def test_smooth_action_golden() -> None:
     # σ = .2, c = .5: .1 + .2 · 1 = .3; .2 · 4 = .8 is clipped to .5, 0 + .5 = .5; .9 + .2 leaves the box, cut at 1
-    action = smoothed_action(torch.tensor([0.1, 0.0, 0.9]), torch.tensor([1.0, 4.0, 1.0]), scale=0.2, clip=0.5)
+    action = smooth_action(torch.tensor([0.1, 0.0, 0.9]), torch.tensor([1.0, 4.0, 1.0]), scale=0.2, clip=0.5)
     torch.testing.assert_close(action, torch.tensor([0.3, 0.5, 1.0]))
 
 
 @given(SEEDS, st.floats(0, 2), st.floats(0, 1))
-def test_smoothed_action_stays_near_and_in_the_box(seed: int, scale: float, clip: float) -> None:
+def test_smooth_action_stays_near_and_in_the_box(seed: int, scale: float, clip: float) -> None:
     action, normal = normals(seed, 5, 3).tanh(), normals(seed + 1, 5, 3)
-    noisy = smoothed_action(action, normal, scale=scale, clip=clip).numpy()
+    noisy = smooth_action(action, normal, scale=scale, clip=clip).numpy()
     expected = np.clip(action.numpy() + np.clip(scale * normal.numpy(), -clip, clip), -1, 1)
     np.testing.assert_allclose(noisy, expected, rtol=1e-12, atol=1e-15)
     assert np.abs(noisy).max() <= 1
     assert np.abs(noisy - action.numpy()).max() <= clip + 1e-12
-    mirrored = smoothed_action(-action, -normal, scale=scale, clip=clip).numpy()
+    mirrored = smooth_action(-action, -normal, scale=scale, clip=clip).numpy()
     np.testing.assert_allclose(mirrored, -noisy, rtol=1e-12, atol=1e-15)
 
 
-def test_smoothed_action_without_noise_is_the_action() -> None:
+def test_smooth_action_without_noise_is_the_action() -> None:
     action, normal = normals(0, 5, 3).tanh(), normals(1, 5, 3)
-    torch.testing.assert_close(smoothed_action(action, normal, scale=0.0, clip=0.5), action)
-    torch.testing.assert_close(smoothed_action(action, normal, scale=0.2, clip=0.0), action)
+    torch.testing.assert_close(smooth_action(action, normal, scale=0.0, clip=0.5), action)
+    torch.testing.assert_close(smooth_action(action, normal, scale=0.2, clip=0.0), action)
 
 
 @given(SEEDS, st.floats(0.05, 1))

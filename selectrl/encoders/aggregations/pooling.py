@@ -22,7 +22,7 @@ from selectrl.nets.mlp import Linear
 from selectrl.structs import Belief
 
 
-class Pooled(NamedTuple):
+class PoolState(NamedTuple):
     """What was seen so far by each world, relative to the largest log-weight."""
 
     peak: Tensor  # (world, latent), largest log-weight
@@ -74,26 +74,26 @@ class SoftmaxAggregation(nn.Module, ABC):
         variance = (weight * rows.square()).sum(-2) - mean.square()
         return Belief(mean, self.spread(log_weight.logsumexp(dim=-2), variance).expand_as(mean))
 
-    def init(self, like: Tensor, worlds: int) -> Pooled:
+    def init(self, like: Tensor, worlds: int) -> PoolState:
         """Return the state of so many worlds that have seen nothing, of the dtype and device of ``like``."""
         zeros = like.new_zeros(worlds, self.latent_dim)
-        return Pooled(torch.full_like(zeros, torch.finfo(zeros.dtype).min), zeros, zeros, zeros)
+        return PoolState(torch.full_like(zeros, torch.finfo(zeros.dtype).min), zeros, zeros, zeros)
 
-    def step(self, state: Pooled, rows: Tensor, raw: Tensor, live: Tensor) -> Pooled:
+    def step(self, state: PoolState, rows: Tensor, raw: Tensor, live: Tensor) -> PoolState:
         """Take in one embedding (world, latent) where live (world,) is true."""
         mask = live[:, None]
         log_weight = self.log_weight(rows, raw).expand_as(rows)
         peak = torch.where(mask, torch.maximum(state.peak, log_weight), state.peak)
         old = (state.peak - peak).exp()
         new = torch.where(mask, (log_weight - peak).exp(), 0)
-        return Pooled(
+        return PoolState(
             peak,
             old * state.weight + new,
             old * state.total + new * rows,
             old * state.squares + new * rows.square(),
         )
 
-    def read(self, state: Pooled) -> Belief:
+    def read(self, state: PoolState) -> Belief:
         """Return the belief after what was seen, (world, latent)."""
         seen = state.weight > 0
         weight = torch.where(seen, state.weight, 1)

@@ -106,7 +106,7 @@ class BeliefGRU(nn.Module):
         return torch.stack(states, 1)
 
 
-class Decoder(nn.Module):
+class BeliefDecoder(nn.Module):
     """Predicts one part of a transition from z and the rest of it.
 
     Args:

@@ -9,10 +9,10 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from selectrl.encoders.borel.belief_gru import BeliefGRU, Decoder
+from selectrl.encoders.borel.belief_gru import BeliefDecoder, BeliefGRU
 from selectrl.encoders.borel.configs import BorelConfig
 from selectrl.errors import CompositionError
-from selectrl.functional.beliefs import decoding_error, kl_chain, live_places, with_prior
+from selectrl.functional.beliefs import decoding_error, draw_live_places, kl_chain, prepend_prior
 from selectrl.protocols import Agent, Draw, Noise, Objective, Optim, Phase, TrainingRows
 from selectrl.structs import Batch, Belief, Latent, Losses, Rows, Spec
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Hidden(NamedTuple):
+class HiddenState(NamedTuple):
     """The filter's state."""
 
     hidden: Tensor  # (world, hidden)
@@ -81,9 +81,9 @@ class BorelEncoder(nn.Module):
         of_reward = ("next_obs", "action", "obs") if config.decode_transition else ("next_obs",)
         sizes = (widths, config.latent_dim, config.decoder_hidden)
         init = config.decoder_init
-        decoders = {"reward": Decoder(spec, of_reward, *sizes, out=0, init=init)}
+        decoders = {"reward": BeliefDecoder(spec, of_reward, *sizes, out=0, init=init)}
         if spec.dynamics_vary if config.decode_state is None else config.decode_state:
-            decoders["state"] = Decoder(spec, ("obs", "action"), *sizes, out=spec.obs, init=init)
+            decoders["state"] = BeliefDecoder(spec, ("obs", "action"), *sizes, out=spec.obs, init=init)
         self.decoder = nn.ModuleDict(decoders)
         self.table: Tensor  # (task, episode, time + 1, latent): the belief at every state of the training data
         self.place: Tensor  # (task id,), a task's place in that table
@@ -92,25 +92,25 @@ class BorelEncoder(nn.Module):
 
     # --- the vae phase ------------------------------------------------------------------------------------------------
 
-    def joined(self, batch: Batch) -> tuple[Rows, Tensor]:
+    def join_episodes(self, batch: Batch) -> tuple[Rows, Tensor]:
         """Return the batch's sequences (sequence, step, …), and where they have a step, (sequence, step)."""
         count = len(batch.tasks) * self.config.sequences
         rows = Rows(*(field.reshape(count, -1, *field.shape[2:]) for field in batch.draws["sequences"]))
         if self.config.relabel:
             foreign = batch.noise["relabel"].flatten() < self.config.relabel
             donors = [field.reshape(count, -1, *field.shape[2:]) for field in batch.draws["donors"]]
-            rows = Rows(*(first_replaced(*pair, foreign) for pair in zip(rows, donors, strict=True)))
+            rows = Rows(*(replace_first(*pair, foreign) for pair in zip(rows, donors, strict=True)))
         return rows, rows.row >= 0
 
     def elbo(self, agent: Agent, batch: Batch) -> Losses:
         """The evidence lower bound, negated; on a draw of beliefs and of steps to decode."""
-        rows, live = self.joined(batch)
+        rows, live = self.join_episodes(batch)
         q = self.filter.beliefs(self.filter.sweep(self.filter.init(len(live)), rows, live))
-        at = live_places(with_prior(live), batch.noise["beliefs"].flatten(0, 1))
-        mean, log_var = (taken(value, at) for value in q)
+        at = draw_live_places(prepend_prior(live), batch.noise["beliefs"].flatten(0, 1))
+        mean, log_var = (take_places(value, at) for value in q)
         z = mean + (0.5 * log_var).exp() * batch.noise["latents"].flatten(0, 1)
-        steps = live_places(live, batch.noise["decodings"].flatten(0, 1))
-        shown = Rows(*(taken(field, steps) for field in rows))
+        steps = draw_live_places(live, batch.noise["decodings"].flatten(0, 1))
+        shown = Rows(*(take_places(field, steps) for field in rows))
         reward = decoding_error(self.decoder["reward"](shown, z), shown.reward)
         kl = kl_chain(*q, live)
         loss = reward + self.config.kl_weight * kl
@@ -186,28 +186,28 @@ class BorelEncoder(nn.Module):
 
     # --- the filter ---------------------------------------------------------------------------------------------------
 
-    def init(self, worlds: int) -> Hidden:
+    def init(self, worlds: int) -> HiddenState:
         """Return the state of so many worlds that have seen nothing."""
-        return Hidden(self.filter.init(worlds))
+        return HiddenState(self.filter.init(worlds))
 
-    def step(self, state: Hidden, rows: Rows, live: Tensor) -> Hidden:
+    def step(self, state: HiddenState, rows: Rows, live: Tensor) -> HiddenState:
         """Take in one transition (world, …) where live (world,) is true."""
-        return Hidden(self.filter.advance(state.hidden, *self.filter.gates(rows, live)))
+        return HiddenState(self.filter.advance(state.hidden, *self.filter.gates(rows, live)))
 
-    def read(self, state: Hidden) -> Belief:
+    def read(self, state: HiddenState) -> Belief:
         """Return mean and log-variance as z, (world, latent); the spread is the mean's deviation and 0 beyond."""
         mean, log_var = self.filter.beliefs(state.hidden)
         return Belief(torch.cat((mean, log_var), -1), torch.cat(((0.5 * log_var).exp(), torch.zeros_like(mean)), -1))
 
 
-def first_replaced(own: Tensor, donor: Tensor, foreign: Tensor) -> Tensor:
+def replace_first(own: Tensor, donor: Tensor, foreign: Tensor) -> Tensor:
     """Return sequences (sequence, step, …) that begin with the donor's steps where foreign (sequence,) is true."""
     steps = donor.shape[1]
     first = torch.where(foreign.reshape(-1, *[1] * (own.dim() - 1)), donor, own[:, :steps])
     return torch.cat((first, own[:, steps:]), 1)
 
 
-def taken(values: Tensor, places: Tensor) -> Tensor:
+def take_places(values: Tensor, places: Tensor) -> Tensor:
     """Return values (sequence, step, …) at places (sequence, draw)."""
     index = places.reshape(*places.shape, *[1] * (values.dim() - 2))
     return values.gather(1, index.expand(*places.shape, *values.shape[2:]))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from selectrl.encoders.corro.configs import CvaeConfig
-from selectrl.encoders.corro.negatives import own_next_obs, standard_units
+from selectrl.encoders.corro.negatives import repeat_next_obs, standard_units
 from selectrl.errors import RunError
 from selectrl.functional.gaussians import reconstruction_loss, standard_normal_kl
 from selectrl.nets.mlp import MLP
@@ -153,7 +153,7 @@ class CvaeNegatives(nn.Module):
         obs, action = (field[:, :, None].expand(*u.shape[:3], -1) for field in (query.obs, query.action))
         made = self.centre + self.scale * self.decode(query._replace(obs=obs, action=action), u)
         if not self.replaces_next_obs:
-            return made[..., 0], own_next_obs(query, made[..., 0])
+            return made[..., 0], repeat_next_obs(query, made[..., 0])
         return made[..., 0], made[..., 1:] + obs if self.config.delta else made[..., 1:]
 
 

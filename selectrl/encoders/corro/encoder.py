@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from selectrl.encoders.corro.configs import CorroConfig
-from selectrl.encoders.corro.negatives import standard_units, stored_rows
+from selectrl.encoders.corro.negatives import read_task_rows, standard_units
 from selectrl.encoders.sets.set_encoder import SetEncoder
 from selectrl.errors import CompositionError, RunError
 from selectrl.functional.contrastive import info_nce
@@ -130,12 +130,12 @@ class CorroEncoder(SetEncoder[CorroConfig]):
             steps=self.config.contrastive_steps,
             objectives=(contrast,),
             encodes=False,
-            prepare=self.standard,
+            prepare=self.prepare_units,
         )
         (rl,) = super().phases(rl)
         return (*self.negatives.phases(), contrastive, attrs.evolve(rl, prepare=self.prepare))
 
-    def standard(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
+    def prepare_units(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return what the negatives need, and the units in which the row network reads."""
         made = self.negatives.prepare(store, generator)
         if not self.config.standardise:
@@ -152,7 +152,7 @@ class CorroEncoder(SetEncoder[CorroConfig]):
         """
         tables, real = [], []
         for task in range(len(store.tasks)):
-            rows = stored_rows(store, task, self.fields)
+            rows = read_task_rows(store, task, self.fields)
             tables.append(self.embed(rows)[0])
             real.append(tables[-1][rows.row >= 0])
         if (spread := float(torch.cat(real).var(0, correction=0).sum())) < self.config.min_spread:

@@ -61,7 +61,7 @@ class RewardNegatives(nn.Module, ABC, Generic[C]):
         """Return the other rewards and the query's own s'."""
 
 
-def stored_rows(store: TrainingRows, place: int, fields: Collection[str]) -> Rows:
+def read_task_rows(store: TrainingRows, place: int, fields: Collection[str]) -> Rows:
     """Return all rows that are stored of one task in the order of their numbers, (1, episode * time, …)."""
     episodes = torch.arange(store.episodes, device=store.device)[None]
     return store.whole(torch.full_like(episodes, place), episodes, fields)
@@ -79,7 +79,7 @@ def standard_units(
     """
     count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for task in range(len(store.tasks)):
-        rows = stored_rows(store, task, fields)
+        rows = read_task_rows(store, task, fields)
         values = columns(rows)[rows.row >= 0]
         exact = values.double()
         count, total, squares = count + len(exact), total + exact.sum(0), squares + exact.square().sum(0)
@@ -88,7 +88,7 @@ def standard_units(
     return mean.to(values), torch.where(deviation > 1e-6, deviation, 1).to(values)
 
 
-def own_next_obs(query: Rows, like: Tensor) -> Tensor:
+def repeat_next_obs(query: Rows, like: Tensor) -> Tensor:
     """Return the query's own s' for each of its negatives; like is (task, query, negative)."""
     return query.next_obs[:, :, None].expand(*like.shape, -1)
 
@@ -111,7 +111,7 @@ class RewardNoiseNegatives(RewardNegatives[RewardNoiseConfig]):
     def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the noisy rewards and the query's own s'."""
         reward = query.reward[..., None] + self.config.deviation * batch.noise["negatives"]
-        return reward, own_next_obs(query, reward)
+        return reward, repeat_next_obs(query, reward)
 
 
 class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
@@ -150,7 +150,7 @@ class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
             )
         rewards = []
         for task in range(len(store.tasks)):
-            rows = stored_rows(store, task, ("obs", "action", "next_obs"))
+            rows = read_task_rows(store, task, ("obs", "action", "next_obs"))
             rewards.append(store.reward_of(store.parameters[:, None], rows.obs, rows.action, rows.next_obs))
         table = torch.stack(rewards).to(store.reward.dtype)
         return {"encoder.negatives.rewards": table, "encoder.negatives.place": store.place}
@@ -162,4 +162,4 @@ class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
         shift = (uniform * others).to(torch.int64).clamp(max=others - 1)  # a product just below may round up
         other = (own + 1 + shift) % (others + 1)
         reward: Any = self.rewards[own, other, query.row[..., None]]
-        return reward, own_next_obs(query, reward)
+        return reward, repeat_next_obs(query, reward)

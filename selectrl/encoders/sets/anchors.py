@@ -31,10 +31,10 @@ class Anchors(nn.Module):
         missed = (self.total[tasks] - z.detach()).square().sum(-1)  # (task,)
         return Losses(0.5 * (missed + (self.mass[tasks] - 1).square()).sum(), {"missed": missed.mean()})
 
-    def known(self) -> Tensor:
+    def has_mean(self) -> Tensor:
         """Return which tasks were met, (class,)."""
         return self.mass > 0
 
     def means(self) -> Tensor:
         """Return the mean z of each task, (class, latent); 0 where it was not met."""
-        return self.total / torch.where(self.known(), self.mass, 1)[:, None]
+        return self.total / torch.where(self.has_mean(), self.mass, 1)[:, None]

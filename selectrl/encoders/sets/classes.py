@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Classed(Protocol):
+class HasClasses(Protocol):
     """A config of an encoder with room for so many task ids."""
 
     @property
@@ -22,7 +22,7 @@ class Classed(Protocol):
         ...
 
 
-def room_for_tasks(config: Classed) -> Prepare:
+def make_class_check(config: HasClasses) -> Prepare:
     """Return a ``prepare`` without buffers.
 
     It raises a CompositionError if the id of a training task has no class.

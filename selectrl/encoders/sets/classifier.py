@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from torch.nn.functional import cross_entropy
 
-from selectrl.encoders.sets.classes import room_for_tasks
+from selectrl.encoders.sets.classes import make_class_check
 from selectrl.encoders.sets.configs import ClassifierConfig
 from selectrl.encoders.sets.set_encoder import SetEncoder
 from selectrl.encoders.sets.terms import metric_term
@@ -50,4 +50,4 @@ class ClassifierEncoder(SetEncoder[ClassifierConfig]):
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
         """Return the rl phase with the encoder's objective in front; it refuses data of more tasks than classes."""
         (phase,) = super().phases(rl)
-        return (attrs.evolve(phase, prepare=room_for_tasks(self.config)),)
+        return (attrs.evolve(phase, prepare=make_class_check(self.config)),)

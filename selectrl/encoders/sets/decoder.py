@@ -35,7 +35,7 @@ class Decoder(MLP):
         """Return the prediction for rows (…) under z of as many axes and one more, (…, 1 or 1 + obs)."""
         return self(torch.cat((rows.obs, rows.action), -1), z)
 
-    def missed(self, rows: Rows, z: Tensor) -> dict[str, Tensor]:
+    def squared_errors(self, rows: Rows, z: Tensor) -> dict[str, Tensor]:
         """Return the mean squared errors ``reward`` and ``next_obs`` of rows (task, row) under z (task, 1, latent)."""
         found, target = self.predict(rows, z), self.target(rows)
         missed = {"reward": reconstruction_loss(found[..., :1], target[..., :1])}

@@ -43,7 +43,7 @@ class ReconstructionEncoder(SetEncoder[ReconstructionConfig]):
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The encoder's loss: the distance metric and what the decoder misses."""
         metric = metric_term(batch, self.config.metric_weight)
-        missed = self.decoder.missed(batch.draws["decode"], batch.latent.z)
+        missed = self.decoder.squared_errors(batch.draws["decode"], batch.latent.z)
         total = metric.total + self.config.reconstruction_weight * sum(missed.values())
         return Losses(total, {**metric.terms, **missed})
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from selectrl.encoders.sets.anchors import Anchors
-from selectrl.encoders.sets.classes import room_for_tasks
+from selectrl.encoders.sets.classes import make_class_check
 from selectrl.encoders.sets.configs import TaskPosteriorConfig
 from selectrl.encoders.sets.decoder import Decoder
 from selectrl.encoders.sets.set_encoder import RowEncoder
@@ -63,7 +63,7 @@ class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
 
     def decoder_loss(self, agent: Agent, batch: Batch) -> Losses:
         """The decoder's loss: squared errors on rows that z was not made of."""
-        missed = self.decoder.missed(batch.draws["decode"], batch.latent.features["mean"].detach()[:, None])
+        missed = self.decoder.squared_errors(batch.draws["decode"], batch.latent.features["mean"].detach()[:, None])
         return Losses(sum(missed.values(), torch.zeros(())), missed)
 
     def objectives(self) -> tuple[Objective, ...]:
@@ -81,7 +81,7 @@ class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
         """Return the rl phase with the encoder's objectives in front; it refuses data of more tasks than classes."""
         (phase,) = super().phases(rl)
-        return (attrs.evolve(phase, prepare=room_for_tasks(self.config)),)
+        return (attrs.evolve(phase, prepare=make_class_check(self.config)),)
 
     def init(self, worlds: int) -> Evidence:
         """Return the state of so many worlds that have seen nothing."""
@@ -92,7 +92,7 @@ class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
         """Add one transition (world, …) to each world where live (world,) is true."""
         each = Rows(*(field[:, None] for field in rows))
         predicted = self.decoder.predict(each, self.anchors.means()[None])  # (world, class, column)
-        missed, apart = prediction_errors(predicted, self.decoder.target(rows), self.anchors.known())
+        missed, apart = prediction_errors(predicted, self.decoder.target(rows), self.anchors.has_mean())
         return Evidence(
             state.missed + torch.where(live[:, None], missed, 0),
             state.apart + torch.where(live, apart, 0),
@@ -104,7 +104,7 @@ class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
         pooled, width = self.pooling.read(state.pooled), self.config.width
         if width is None:
             return pooled
-        known, means = self.anchors.known(), self.anchors.means()
+        known, means = self.anchors.has_mean(), self.anchors.means()
         weights = task_posterior(state.missed, state.apart, known, width=width)
         z = weights @ means
         spread = torch.einsum("wc,wcz->wz", weights, (means - z[:, None]).square()).sqrt()
