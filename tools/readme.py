@@ -8,7 +8,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-from selectrl.cli.overview import methods
+from selectrl.cli.overview import load_methods
 from selectrl.registry import ACTORS, COLLECTORS, CRITICS, ENCODERS, registered_name
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ SLOTS = ("encoder", "critic", "actor", "collector")
 def method_grid() -> str:
     """The grid method × part."""
     lines = ["| method | encoder | critic | actor | collector |", "|---|---|---|---|---|"]
-    for name, experiment in sorted(methods().items()):
+    for name, experiment in sorted(load_methods().items()):
         lines.append(
             f"| `{name}` | " + " | ".join(f"`{registered_name(getattr(experiment, slot))}`" for slot in SLOTS) + " |"
         )

@@ -8,19 +8,19 @@ from __future__ import annotations
 import os
 import sys
 
-# What torch reads at its import. Threads that wait must not spin: with other work on the cores that slows it down many
-# times. Its profiler writes no log of its own among what the commands say. It looks for no devices of other packages,
+# Torch reads these at its import. Threads that wait must not spin, which is many times slower when other work uses the
+# cores. Its profiler writes no log between the lines of the commands. It searches for no devices of other packages,
 # because the commands use none of them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
-os.environ["MPLBACKEND"] = "agg"  # figures go into files; a notebook's backend may not be installed here
+os.environ["MPLBACKEND"] = "agg"  # figures are files; a notebook's backend may not be installed here
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point of the console script; its imports are inside, because Ctrl-C may come while they are made."""
+    """Run the console script; it imports its modules inside, because Ctrl-C may come during an import."""
     os.environ["PYTHONSAFEPATH"] = "1"  # so that processes started here import nothing from the working folder either
     code = 130
     try:
@@ -42,6 +42,6 @@ def main() -> None:
             code = run(sys.argv[1:])
     except KeyboardInterrupt as stop:
         if sys.stderr is not None:
-            sys.stderr.write("selectrl: interrupted; give the same command again to go on\n")
-        code = getattr(stop, "exit_code", code)  # without one before the signals have their handlers
+            sys.stderr.write("selectrl: interrupted; give the same command again to continue\n")
+        code = getattr(stop, "exit_code", code)  # it has none before the signals have their handlers
     sys.exit(code)

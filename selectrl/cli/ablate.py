@@ -1,4 +1,4 @@
-"""``selectrl ablate``: variations of one method against each other, in every combination."""
+"""``selectrl ablate``: compare variations of one method, in every combination."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from cyclopts import Parameter
 
 import selectrl
 from selectrl.cli.comparing import Options
-from selectrl.cli.comparison import show_result, shown
+from selectrl.cli.comparison import print_messages, show_result
 from selectrl.cli.options import Profile, Sets
 
 
 def ablate(
     grid: Annotated[
-        Path | None, Parameter(help='A gin file that binds grid.vary = ("NAME=a,b", ...), beside --vary.')
+        Path | None, Parameter(help='A gin file that binds grid.vary = ("NAME=a,b", ...), in addition to --vary.')
     ] = None,
     /,
     *,
     method: Annotated[str, Parameter(help="A shipped method, see `selectrl list`.")],
-    env: Annotated[tuple[str, ...], Parameter(negative="", help="A shipped environment; may be given again.")],
+    env: Annotated[tuple[str, ...], Parameter(negative="", help="A shipped environment; may be repeated.")],
     vary: Annotated[
         tuple[str, ...],
         Parameter(
             negative="",
             show_default=False,
-            help="What is varied, NAME=a,b: parts, ablations, gin files or values; give it again.",
+            help="Variations NAME=a,b: parts, ablations, gin files or values; may be repeated.",
         ),
     ] = (),
     profile: Profile = None,
     set_: Sets = (),
     options: Options = Options(),  # noqa: B008  frozen
 ) -> None:
-    """Train a method with each combination of variations, and say which is better.
+    """Train a method with each combination of variations, and compare the results.
 
-    NAME is encoder, critic, actor or collector, and takes registered parts; a
-    binding such as actors.weighted_bc.alpha, and takes its values; or any word, and
-    takes shipped ablations and gin files. Combinations that differ only in how they
-    collect context share one trained policy. The first values are set against all
-    others.
+    NAME is encoder, critic, actor or collector, with registered parts as values; or
+    a binding such as actors.weighted_bc.alpha, with its values; or any word, with
+    shipped ablations and gin files. Combinations that differ only in how they
+    collect context share one trained policy. The combination of the first values is
+    compared with all others.
     """
-    with shown(plan=not options.json) as show:
+    with print_messages(plan=not options.json) as show:
         comparison = selectrl.ablate(
             method,
             env,

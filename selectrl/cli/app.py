@@ -1,4 +1,4 @@
-"""The ``selectrl`` command: its commands, and how every error ends in one sentence."""
+"""The ``selectrl`` command: its subcommands, and one sentence for every error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from selectrl import plugins
-from selectrl.cli.options import paths_at_home
+from selectrl.cli.options import expand_paths
 from selectrl.cli.screen import console, say
 from selectrl.cli.stdio import OutputError, flush
 from selectrl.errors import InputError, SelectRLWarning
@@ -24,9 +24,9 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
     suppress_keyboard_interrupt=False,
-    config=paths_at_home,
+    config=expand_paths,
 )
-#: Where each command is. Its module is imported when the command is given, so that none waits for another's imports.
+#: Module and function of each command. The module is imported only when its command runs.
 COMMANDS = {
     "list": "overview:list_parts",
     "collect": "collect:collect",
@@ -41,19 +41,19 @@ COMMANDS = {
     "cite": "cite:cite",
     "doctor": "doctor:doctor",
 }
-for name, place in COMMANDS.items():
-    app.command(f"selectrl.cli.{place}", name=name)
+for name, target in COMMANDS.items():
+    app.command(f"selectrl.cli.{target}", name=name)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    code = _ended(lambda: _carry_out(list(arguments)))
-    flushed = _ended(flush)  # what a full disk or a closed pipe did not take shows here and not at the exit
+    code = _exit_code(lambda: _run_command(list(arguments)))
+    flushed = _exit_code(flush)  # a full disk or a closed pipe shows here and not at the exit
     return code or flushed
 
 
-def _ended(work: Callable[[], object]) -> int:
-    """Do some work, say the error that it ends with, and return the exit code."""
+def _exit_code(work: Callable[[], object]) -> int:
+    """Do some work, print the error that ends it, and return the exit code."""
     try:
         work()
     except CycloptsError as error:
@@ -64,33 +64,33 @@ def _ended(work: Callable[[], object]) -> int:
             say(error.sentence)
         return error.exit_code
     except Exception as error:
-        from selectrl.launch.verdict import verdict
+        from selectrl.launch.verdict import describe_failure
 
-        sentence, code = verdict(error)
+        sentence, code = describe_failure(error)
         say(sentence)
         return code
     return 0
 
 
 def _prints_about_itself(arguments: list[str]) -> bool:
-    """Say whether a command line asks for help or version; this command and those that hold others give help alone."""
-    alone = not arguments or COMMANDS.get(" ".join(arguments), "").endswith(":app")
-    return alone or not {*app.help_flags, *app.version_flags}.isdisjoint(arguments)
+    """Return whether a command line asks for help or version; a command with subcommands prints its help by itself."""
+    has_no_command = not arguments or COMMANDS.get(" ".join(arguments), "").endswith(":app")
+    return has_no_command or not {*app.help_flags, *app.version_flags}.isdisjoint(arguments)
 
 
-def _carry_out(arguments: list[str]) -> None:
+def _run_command(arguments: list[str]) -> None:
     """Run one command line."""
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # their help names each command with the first sentence of its docstring
     if _prints_about_itself(arguments):
         app.console = console()
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a home that cannot be written to frightens
-    said: set[str] = set()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its advice on a read-only home directory alarms readers
+    printed: set[str] = set()
 
     def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-        """Print a warning as a sentence, once for all runs of a command; where in the code it arose tells nothing."""
-        if str(message) not in said:
-            said.add(str(message))
+        """Print a warning as a sentence, once for all runs of a command, without the line of code that raised it."""
+        if str(message) not in printed:
+            printed.add(str(message))
             say(f"warning: {message}")
 
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""``selectrl cite``: BibTeX of what an experiment uses."""
+"""``selectrl cite``: print the BibTeX entries of an experiment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from selectrl.experiment.stored import read_experiment
 
 def cite(
     file: Annotated[
-        Path | None, Parameter(help="A gin file of yours, laid over method, env and profile; or a run directory.")
+        Path | None, Parameter(help="Your gin file, applied over method, env and profile; or a run directory.")
     ] = None,
     /,
     *,
@@ -33,21 +33,21 @@ def cite(
     """Print BibTeX of exactly what an experiment uses: the papers of its parts, and this library."""
     if file is not None and file.is_dir():
         if method or env or profile or ablation or set_:
-            raise InputError(f"{file} is a run directory, whose experiment is complete; leave out the other options")
-        experiment = experiment_of(file)
+            raise InputError(f"{file} is a run directory, and its experiment is complete; leave out the other options")
+        experiment = load_experiment(file)
     else:
-        given = {"profile": profile, "ablation": ablation}
-        experiment = selectrl.compose(method, env, **given, file=file, settings=set_, name="experiment")
+        layers = {"profile": profile, "ablation": ablation}
+        experiment = selectrl.compose(method, env, **layers, file=file, settings=set_, name="experiment")
     if json:
-        emit({"citations": [attrs.asdict(one) for one in citations(experiment)]})
+        emit({"citations": [attrs.asdict(entry) for entry in citations(experiment)]})
     else:
         line(citation(experiment))
 
 
-def experiment_of(folder: Path) -> Experiment:
+def load_experiment(folder: Path) -> Experiment:
     """Return the experiment of a run directory.
 
     Raises:
-        InputError: the folder holds no run, or its record is damaged.
+        InputError: the folder contains no run, or its record is damaged.
     """
     return read_experiment(folder)[0]

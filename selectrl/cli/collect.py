@@ -13,8 +13,8 @@ from cyclopts import Parameter
 import selectrl
 from selectrl.api.datasets import collection_of, folder_of
 from selectrl.cli.data import returns_table
-from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, plain_name
-from selectrl.cli.screen import Bars, bars, emit, line, table
+from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, check_plain_name
+from selectrl.cli.screen import Bars, draw_bars, emit, line, table
 from selectrl.gin_edge import Collection
 from selectrl.registry import tag
 
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 
 
 def collect(
-    file: Annotated[Path | None, Parameter(help="A gin file of yours, laid over env and preset.")] = None,
+    file: Annotated[Path | None, Parameter(help="Your gin file, applied over env and preset.")] = None,
     /,
     *,
     env: Annotated[str, Parameter(help="A shipped environment, see `selectrl list`.")],
     preset: Annotated[str, Parameter(help="A shipped behaviour preset: laptop, small, gpu or paper.")] = "laptop",
     set_: Sets = (),
     name: Annotated[
-        str | None, Parameter(validator=plain_name, help="Name of the dataset; default: the preset's.")
+        str | None, Parameter(validator=check_plain_name, help="Name of the dataset; default: the preset's.")
     ] = None,
     threads: Annotated[
         Threads, Parameter(help="Threads of torch and simulator; default: torch's own, and 1 for the simulator.")
     ] = None,
-    device: Annotated[Literal["cpu", "cuda"], Parameter(help="Where the learners live.")] = "cpu",
+    device: Annotated[Literal["cpu", "cuda"], Parameter(help="Device that the learners train on.")] = "cpu",
     data: Data = Path("data"),
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Collect behaviour data: one SAC policy per task, all tasks trained together, episodes kept at every checkpoint.
+    """Collect behaviour data: train a SAC policy per task, all in parallel, and keep episodes of each checkpoint.
 
     Collection resumes: give the same command again after an interruption. A
-    complete dataset is left alone.
+    complete dataset stays as it is.
     """
     if dry_run:
         show_collection(collection_of(env, preset, file, set_), name or preset, data, json=json)
         return
-    with bars() as shown:
-        drawn = CollectBars(shown)
+    with draw_bars() as bars:
+        collect_bars = CollectBars(bars)
         dataset = selectrl.collect(
             env,
             preset=preset,
@@ -59,7 +59,7 @@ def collect(
             data=data,
             threads=threads,
             device=device,
-            progress=lambda at: drawn.show(data / env / (name or preset), at),
+            progress=lambda at: collect_bars.show(data / env / (name or preset), at),
         )
     summary, folder = dataset.summary(), dataset.folder
     if json:
@@ -70,7 +70,7 @@ def collect(
 
 
 def show_collection(collection: Collection, name: str, data: Path, *, json: bool) -> None:
-    """Print the folder of a dataset, and the bindings that it would be collected with."""
+    """Print the folder of a dataset, and the bindings of its collection."""
     folder = folder_of(collection, name, data)
     parts: dict[str, Any] = {str(tag(collection.env)): collection.env, "behaviour.sac": collection.behaviour}
     values = {
@@ -83,23 +83,23 @@ def show_collection(collection: Collection, name: str, data: Path, *, json: bool
 
 
 class CollectBars:
-    """A bar per dataset that is collected; plain lines at its checkpoints when stderr is no terminal."""
+    """Draws a bar per dataset; prints plain lines at its checkpoints when stderr is not a terminal."""
 
-    def __init__(self, shown: Bars) -> None:
-        self._shown = shown
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
         self._labels: dict[Path, int] = {}
 
     def show(self, folder: Path, at: CollectProgress) -> None:
-        """Show where the collection of a dataset stands."""
-        note = f"checkpoint {at.label}: {spread(at.returns)}" if at.label else ""
+        """Show the progress of a dataset's collection."""
+        note = f"checkpoint {at.label}: {describe_returns(at.returns)}" if at.label else ""
         is_new = at.label != self._labels.get(folder, 0)
-        self._shown.update(str(folder), at.step, at.steps, note, tell=is_new)
+        self._bars.update(str(folder), at.step, at.steps, note, tell=is_new)
         self._labels[folder] = at.label
 
 
-def spread(returns: Any) -> str:
-    """Say how the tasks' returns lie, those without one left out; returns (task,)."""
-    known = {task: value for task, value in enumerate(returns.tolist()) if not isnan(value)}
-    worst, best = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
-    mean = fmean(known.values())
-    return f"mean return {mean:.2f}, from {known[worst]:.2f} (task {worst}) to {known[best]:.2f} (task {best})"
+def describe_returns(returns: Any) -> str:
+    """Describe the mean and the range of the tasks' returns (task,), without the tasks that have none."""
+    by_task = {task: value for task, value in enumerate(returns.tolist()) if not isnan(value)}
+    worst, best = min(by_task, key=by_task.__getitem__), max(by_task, key=by_task.__getitem__)
+    mean = fmean(by_task.values())
+    return f"mean return {mean:.2f}, from {by_task[worst]:.2f} (task {worst}) to {by_task[best]:.2f} (task {best})"

@@ -18,43 +18,47 @@ if TYPE_CHECKING:
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class Options:
-    """How a comparison is carried out; see :class:`~selectrl.compare.comparison.Settings`.
+    """The execution of a comparison; see :class:`~selectrl.compare.comparison.Settings`.
 
     Attributes:
         seeds: seeds of each method.
-        jobs: runs side by side on this machine.
+        jobs: runs in parallel on this machine.
         threads: threads of each run.
-        launcher: where runs are carried out.
+        launcher: inline, local or slurm.
         launcher_set: settings of the launcher, ``name=value``.
         preset: behaviour preset to collect a missing dataset with.
         allow_differences: continue where the rows have other data or budgets.
-        retry_failed: run again what failed at an earlier call.
+        retry_failed: run again the runs that failed at an earlier call.
         data: folder of the datasets.
         out: folder of the runs.
         dry_run: stop after the plan.
         json: print one JSON object.
-        device: where they train.
+        device: the device that they train on.
         engine: how steps run.
-        population: seeds side by side on CUDA, at most.
+        population: seeds in parallel on CUDA, at most.
     """
 
-    seeds: Annotated[int, SEEDS, Parameter(help="How many seeds of each method: 0, 1, and so on.")] = 1
-    jobs: Annotated[int | None, JOBS, Parameter(help="Runs side by side; default: as many as cores.")] = None
+    seeds: Annotated[int, SEEDS, Parameter(help="Number of seeds of each method: 0, 1, and so on.")] = 1
+    jobs: Annotated[int | None, JOBS, Parameter(help="Runs in parallel; default: one per core.")] = None
     threads: TrainThreads = None
-    launcher: Annotated[str, Parameter(help=f"Where runs are carried out: {', '.join(LAUNCHERS)}.")] = "local"
+    launcher: Annotated[str, Parameter(help=f"Launcher of the runs: {', '.join(LAUNCHERS)}.")] = "local"
     launcher_set: Annotated[
         tuple[str, ...],
-        Parameter(negative="", show_default=False, help="Set one thing of the launcher, for example time=240 minutes."),
+        Parameter(
+            negative="",
+            show_default=False,
+            help="A setting of the launcher, such as time=240 (minutes); may be repeated.",
+        ),
     ] = ()
     preset: Annotated[str | None, Parameter(help="Collect a missing dataset with this behaviour preset.")] = None
     allow_differences: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Compare rows with other data or another budget, too.")
+        bool, Parameter(negative="", show_default=False, help="Compare rows even if data or budgets differ.")
     ] = False
     retry_failed: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Run again what failed at an earlier call.")
+        bool, Parameter(negative="", show_default=False, help="Run again the runs that failed at an earlier call.")
     ] = False
     data: Data = Path("data")
-    out: Annotated[Path, Parameter(help="Folder of the runs; the report lies in its folder report.")] = Path("runs")
+    out: Annotated[Path, Parameter(help="Folder of the runs; the report is in OUT/report.")] = Path("runs")
     dry_run: DryRun = False
     json: Json = False
     device: Device = "cpu"
@@ -63,8 +67,8 @@ class Options:
 
     @property
     def how(self) -> How:
-        """The same as keyword arguments of :func:`selectrl.compare`."""
-        own = {field.name: getattr(self, field.name) for field in attrs.fields(Options)}
-        own |= {"launcher_settings": own.pop("launcher_set"), "calibrate": not own.pop("json")}
-        del own["preset"]  # an argument of its own
-        return cast("How", own)
+        """The options as keyword arguments of :func:`selectrl.compare`."""
+        values = {field.name: getattr(self, field.name) for field in attrs.fields(Options)}
+        values |= {"launcher_settings": values.pop("launcher_set"), "calibrate": not values.pop("json")}
+        del values["preset"]  # a separate argument
+        return cast("How", values)

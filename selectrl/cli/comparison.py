@@ -1,4 +1,4 @@
-"""Prints a comparison: its plan, its progress, and how it ended."""
+"""Prints a comparison: its plan, its progress and its result."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from selectrl.cli.board import Board, board
+from selectrl.cli.board import Board, draw_board
 from selectrl.cli.collect import CollectBars
-from selectrl.cli.report import tell_left_out
-from selectrl.cli.screen import bars, emit, line, say, table
+from selectrl.cli.report import print_omissions
+from selectrl.cli.screen import draw_bars, emit, line, say, table
 from selectrl.compare.comparison import Collecting, Comparison, Message
 from selectrl.compare.state import Estimate
 from selectrl.errors import RunError
@@ -19,53 +19,53 @@ from selectrl.experiment.execution import Execution
 from selectrl.launch.job import Event
 
 
-class Show:
-    """Shows each message of a comparison: the plan on stdout, bars and the board of runs on stderr.
+class MessagePrinter:
+    """Prints each message of a comparison: the plan on stdout, bars and the board of runs on stderr.
 
     Args:
-        drawn: closes whatever is drawn.
+        display: closes the bars or the board.
         plan: also print the plan and its estimate.
     """
 
-    def __init__(self, drawn: ExitStack, *, plan: bool) -> None:
-        self._drawn, self._plan = drawn, plan
+    def __init__(self, display: ExitStack, *, plan: bool) -> None:
+        self._display, self._plan = display, plan
         self._planned: Comparison | None = None
         self._bars: CollectBars | None = None
         self._board: Board | None = None
 
     def __call__(self, message: Message) -> None:
-        """Show a message."""
+        """Print a message."""
         match message:
             case Comparison():
                 self._planned = message
                 if self._plan:
                     show_plan(message)
             case Estimate():
-                line(f"Timed here, meta-tests not counted: {clock(message.seconds)}.")
+                line(f"Timed on this machine: {format_duration(message.seconds)}, without meta-tests.")
             case Collecting():
-                self._bars = self._bars or CollectBars(self._drawn.enter_context(bars()))
+                self._bars = self._bars or CollectBars(self._display.enter_context(draw_bars()))
                 self._bars.show(message.folder, message.at)
             case Event():
-                self._running().show(message)
+                self._open_board().show(message)
 
-    def _running(self) -> Board:
-        """Return the board, which takes the place of the bars at the first event."""
+    def _open_board(self) -> Board:
+        """Return the board, which replaces the bars at the first event."""
         if self._board is None:
-            self._drawn.close()
+            self._display.close()
             jobs = self._planned.plan.jobs(Execution()) if self._planned else ()
-            self._board = self._drawn.enter_context(board(jobs))
+            self._board = self._display.enter_context(draw_board(jobs))
         return self._board
 
 
 @contextmanager
-def shown(*, plan: bool) -> Iterator[Callable[[Message], None]]:
-    """Show the messages of a comparison inside the block."""
-    with ExitStack() as drawn:
-        yield Show(drawn, plan=plan)
+def print_messages(*, plan: bool) -> Iterator[Callable[[Message], None]]:
+    """Print the messages of a comparison inside the block."""
+    with ExitStack() as display:
+        yield MessagePrinter(display, plan=plan)
 
 
 def show_plan(planned: Comparison) -> None:
-    """Print the plan, what it takes, and what the rows share and do not."""
+    """Print the plan, its cost, and the settings that the rows share or do not share."""
     table(
         "Plan",
         ["environment", "row", "trained in", "updates"],
@@ -75,19 +75,19 @@ def show_plan(planned: Comparison) -> None:
             for row in policy.rows
         ],
     )
-    takes = planned.estimate
-    time = "not timed here yet" if takes.seconds is None else f"about {clock(takes.seconds)}"
-    line(f"{takes.runs} runs ({takes.done} done), {takes.left:,} of {takes.steps:,} steps left, time {time}.")
+    cost = planned.estimate
+    time = "not measured yet" if cost.seconds is None else f"about {format_duration(cost.seconds)}"
+    line(f"{cost.runs} runs ({cost.done} done), {cost.left:,} of {cost.steps:,} steps left, time {time}.")
     for env, fairness in planned.fairness.items():
         checks = [["yes" if check.ok else "NO", check.what, check.detail] for check in fairness.checks]
-        table(f"Fairness on {env}", ["", "condition", "found"], checks)
-        differs = [[path, _grouped(values)] for path, values in fairness.differs.items()]
+        table(f"Fairness on {env}", ["", "condition", "result"], checks)
+        differs = [[path, _group_by_value(values)] for path, values in fairness.differs.items()]
         if differs:
-            table(f"What differs on {env}", ["binding", "values"], differs)
+            table(f"Differences on {env}", ["binding", "values"], differs)
 
 
 def show_result(comparison: Comparison, *, dry_run: bool, json: bool) -> None:
-    """Print how a comparison ended.
+    """Print the result of a comparison.
 
     Raises:
         RunError: a run failed; the sentence says what to type next.
@@ -99,7 +99,7 @@ def show_result(comparison: Comparison, *, dry_run: bool, json: bool) -> None:
         return
     report = comparison.report
     if report:
-        tell_left_out(report)
+        print_omissions(report)
     if json:
         left_out = [omission.record() for omission in report.left_out] if report else []
         verdicts = [{**attrs.asdict(verdict), "interval": verdict.interval} for verdict in comparison.verdicts]
@@ -113,7 +113,7 @@ def show_result(comparison: Comparison, *, dry_run: bool, json: bool) -> None:
     if comparison.failures:
         for folder, reason in comparison.failures.items():
             say(f"{folder}: {reason}")
-        remedy = "give the same command again" if comparison.retryable else "--retry-failed tries them again"
+        remedy = "give the same command again" if comparison.retryable else "add --retry-failed to run them again"
         raise RunError(f"{len(comparison.failures)} of {comparison.estimate.runs} runs failed; {remedy}")
 
 
@@ -131,17 +131,19 @@ def plan_record(comparison: Comparison) -> dict[str, Any]:
     return {"policies": policies, "seeds": comparison.plan.seeds, "estimate": attrs.asdict(comparison.estimate)}
 
 
-def _grouped(values: Mapping[str, object]) -> str:
-    """Return who has which value, one value after another."""
+def _group_by_value(values: Mapping[str, object]) -> str:
+    """Return each value with the names that have it."""
     groups: dict[str, list[str]] = {}
     for name, value in values.items():
         groups.setdefault(str(value), []).append(name)
     return "; ".join(f"{value} ({', '.join(names)})" for value, names in groups.items())
 
 
-def clock(seconds: float | None) -> str:
-    """Return a duration as people say it."""
+def format_duration(seconds: float | None) -> str:
+    """Return a duration in hours and minutes."""
     if seconds is None:
         return "unknown"
     minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "a minute"
+    return (
+        f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "less than 1 min"
+    )

@@ -1,4 +1,4 @@
-"""``selectrl data``: look at datasets, verify them, and bring them in and out."""
+"""``selectrl data``: inspect, verify, import and export datasets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selectrl.cli.options import Folder, Json
 from selectrl.cli.screen import emit, line, table
 from selectrl.errors import DataError
 
-app = App(name="data", help="Look at datasets, verify them, and bring them in and out.")
+app = App(name="data", help="Inspect, verify, import and export datasets.")
 app.command(exchange.import_csro, name="import-csro")
 app.command(exchange.import_minari, name="import-minari")
 app.command(exchange.export_minari, name="export-minari")
@@ -24,11 +24,11 @@ def info(
     /,
     *,
     plot: Annotated[
-        Path | None, Parameter(help="Also draw return by task and checkpoint into this .png, .pdf or .svg file.")
+        Path | None, Parameter(help="Also draw returns by task and checkpoint to this .png, .pdf or .svg file.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say what a dataset holds."""
+    """Print the content of a dataset."""
     from selectrl.data.store import OfflineDataset
 
     dataset = OfflineDataset.open(folder)
@@ -59,11 +59,11 @@ def info(
 
 
 def returns_table(title: str, summary: dict[str, Any]) -> None:
-    """Print what the behaviour policies of a dataset reached at each checkpoint, over tasks."""
+    """Print the returns of a dataset's behaviour policies at each checkpoint, over tasks."""
     rows = []
     for label, mean in summary["mean_return_by_label"].items():
-        found = [by_label[label] for by_label in summary["return_by_task"].values() if label in by_label]
-        rows.append([label, f"{mean:.2f}", f"{min(found):.2f}", f"{max(found):.2f}"])
+        returns = [by_label[label] for by_label in summary["return_by_task"].values() if label in by_label]
+        rows.append([label, f"{mean:.2f}", f"{min(returns):.2f}", f"{max(returns):.2f}"])
     table(title, ["checkpoint", "mean return", "worst task", "best task"], rows)
 
 

@@ -1,4 +1,4 @@
-"""``selectrl doctor``: all that a bug report needs, in one command."""
+"""``selectrl doctor``: print all facts that a bug report needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from selectrl import plugins
 from selectrl.cli.options import Json
 from selectrl.cli.screen import emit, line, table
-from selectrl.cli.stdio import results
+from selectrl.cli.stdio import result_stream
 from selectrl.errors import RunError
 from selectrl.gin_edge import SHIPPED
 from selectrl.version import __version__
@@ -29,24 +29,24 @@ def doctor(*, json: Json = False) -> None:
     """Print versions, the machine, settings, plugins and checks, as a bug report needs them."""
     import gymnasium
 
-    found = {"versions": _versions(), "machine": _machine(), "settings": _settings(), "plugins": _plugins()}
+    facts = {"versions": _versions(), "machine": _machine(), "settings": _settings(), "plugins": _plugins()}
     broken = [plugin.problem for plugin in plugins.load_plugins() if plugin.problem]
     checks = {
         "Python is 3.11 or newer": sys.version_info >= (3, 11),
         "gin files are in place": (SHIPPED / "methods").is_dir(),
         "Gymnasium ids are registered": any(name.startswith("selectrl/") for name in gymnasium.registry),
         "the working directory can be written to": os.access(".", os.W_OK),
-        "no package is missing": "missing" not in found["versions"].values(),
+        "no package is missing": "missing" not in facts["versions"].values(),
         "every plugin is loaded": not broken,
     }
     if json:
-        emit({**found, "checks": checks})
+        emit({**facts, "checks": checks})
     else:
-        for title, values in found.items():
+        for title, values in facts.items():
             table(title, ["", ""], [[name, str(value)] for name, value in values.items()] or [["none", ""]])
             line()
-        table("checks", ["", ""], [["ok" if good else "FAILED", name] for name, good in checks.items()])
-    failed = [name for name, good in checks.items() if not good]
+        table("checks", ["", ""], [["ok" if passed else "FAILED", name] for name, passed in checks.items()])
+    failed = [name for name, passed in checks.items() if not passed]
     if failed:
         remedy = broken[0] if broken else "install the package again, with `pip install --force-reinstall selectrl`"
         raise RunError(f"a check failed: {failed[0]}; {remedy}")
@@ -54,41 +54,41 @@ def doctor(*, json: Json = False) -> None:
 
 def _versions() -> dict[str, str]:
     """Return the versions of Python, this package and its direct dependencies, those of extras where installed."""
-    found = {"python": platform.python_version(), "selectrl": f"{__version__} ({_kind()})"}
-    for asked in _requirements():
-        name, extra = re.match(r"[\w.-]+", asked), re.search(r"extra == ['\"](\w+)", asked)
+    versions = {"python": platform.python_version(), "selectrl": f"{__version__} ({_kind()})"}
+    for requirement in _requirements():
+        name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == ['\"](\w+)", requirement)
         if name is None or (extra and extra[1] in DEVELOPMENT):
             continue
         try:
-            found[name[0]] = metadata.version(name[0])
+            versions[name[0]] = metadata.version(name[0])
         except metadata.PackageNotFoundError:
-            found.setdefault(name[0], f"not installed (extra [{extra[1]}])" if extra else "missing")
-    return found
+            versions.setdefault(name[0], f"not installed (extra [{extra[1]}])" if extra else "missing")
+    return versions
 
 
 def _requirements() -> list[str]:
     try:
         return metadata.requires("selectrl") or []
-    except metadata.PackageNotFoundError:  # a tree on the path
+    except metadata.PackageNotFoundError:  # a source tree on the path
         return []
 
 
 def _kind() -> str:
-    """Say how the package is installed, without saying where."""
+    """Describe how the package is installed, without its path."""
     here = Path(__file__).parents[1]
     try:
-        about = metadata.distribution("selectrl")
+        distribution = metadata.distribution("selectrl")
     except metadata.PackageNotFoundError:
         return "a source tree on the path"
-    if Path(str(about.locate_file("selectrl"))).resolve() == here:
+    if Path(str(distribution.locate_file("selectrl"))).resolve() == here:
         return "installed"
-    direct = json_module.loads(about.read_text("direct_url.json") or "{}")
-    here_too = str(direct.get("url", "")).removeprefix("file://") == str(here.parent)
-    return "editable" if here_too else "a source tree on the path, before an installed one"
+    origin = json_module.loads(distribution.read_text("direct_url.json") or "{}")
+    is_here = str(origin.get("url", "")).removeprefix("file://") == str(here.parent)
+    return "editable" if is_here else "a source tree on the path, before an installed one"
 
 
 def _machine() -> dict[str, Any]:
-    """Return what decides speed and bits: processor, threads, memory, CUDA, and whether pictures can be drawn."""
+    """Return the facts that decide speed and bits: processor, threads, memory, CUDA, and the drawing of pictures."""
     import torch
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -116,10 +116,10 @@ def _pictures() -> str:
 
 
 def _settings() -> dict[str, str]:
-    """Return locale, encodings and the environment variables that change what happens."""
-    told = {name: os.environ[name] for name in SETTINGS if name in os.environ}
-    encodings = f"{results().encoding}, files {sys.getfilesystemencoding()}"
-    return {"locale": ".".join(filter(None, locale.getlocale())) or "C", "encoding": encodings, **told}
+    """Return locale, encodings and the environment variables that change the behaviour."""
+    variables = {name: os.environ[name] for name in SETTINGS if name in os.environ}
+    encodings = f"{result_stream().encoding}, files {sys.getfilesystemencoding()}"
+    return {"locale": ".".join(filter(None, locale.getlocale())) or "C", "encoding": encodings, **variables}
 
 
 def _plugins() -> dict[str, str]:

@@ -9,13 +9,13 @@ from cyclopts import Parameter
 
 import selectrl
 from selectrl.api.meta_tests import Tested
-from selectrl.cli.options import REPEATS, STEPS, Data, Force, Json, Sets, Threads, plain_name
-from selectrl.cli.screen import bars, emit, line, table
+from selectrl.cli.options import REPEATS, STEPS, Data, Force, Json, Sets, Threads, check_plain_name
+from selectrl.cli.screen import draw_bars, emit, line, table
 
 
 def evaluate(
     *runs: Annotated[Path, Parameter(help="Run directories, or folders above them.")],
-    collector: Annotated[str | None, Parameter(help="A registered collector; default: the run's own.")] = None,
+    collector: Annotated[str | None, Parameter(help="A registered collector; default: that of the run.")] = None,
     ablation: Annotated[
         str | None, Parameter(help="A shipped ablation of the collection, see `selectrl list`.")
     ] = None,
@@ -23,30 +23,31 @@ def evaluate(
         str | None, Parameter(help="Either equal_budget, or paper: the collector's published schedule, 2 repeats.")
     ] = None,
     budget: Annotated[
-        int | None, STEPS, Parameter(help="Environment steps of context per task and repeat; default: the run's own.")
+        int | None, STEPS, Parameter(help="Environment steps of context per task and repeat; default: that of the run.")
     ] = None,
-    repeats: Annotated[int | None, REPEATS, Parameter(help="Repeats per task; default: the run's own.")] = None,
+    repeats: Annotated[int | None, REPEATS, Parameter(help="Repeats per task; default: that of the run.")] = None,
     diagnose: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Also write what the encoder makes of stored context.")
+        bool, Parameter(negative="", show_default=False, help="Also write the encoder's latents of stored context.")
     ] = False,
     set_: Sets = (),
     label: Annotated[
-        str | None, Parameter(validator=plain_name, help="Name of the result; default: made of what differs.")
+        str | None,
+        Parameter(validator=check_plain_name, help="Name of the result; default: built from the changed settings."),
     ] = None,
     force: Force = False,
     threads: Threads = None,
     data: Data = Path("data"),
     json: Json = False,
 ) -> None:
-    """Meta-test trained runs on unseen tasks; results lie below each run, in evaluations/.
+    """Meta-test trained runs on unseen tasks; results are in RUN/evaluations/.
 
     `--set collectors.proximal.sigma=0.5` changes the collector, `--set
-    test.prior=centroid` the test.
+    test.prior=centroid` changes the test.
     """
-    with bars() as shown:
+    with draw_bars() as bars:
 
         def show(tested: Tested) -> None:
-            shown.update("evaluate", tested.done, tested.total, str(tested.folder), tell=tested.record is not None)
+            bars.update("evaluate", tested.done, tested.total, str(tested.folder), tell=tested.record is not None)
 
         evaluations = selectrl.evaluate(
             *runs,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 from cyclopts import Parameter
 
-from selectrl.cli.options import Data, Folder, Json, Sets, plain_name
-from selectrl.cli.screen import Bars, bars, emit, line
+from selectrl.cli.options import Data, Folder, Json, Sets, check_plain_name
+from selectrl.cli.screen import Bars, draw_bars, emit, line
 from selectrl.errors import InputError
 from selectrl.gin_edge import build_part, shipped_layer, user_layers
 from selectrl.protocols import FamilyConfig
@@ -30,26 +30,26 @@ Box: TypeAlias = Annotated[
     Parameter(
         name="--action-box",
         allow_leading_hyphen=True,
-        help="Bounds LOW:HIGH that are rescaled to -1:1, for all numbers of an action or one a number with commas; "
-        "default: those logged with the data.",
+        help="Bounds LOW:HIGH that are rescaled to -1:1, for all dimensions of an action or, with commas, for each; "
+        "default: the bounds logged with the data.",
     ),
 ]
 
 
 def import_csro(
-    folder: Annotated[Path, Parameter(help="The folder that holds goal_idx0, goal_idx1 and so on.")],
+    folder: Annotated[Path, Parameter(help="The folder that contains goal_idx0, goal_idx1 and so on.")],
     /,
     *,
-    env: Annotated[str, Parameter(help="The shipped environment that the data are of.")],
-    name: Annotated[str, Parameter(validator=plain_name, help="Name of the dataset.")] = "csro",
+    env: Annotated[str, Parameter(help="The shipped environment of the data.")],
+    name: Annotated[str, Parameter(validator=check_plain_name, help="Name of the dataset.")] = "csro",
     labels: Annotated[
-        str | None, Parameter(help="Checkpoints START:STOP:STEP, STOP not included, or one; default: all.")
+        str | None, Parameter(help="Checkpoints START:STOP:STEP, STOP not included, or one label; default: all.")
     ] = None,
     deterministic: Annotated[
         bool, Parameter(negative="", show_default=False, help="Take the deterministic trj_eval* episodes instead.")
     ] = False,
     allow_missing: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Report checkpoints that lack episodes, and go on.")
+        bool, Parameter(negative="", show_default=False, help="Report checkpoints without episodes, and continue.")
     ] = False,
     actions: ActionKind = "refuse",
     action_box: Box = None,
@@ -57,44 +57,45 @@ def import_csro(
     data: Data = Path("data"),
     json: Json = False,
 ) -> None:
-    """Make a dataset of the .npy files that CSRO's and FOCAL's collectors leave.
+    """Convert the .npy files of CSRO's and FOCAL's collectors to a dataset.
 
     The files are pickles, which could run any program; here nothing in them is run.
-    How an episode ended is not said: full length counts as a time-out, less as a true end.
+    The files do not record how an episode ended: full length counts as a time-out,
+    less as a terminal state.
     """
     config = cast(FamilyConfig, build_part(f"envs.{env}", [shipped_layer("envs", env), *user_layers(None, set_)]))
-    wanted, rule = read_labels(labels), read_rule(actions, action_box)
+    wanted_labels, rule = read_labels(labels), read_rule(actions, action_box)
     from selectrl.data.npy_trees import find_files, import_tree
 
-    tree = find_files(folder, len(FAMILIES.build(config).parameters), labels=wanted, deterministic=deterministic)
+    tree = find_files(folder, len(FAMILIES.build(config).parameters), labels=wanted_labels, deterministic=deterministic)
     out = data / env / name
-    with bars() as shown:
-        found = import_tree(
+    with draw_bars() as bars:
+        imported = import_tree(
             tree,
             config,
             out,
             source=SOURCE,
             allow_gaps=allow_missing,
             actions=rule,
-            progress=counter(shown, f"{out} files"),
+            progress=tenth_counter(bars, f"{out} files"),
         )
     if json:
         emit(
             {
                 "folder": str(out),
-                "episodes": found.episodes,
-                "terminated": found.terminal,
-                "timed_out": found.episodes - found.terminal,
-                "missing": found.gaps,
-                "actions": found.actions,
+                "episodes": imported.episodes,
+                "terminated": imported.terminal,
+                "timed_out": imported.episodes - imported.terminal,
+                "missing": imported.gaps,
+                "actions": imported.actions,
             }
         )
         return
-    for gap in found.gaps:
+    for gap in imported.gaps:
         line(f"missing: {gap}")
-    line(f"{found.episodes} episodes in {out}: {found.terminal} ended before the horizon, the others timed out")
-    tell_actions(found.actions)
-    line("The simulator that made them is unknown; data and tests should come from one simulator.")
+    line(f"{imported.episodes} episodes in {out}: {imported.terminal} ended before the horizon, the others timed out")
+    print_action_changes(imported.actions)
+    line("Their simulator is unknown; data and tests should come from the same simulator.")
 
 
 def export_minari(
@@ -113,15 +114,15 @@ def export_minari(
     from selectrl.data.store import OfflineDataset
 
     dataset = OfflineDataset.open(folder)
-    with bars() as shown:
-        written = export(dataset, namespace, root=out, progress=counter(shown, f"{namespace} tasks"))
+    with draw_bars() as bars:
+        written = export(dataset, namespace, root=out, progress=tenth_counter(bars, f"{namespace} tasks"))
     ids = written.ids
     if json:
         emit({"root": str(root_folder(out)), "ids": ids, "unrecoverable": written.unrecoverable})
         return
     line(f"{len(ids)} datasets, {ids[0]} to {ids[-1]}, in {root_folder(out)}")
     if written.unrecoverable:
-        line(f"Minari's recover_environment() cannot make their environment: {written.unrecoverable}")
+        line(f"Minari's recover_environment() cannot build their environment: {written.unrecoverable}")
 
 
 def import_minari(
@@ -129,7 +130,7 @@ def import_minari(
     /,
     *,
     name: Annotated[
-        str | None, Parameter(validator=plain_name, help="Name of the dataset; default: the namespace's.")
+        str | None, Parameter(validator=check_plain_name, help="Name of the dataset; default: the namespace's.")
     ] = None,
     root: Annotated[
         Path | None, Parameter(help="Folder of Minari's datasets; default: MINARI_DATASETS_PATH, then Minari's own.")
@@ -139,28 +140,30 @@ def import_minari(
     data: Data = Path("data"),
     json: Json = False,
 ) -> None:
-    """Make a dataset of the Minari datasets of one namespace; what was exported comes back bit for bit."""
+    """Convert the Minari datasets of one namespace to a dataset; an exported dataset is restored bit for bit."""
     from selectrl.data.actions import RECORD
     from selectrl.data.minari_files import import_minari as load
     from selectrl.data.store import OfflineDataset
 
     rule = read_rule(actions, action_box)
-    with bars() as shown:
-        out = load(namespace, data, name=name, root=root, actions=rule, progress=counter(shown, f"{namespace} tasks"))
+    with draw_bars() as bars:
+        out = load(
+            namespace, data, name=name, root=root, actions=rule, progress=tenth_counter(bars, f"{namespace} tasks")
+        )
     dataset = OfflineDataset.open(out)
-    done = cast(dict[str, Any], dataset.manifest.behaviour.get(RECORD, {}))
+    changes = cast(dict[str, Any], dataset.manifest.behaviour.get(RECORD, {}))
     if json:
-        emit({"folder": str(out), "fingerprint": dataset.fingerprint, "actions": done})
+        emit({"folder": str(out), "fingerprint": dataset.fingerprint, "actions": changes})
         return
     line(f"{len(dataset.manifest.tasks)} tasks in {out}, fingerprint {dataset.fingerprint[:16]}")
-    tell_actions(done)
+    print_action_changes(changes)
 
 
 def read_labels(text: str | None) -> range | None:
     """Read ``2200:5000:200`` or ``2200``.
 
     Raises:
-        InputError: it is neither, or names no label or too many.
+        InputError: the text is neither, or names no label or too many.
     """
     if text is None:
         return None
@@ -169,17 +172,17 @@ def read_labels(text: str | None) -> range | None:
         raise InputError(f"--labels {text!r}: expected START:STOP:STEP such as 2200:5000:200, or one label")
     start, *rest = map(int, words)
     stop, step = rest or (start + 1, 1)
-    found = range(start, stop, max(step, 1))
-    if step < 1 or not 1 <= len(found) <= MOST_LABELS:
+    labels = range(start, stop, max(step, 1))
+    if step < 1 or not 1 <= len(labels) <= MOST_LABELS:
         raise InputError(f"--labels {text!r}: expected 1 to {MOST_LABELS} labels, START below STOP and STEP above 0")
-    return found
+    return labels
 
 
 def read_rule(kind: str, box: str | None) -> ActionRule:
-    """Read ``-2:2`` or, with bounds for each number, ``-2:2,0:1``.
+    """Read ``-2:2`` or, with bounds for each dimension, ``-2:2,0:1``.
 
     Raises:
-        InputError: it is neither, or the box has no use.
+        InputError: the text is neither, or this kind uses no box.
     """
     from selectrl.data.actions import ActionRule
 
@@ -189,23 +192,23 @@ def read_rule(kind: str, box: str | None) -> ActionRule:
         parts = [pair.partition(":") for pair in box.split(",")]
         pairs = tuple((float(low), float(high)) for low, _, high in parts)
     except ValueError as error:
-        expected = "expected LOW:HIGH such as -2:2, or one for each number with commas"
+        expected = "expected LOW:HIGH such as -2:2, or one for each dimension with commas"
         raise InputError(f"--action-box {box!r}: {expected}") from error
     return ActionRule(kind=kind, box=pairs)
 
 
-def tell_actions(done: Mapping[str, Any]) -> None:
-    """Print what an import did to the actions; nothing where they are as logged."""
-    if "clipped" in done:
-        line(f"{done['clipped']} of {done['rows']} rows had an action beyond -1 to 1, which was clipped")
-    elif done:
-        line(f"the actions of {done['rows']} rows were rescaled to -1 to 1")
+def print_action_changes(changes: Mapping[str, Any]) -> None:
+    """Print how an import changed the actions; nothing where they are as logged."""
+    if "clipped" in changes:
+        line(f"{changes['clipped']} of {changes['rows']} rows had an action beyond -1 to 1, which was clipped")
+    elif changes:
+        line(f"the actions of {changes['rows']} rows were rescaled to -1 to 1")
 
 
-def counter(shown: Bars, job: str) -> Callable[[int, int], None]:
-    """Return what shows how many of a job's parts are done; without a terminal, a line at every tenth."""
+def tenth_counter(bars: Bars, job: str) -> Callable[[int, int], None]:
+    """Return a callback that shows the finished parts of a job; without a terminal, one line at every tenth."""
 
     def show(done: int, total: int) -> None:
-        shown.update(job, done, total, tell=done * 10 // total > (done - 1) * 10 // total)
+        bars.update(job, done, total, tell=done * 10 // total > (done - 1) * 10 // total)
 
     return show

@@ -16,7 +16,7 @@ from selectrl.fields import LARGEST, MOST, is_name
 from selectrl.files import expand_home
 
 
-def whole(kind: Any, tokens: Sequence[Token]) -> int:
+def read_integer(kind: Any, tokens: Sequence[Token]) -> int:
     """Read an int; cyclopts alone would round 1.5 to 2."""
     word = tokens[0].value
     if not re.fullmatch("-?[0-9]+", word):
@@ -26,29 +26,29 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
     return int(word)
 
 
-def between(low: int, high: int) -> Parameter:
-    """Return what makes an option a whole number from low to high, both included."""
-    return Parameter(converter=whole, validator=Number(gte=low, lte=high))
+def integer_between(low: int, high: int) -> Parameter:
+    """Return a parameter that reads a whole number from low to high, both included."""
+    return Parameter(converter=read_integer, validator=Number(gte=low, lte=high))
 
 
 LONGEST = len(str(LARGEST))
-SEED = between(0, LARGEST)
-COUNT = between(1, MOST)
-STEPS = between(0, MOST_CONTEXT)
-REPEATS = between(1, MOST_REPEATS)
-SEEDS = between(1, 10_000)
-JOBS = between(1, 1024)
+SEED = integer_between(0, LARGEST)
+COUNT = integer_between(1, MOST)
+STEPS = integer_between(0, MOST_CONTEXT)
+REPEATS = integer_between(1, MOST_REPEATS)
+SEEDS = integer_between(1, 10_000)
+JOBS = integer_between(1, 1024)
 
 
-def paths_at_home(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Apply :func:`expand_home` to every path of a command line, in cyclopts' step between splitting and converting."""
+def expand_paths(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Apply :func:`expand_home` to each path of a command line, after cyclopts splits it and before it converts it."""
     for argument in arguments:
         if Path in (argument.hint, *get_args(argument.hint)):
             argument.tokens = [token.evolve(value=expand_home(token.value)) for token in argument.tokens]
 
 
-def plain_name(kind: Any, value: Any) -> None:
-    """Refuse a name that is no plain name of a folder or file."""
+def check_plain_name(kind: Any, value: Any) -> None:
+    """Refuse a name that is not a plain name of a folder or file."""
     if isinstance(value, str) and not is_name(value):
         raise ValueError("Expected up to 100 letters, digits, '_', '-' and '.'.")
 
@@ -58,7 +58,7 @@ Json: TypeAlias = Annotated[
 ]
 Sets: TypeAlias = Annotated[
     tuple[str, ...],
-    Parameter(name="--set", negative="", show_default=False, help="Bind one value, path=value; may be given again."),
+    Parameter(name="--set", negative="", show_default=False, help="Bind one value, path=value; may be repeated."),
 ]
 Folder: TypeAlias = Annotated[Path, Parameter(help="A dataset's folder, for example data/point_robot/laptop.")]
 Data: TypeAlias = Annotated[Path, Parameter(name="--data", help="Folder of the datasets.")]
@@ -72,32 +72,31 @@ Force: TypeAlias = Annotated[
 ]
 Threads: TypeAlias = Annotated[
     int | None,
-    between(1, MOST_THREADS),
+    integer_between(1, MOST_THREADS),
     Parameter(name="--threads", help="Threads of torch and simulator; default: 1."),
 ]
 TrainThreads: TypeAlias = Annotated[
     Threads,
     Parameter(
-        help="Threads of each run; default: OMP_NUM_THREADS, or its share of the cores; a begun run keeps its own."
+        help="Threads of each run; default: OMP_NUM_THREADS, or its share of the cores; a started run keeps its number."
     ),
 ]
 DryRun: TypeAlias = Annotated[
     bool,
-    Parameter(
-        name="--dry-run", negative="", show_default=False, help="Print what would be run, and stop before reading data."
-    ),
+    Parameter(name="--dry-run", negative="", show_default=False, help="Print the plan, and stop before reading data."),
 ]
 Method: TypeAlias = Annotated[str | None, Parameter(name="--method", help="A shipped method, see `selectrl list`.")]
 Env: TypeAlias = Annotated[str | None, Parameter(name="--env", help="A shipped environment, see `selectrl list`.")]
 Profile: TypeAlias = Annotated[str | None, Parameter(name="--profile", help="A shipped profile: laptop or small.")]
 Ablation: TypeAlias = Annotated[
     str | None,
-    Parameter(name="--ablation", help="A shipped ablation laid over the method, see `selectrl list`."),
+    Parameter(name="--ablation", help="A shipped ablation of the method, see `selectrl list`."),
 ]
-Device: TypeAlias = Annotated[Literal["cpu", "cuda"], Parameter(help="Where it trains.")]
+Device: TypeAlias = Annotated[Literal["cpu", "cuda"], Parameter(help="Device of the training.")]
 EngineMode: TypeAlias = Annotated[
-    Literal["eager", "compiled"], Parameter(name="--engine", help="How steps run; compiled: on CUDA whole, as graphs.")
+    Literal["eager", "compiled"],
+    Parameter(name="--engine", help="Execution of steps; compiled: on CUDA as whole graphs."),
 ]
 Population: TypeAlias = Annotated[
-    int, COUNT, Parameter(help="Seeds trained side by side on CUDA, at most; on the CPU each trains alone.")
+    int, COUNT, Parameter(help="Seeds trained in parallel on CUDA, at most; on the CPU each trains alone.")
 ]

@@ -1,6 +1,6 @@
-"""What the commands print: results on stdout, progress and errors on stderr.
+"""Output of the commands: results on stdout, progress and errors on stderr.
 
-Rich draws progress bars and help, and is imported for them alone: a command that lists things does not wait for it.
+Rich draws progress bars and help, and is imported only for them: a command that lists things does not wait for it.
 """
 
 from __future__ import annotations
@@ -19,54 +19,54 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-from selectrl.cli.stdio import discard, output, results
+from selectrl.cli.stdio import discard, open_output, result_stream
 from selectrl.errors import printable
 
 GAP = 2  # blanks between two columns of a table
-NARROWEST, WIDEST = 20, 500  # columns: text is folded no narrower, and no line is drawn longer
+NARROWEST, WIDEST = 20, 500  # columns: the limits of a line
 COUNT = "[1-9][0-9]{0,3}"  # of columns and lines
 
 
-def columns(width: int) -> int:
-    """Return the width to write for, sensible whatever a terminal and its environment say."""
+def clip_width(width: int) -> int:
+    """Return a width within the limits, whatever a terminal and its environment report."""
     return min(max(width, NARROWEST), WIDEST)
 
 
-def room() -> int:
-    """Return the columns that a result has: as COLUMNS says, or as the terminal has that it goes to, or 80."""
+def result_width() -> int:
+    """Return the columns of a result: those of COLUMNS, else of the terminal that it goes to, else 80."""
     with suppress(ValueError):
-        if (asked := int(os.environ.get("COLUMNS", ""))) > 0:
-            return columns(asked)
-    with suppress(OSError):  # no file, or no terminal
-        return columns(os.get_terminal_size(results().fileno()).columns)
+        if (width := int(os.environ.get("COLUMNS", ""))) > 0:
+            return clip_width(width)
+    with suppress(OSError):  # not a file, or not a terminal
+        return clip_width(os.get_terminal_size(result_stream().fileno()).columns)
     return 80
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console of Rich as wide as that, to which every text is plain: brackets in it are not markup."""
+    """Return a console of Rich within these limits that prints plain text: brackets are not markup."""
     from rich.console import Console, ConsoleDimensions
 
-    class Sensible(Console):
-        """A console whose size is sensible and whose failures are told from others."""
+    class LimitedConsole(Console):
+        """A console with a limited width, whose failures are raised as ``OutputError``."""
 
         @property  # type: ignore[misc]  # nobody sets it
         def size(self) -> ConsoleDimensions:
             """Columns and lines."""
-            return ConsoleDimensions(columns(super().size.width), super().size.height)
+            return ConsoleDimensions(clip_width(super().size.width), super().size.height)
 
         def print(self, *objects: Any, **options: Any) -> None:
             """Print as Rich does."""
-            with output():
+            with open_output():
                 super().print(*objects, **options)
 
-    sizes = ("COLUMNS", "LINES")  # Rich stumbles over some of the texts that these may hold
+    sizes = ("COLUMNS", "LINES")  # Rich fails on some values of these
     environment = {name: text for name, text in os.environ.items() if name not in sizes or re.fullmatch(COUNT, text)}
-    file = None if stderr else results()
-    return Sensible(file=file, stderr=stderr, markup=False, emoji=False, highlight=False, _environ=environment)
+    file = None if stderr else result_stream()
+    return LimitedConsole(file=file, stderr=stderr, markup=False, emoji=False, highlight=False, _environ=environment)
 
 
-def tell_line(text: str) -> None:
-    """Print a line on stderr; where nobody can read it, work continues all the same."""
+def print_progress(text: str) -> None:
+    """Print a line on stderr; the work continues even if stderr is closed."""
     try:
         print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
     except OSError:
@@ -75,7 +75,7 @@ def tell_line(text: str) -> None:
 
 def say(sentence: str) -> None:
     """Print one sentence on stderr."""
-    tell_line(f"selectrl: {' '.join(sentence.splitlines())}")
+    print_progress(f"selectrl: {' '.join(sentence.splitlines())}")
 
 
 def emit(value: Any) -> None:
@@ -85,18 +85,18 @@ def emit(value: Any) -> None:
 
 def line(text: str = "") -> None:
     """Print a line of a result on stdout."""
-    with output() as stream:
+    with open_output() as stream:
         print(text, file=stream)
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout; its widest columns are folded until it is as narrow as the terminal."""
+    """Print a table on stdout; its widest columns are folded until it fits the terminal."""
     rows = [[printable(cell) for cell in row] for row in rows]  # cells may come from files
-    width = room()
+    width = result_width()
     widths = [max(1, *map(len, column)) for column in zip(heads, *rows, strict=True)]
     while sum(widths) + GAP * (len(widths) - 1) > width and max(widths) > 1:
         widths[widths.index(max(widths))] -= 1
-    bold = "\033[1m{}\033[0m" if results().isatty() else "{}"
+    bold = "\033[1m{}\033[0m" if result_stream().isatty() else "{}"
     if title:
         line(bold.format(printable(title)))
     for row in [heads, *rows] if any(heads) else rows:
@@ -107,26 +107,26 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> No
 
 
 class Bars:
-    """One progress bar per job, with rate, time left and the newest figure; plain lines when stderr is no terminal."""
+    """Draws a progress bar per job, with rate, time left and newest value; plain lines if stderr is not a terminal."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
 
     def update(self, job: str, done: int, total: int, note: str = "", *, tell: bool = False) -> None:
-        """Show where a job is.
+        """Show the progress of a job.
 
         Args:
             job: its name.
             done: steps done.
             total: steps in all.
-            note: rate and newest figure.
-            tell: print a line when there is no terminal to draw on.
+            note: rate and newest value.
+            tell: print a line where there is no terminal.
         """
         job, note = printable(job), printable(note)
         if self._progress is None:
             if tell:
-                tell_line(f"{job}: {done}/{total} {note}")
+                print_progress(f"{job}: {done}/{total} {note}")
             return
         if job not in self._bars:
             self._bars[job] = self._progress.add_task(job, total=total, note="")
@@ -134,7 +134,7 @@ class Bars:
 
 
 @contextmanager
-def bars() -> Iterator[Bars]:
+def draw_bars() -> Iterator[Bars]:
     """Draw progress bars on stderr inside the block."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -142,12 +142,12 @@ def bars() -> Iterator[Bars]:
     if not screen.is_terminal:
         yield Bars(None)
         return
-    drawn = (
+    columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*drawn, console=screen) as progress:
+    with Progress(*columns, console=screen) as progress:
         yield Bars(progress)

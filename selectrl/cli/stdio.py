@@ -1,4 +1,4 @@
-"""The standard streams: always open, fit for any text, and standard output for results alone."""
+"""The standard streams: always open, ready for any text, and standard output only for results."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import TextIO
 
 from selectrl.errors import RunError
 
-_kept: TextIO | None = None
+_results: TextIO | None = None
 
 
 def open_streams() -> None:
     """Open the three standard streams where they are closed, and keep standard output for results.
 
-    A closed stream discards what is written to it. Without the stand-in the next file that is opened would take its
-    number, and whatever a library prints would go into that file; processes that are started here inherit it.
+    A closed stream discards what is written to it. Otherwise the next file that is opened would get its
+    number, and the output of a library would go into that file; processes that are started here inherit it.
 
-    Whatever other code prints goes to standard error from now on, at the exit and from C too: the number of standard
-    output is standard error's, and the stream of results has another. A character that the encoding of a stream lacks
-    becomes a question mark.
+    All output of other code goes to standard error from now on, also at the exit and from C: the number of standard
+    output is that of standard error, and the stream of results has another. A character that the encoding of a stream
+    lacks becomes a question mark.
     """
-    global _kept
+    global _results
     for number in range(3):
         try:
             os.fstat(number)
@@ -36,43 +36,43 @@ def open_streams() -> None:
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="replace")
     encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
-    _kept = os.fdopen(os.dup(1), "w", encoding=encoding, errors="replace")
+    _results = os.fdopen(os.dup(1), "w", encoding=encoding, errors="replace")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
 
 
-def results() -> TextIO:
+def result_stream() -> TextIO:
     """Return the stream of results."""
-    return _kept or sys.stdout
+    return _results or sys.stdout
 
 
 def discard(stream: TextIO) -> None:
-    """Send nowhere what a broken stream still holds and gets, or flushing it at the exit would fail once more."""
-    with suppress(OSError):  # no file at all
+    """Discard the content of a broken stream; otherwise flushing it at the exit would fail again."""
+    with suppress(OSError):  # not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class OutputError(RunError):
-    """Standard output does not take what is written to it.
+    """Standard output cannot be written to.
 
     Attributes:
-        sentence: the reason, empty where a pipe was closed: its reader has read enough.
+        sentence: the reason, empty where the reader closed the pipe.
     """
 
     def __init__(self, error: OSError) -> None:
-        reason = f"cannot write to standard output: {error.strerror or error}; free the disk, or send it elsewhere"
+        reason = f"cannot write to standard output: {error.strerror or error}; free the disk, or redirect it"
         self.sentence = "" if error.errno == errno.EPIPE else reason
         super().__init__(reason)
 
 
 @contextmanager
-def output() -> Iterator[TextIO]:
+def open_output() -> Iterator[TextIO]:
     """Give the stream of results inside the block.
 
     Raises:
-        OutputError: it takes no more.
+        OutputError: the stream cannot be written to.
     """
-    stream = results()
+    stream = result_stream()
     try:
         yield stream
     except OSError as error:
@@ -81,6 +81,6 @@ def output() -> Iterator[TextIO]:
 
 
 def flush() -> None:
-    """Write out what the stream of results still holds."""
-    with output() as stream:
+    """Write the rest of the stream of results."""
+    with open_output() as stream:
         stream.flush()

@@ -1,4 +1,4 @@
-"""``selectrl train``: meta-train a method, one or several seeds, and meta-test it on unseen tasks."""
+"""``selectrl train``: meta-train a method with one or several seeds, and meta-test it on unseen tasks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from selectrl.cli.options import (
     Profile,
     Sets,
     TrainThreads,
-    plain_name,
+    check_plain_name,
 )
-from selectrl.cli.screen import Bars, bars, emit, line, say, table
+from selectrl.cli.screen import Bars, draw_bars, emit, line, say, table
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.execution import Execution
 from selectrl.gin_edge import as_layer
@@ -35,7 +35,7 @@ from selectrl.launch.job import Event, Job
 
 
 def train(
-    file: Annotated[Path | None, Parameter(help="A gin file of yours, laid over method, env and profile.")] = None,
+    file: Annotated[Path | None, Parameter(help="Your gin file, applied over method, env and profile.")] = None,
     /,
     *,
     method: Method = None,
@@ -43,10 +43,10 @@ def train(
     profile: Profile = None,
     ablation: Ablation = None,
     set_: Sets = (),
-    seeds: Annotated[int, SEEDS, Parameter(help="How many seeds: 0, 1, and so on.")] = 1,
-    seed: Annotated[int | None, SEED, Parameter(help="Train this one seed instead.")] = None,
+    seeds: Annotated[int, SEEDS, Parameter(help="Number of seeds: 0, 1, and so on.")] = 1,
+    seed: Annotated[int | None, SEED, Parameter(help="Train only this seed instead.")] = None,
     jobs: Annotated[
-        int | None, JOBS, Parameter(help="Runs side by side; default: as many as cores, one thread each.")
+        int | None, JOBS, Parameter(help="Runs in parallel; default: one per core, one thread each.")
     ] = None,
     threads: TrainThreads = None,
     device: Device = "cpu",
@@ -55,28 +55,28 @@ def train(
     data: Data = Path("data"),
     out: Annotated[Path, Parameter(help="Folder of the runs.")] = Path("runs"),
     name: Annotated[
-        str | None, Parameter(validator=plain_name, help="Name of the method's folder; default: its name and key.")
+        str | None,
+        Parameter(validator=check_plain_name, help="Name of the method's folder; default: its name and key."),
     ] = None,
     tensorboard: Annotated[
         bool, Parameter(negative="", show_default=False, help="Also write TensorBoard event files.")
     ] = False,
     profile_step: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Only profile a few steps: shares, and a trace to open.")
+        bool,
+        Parameter(negative="", show_default=False, help="Only profile a few steps: shares of time, and a trace file."),
     ] = False,
     force: Annotated[
         bool,
-        Parameter(
-            negative="", show_default=False, help="Train again from the beginning; an earlier run is kept beside it."
-        ),
+        Parameter(negative="", show_default=False, help="Train again from the beginning; the earlier run is renamed."),
     ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Meta-train a method on a dataset and meta-test it on unseen tasks.
 
-    Runs resume: give the same command again after an interruption, and what is
-    finished is not done again. Each run is tested at the end with its own collector
-    and with offline context; `selectrl evaluate` tests it in other ways.
+    Runs resume: give the same command again after an interruption, and finished
+    work is not repeated. Each run is tested at the end with its own collector and
+    with offline context; `selectrl evaluate` tests it in other ways.
     """
     experiment = selectrl.compose(method, env, profile=profile, ablation=ablation, file=file, settings=set_, name=name)
     if dry_run:
@@ -88,8 +88,8 @@ def train(
         planned = plan_runs(experiment, numbers, execution, out=out, name=name, jobs=jobs, threads=threads)
         show_profile(planned.jobs[0], json=json)
         return
-    with bars() as shown:
-        training = Training(shown)
+    with draw_bars() as bars:
+        training = TrainingBars(bars)
         try:
             runs = selectrl.train(
                 experiment,
@@ -109,19 +109,19 @@ def train(
         finally:
             for sentence in training.failures[1:]:  # the first one ends the command
                 say(sentence)
-    finish(runs[0].folder.parent, [training.figures[number] for number in numbers], json=json)
+    show_returns(runs[0].folder.parent, [training.figures[number] for number in numbers], json=json)
 
 
-class Training:
-    """Shows the events of several seeds on bars, and keeps how each of them ended.
+class TrainingBars:
+    """Shows the events of several seeds on bars, and keeps their results.
 
     Attributes:
         figures: returns and times of the finished runs, by seed.
         failures: the sentences of the others.
     """
 
-    def __init__(self, shown: Bars) -> None:
-        self._shown = shown
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
         self._words: dict[int, dict[str, str]] = {}
         self.figures: dict[int, dict[str, Any]] = {}
         self.failures: list[str] = []
@@ -130,7 +130,7 @@ class Training:
         """Show an event."""
         match event.kind:
             case "set aside":
-                say(f"the earlier run of {event.job.name} is kept in {event.value}")
+                say(f"the earlier run of {event.job.name} was renamed to {event.value}")
             case "record":
                 self._note(event)
             case "done":
@@ -147,15 +147,15 @@ class Training:
         else:
             words["rate"] = f"{record['steps_per_second']:.0f} steps/s"
             if record["phase"] != "rl":
-                done, of = record["step"], record["phase_steps"]
-                tell = done == of or done % job.experiment.train.test_every == 0
-                self._shown.update(f"{job.name} {record['phase']}", done, of, words["rate"], tell=tell)
+                done, phase_steps = record["step"], record["phase_steps"]
+                tell = done == phase_steps or done % job.experiment.train.test_every == 0
+                self._bars.update(f"{job.name} {record['phase']}", done, phase_steps, words["rate"], tell=tell)
                 return
         text = "  ".join(words[key] for key in ("rate", "test") if key in words)
-        self._shown.update(job.name, record["step"], total, text, tell=record["kind"] == "test")
+        self._bars.update(job.name, record["step"], total, text, tell=record["kind"] == "test")
 
 
-def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
+def show_returns(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
     """Print the returns of the runs."""
     if json:
         emit({"folder": str(folder), "runs": results})
@@ -166,7 +166,7 @@ def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
             f"{figures['context_free']:.2f}",
             f"{figures['return']:.2f}",
             f"{figures['offline']:.2f}",
-            f"{figures['wall_seconds']:.0f} s" if figures["trained"] else "was done",
+            f"{figures['wall_seconds']:.0f} s" if figures["trained"] else "done before",
         ]
         for figures in results
     ]
@@ -179,22 +179,22 @@ def finish(folder: Path, results: list[dict[str, Any]], *, json: bool) -> None:
 
 
 def show_profile(job: Job, *, json: bool) -> None:
-    """Profile a few steps of a job and print their shares."""
+    """Profile a few steps of a job and print the shares of their parts."""
     from selectrl.experiment.profiling import profile_step
     from selectrl.experiment.run import Run
 
-    found = profile_step(Run(job.folder, job.experiment, job.seed, job.execution))
+    profile = profile_step(Run(job.folder, job.experiment, job.seed, job.execution))
     if json:
-        emit(found)
+        emit(profile)
         return
-    for title, kind in ((f"One step: {found['ms_per_step']:.2f} ms", "shares"), ("Longest operations", "operations")):
-        table(title, ["", "share"], [[name, f"{share:.1%}"] for name, share in found[kind].items()])
+    for title, kind in ((f"One step: {profile['ms_per_step']:.2f} ms", "shares"), ("Longest operations", "operations")):
+        table(title, ["", "share"], [[name, f"{share:.1%}"] for name, share in profile[kind].items()])
         line()
-    line(f"Trace in {found['trace']}; open it at https://ui.perfetto.dev")
+    line(f"Trace in {profile['trace']}; open it at https://ui.perfetto.dev")
 
 
 def show_experiment(experiment: Experiment, *, json: bool) -> None:
-    """Print a resolved experiment: as gin bindings, which a file of the user's may hold, or as its record."""
+    """Print a resolved experiment: as gin bindings for a user's file, or as its record."""
     if json:
         emit({"key": experiment.key, "experiment": to_record(experiment)})
         return

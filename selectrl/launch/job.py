@@ -14,7 +14,7 @@ from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.labels import label_of
-from selectrl.launch.verdict import explain, verdict
+from selectrl.launch.verdict import describe_failure, explain
 from selectrl.protocols import CollectorConfig
 from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.execution import ExecutionRecord
@@ -75,7 +75,7 @@ class Failure:
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Return the failure that an error is."""
-        return cls(*verdict(error), error)
+        return cls(*describe_failure(error), error)
 
     def as_error(self) -> Exception:
         """Return an error of this package that says the same; an error that nobody foresaw is returned as it is."""

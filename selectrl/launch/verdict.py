@@ -32,7 +32,7 @@ LIBRARIES = (
 )
 
 
-def verdict(error: Exception) -> tuple[str, int]:
+def describe_failure(error: Exception) -> tuple[str, int]:
     """Return the sentence and the exit code with which an error ends; a bug of ours is still one sentence."""
     explained = explain(error)
     if explained is not None:

@@ -123,7 +123,7 @@ class TestWords:
             (["train", *SELECT, "--name", 300 * "x"], "Expected up to 100 letters"),
             (["train", "missing.gin"], "cannot read missing.gin: No such file or directory"),
             (["train", "."], "cannot read .: Is a directory; put a regular file there"),
-            (["list", "--kind", "encoder"], "no parts of the kind 'encoder': did you mean 'encoders'?"),
+            (["list", "--kind", "encoder"], "unknown kind of parts 'encoder': did you mean 'encoders'?"),
             (["list", "encoders"], "encoders"),
             (["collect"], "--env"),
             (["collect", "--env", "point"], "no env named 'point'"),

@@ -348,7 +348,7 @@ class TestWholeRun:
         before = listing(trained[0])
         done = command("train", *small(), "--seeds", 2, "--jobs", 2, cwd=trained[0])
         assert done.code == 0
-        assert done.out.count("was done") == 2
+        assert done.out.count("done before") == 2
         assert done.err == ""
         assert listing(trained[0]) == before
 

@@ -120,7 +120,7 @@ class TestCompare:
         assert len(list((tmp_path / "runs").rglob("proximal.json"))) == 1
         again = call(*words, *toy(data, tmp_path / "runs"))
         assert again.code == 1
-        assert "1 of 2 runs failed; --retry-failed tries them again" in again.err
+        assert "1 of 2 runs failed; add --retry-failed to run them again" in again.err
         assert "running" not in again.err
         retried = call(*words, "--retry-failed", *toy(data, tmp_path / "runs"))
         assert "running" in retried.err
@@ -142,9 +142,9 @@ class TestCompare:
 def test_what_was_never_timed_is_timed_before_it_starts(call: Call, data: Path, tmp_path: Path) -> None:
     words = ["compare", "--methods", "select,focal", "--launcher", "inline", *toy(data, tmp_path, train__steps=4)]
     first, again = call(*words), call(*words)
-    assert "time not timed here yet" in first.out
-    assert "Timed here, meta-tests not counted: a minute." in first.out
-    assert "Timed here" not in again.out
+    assert "time not measured yet" in first.out
+    assert "Timed on this machine: less than 1 min, without meta-tests." in first.out
+    assert "Timed on" not in again.out
 
 
 class TestSharing:

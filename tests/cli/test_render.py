@@ -69,7 +69,7 @@ def test_an_mp4(tmp_path: Path, call: Callable[..., Any], runs: Path, data: Path
         ((), "no run given"),
         (("RUN", "--out", "film.png"), "ends in .gif or .mp4"),
         (("RUN", "--tasks", "0"), "tasks to film are [0]; choose from the unseen ones, [2, 6]"),
-        (("RUN", "--tasks", "a,b"), "expected task ids like 2,18,34"),
+        (("RUN", "--tasks", "a,b"), "expected task ids such as 2,18,34"),
         (("RUN", "--budget", "50"), "multiple of the horizon 20"),
         (("nowhere",), "no run at or below nowhere"),
     ],

@@ -208,7 +208,7 @@ class TestInterrupt:
         out, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         assert out == ""
-        assert err.splitlines()[-1] == "selectrl: interrupted; give the same command again to go on"
+        assert err.splitlines()[-1] == "selectrl: interrupted; give the same command again to continue"
         assert sum(line.startswith("selectrl: ") for line in err.splitlines()) == 1
         assert "Traceback" not in err
         assert call("train", *words, "--out", tmp_path).code == 0
@@ -224,7 +224,7 @@ class TestInterrupt:
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert err == "selectrl: interrupted; give the same command again to go on\n"
+        assert err == "selectrl: interrupted; give the same command again to continue\n"
 
 
 def flip(path: Path, at: int) -> None:

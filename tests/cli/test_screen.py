@@ -13,8 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from selectrl.cli.board import board
-from selectrl.cli.screen import NARROWEST, WIDEST, bars, console, say, table
+from selectrl.cli.board import draw_board
+from selectrl.cli.screen import NARROWEST, WIDEST, console, draw_bars, say, table
 from selectrl.launch.job import Event, Failure
 
 ROWS = [["csro", "max-min mutual information: distance metric and CLUB bound", "2023"], ["blind", "", "2021"]]
@@ -72,14 +72,14 @@ def test_brackets_of_the_user_are_no_markup(capsys, monkeypatch):
     """A path may hold ``[/x]``, which Rich would take for the end of a style."""
     monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, to Rich
     monkeypatch.setenv("COLUMNS", "200")
-    with bars() as shown:
+    with draw_bars() as shown:
         shown.update("runs/[/x]/[red]", 1, 2, "[/note] :smile:", tell=True)
     drawn = capsys.readouterr().err
     assert "runs/[/x]/[red]" in drawn
     assert "[/note] :smile:" in drawn
     experiment = SimpleNamespace(name="[/n]", env_name="[/e]")
     job = SimpleNamespace(folder="[/f]", experiment=experiment, name="[/n] seed 0")
-    with board([job]) as lines:
+    with draw_board([job]) as lines:
         lines.show(Event(job, "failed", Failure("[/why]")))
     assert "[/e] [/n] seed 0" in capsys.readouterr().err
 
@@ -143,7 +143,7 @@ def test_stderr_that_takes_nothing_stops_no_work(monkeypatch):
 
     monkeypatch.setattr(sys, "stderr", Full())
     say("unheard")
-    with bars() as shown:
+    with draw_bars() as shown:
         shown.update("job", 1, 2, tell=True)
 
 

@@ -18,7 +18,7 @@ import selectrl
 from selectrl import citations
 from selectrl.errors import InputError, RunError
 from selectrl.launch import verdict as module
-from selectrl.launch.verdict import explained, verdict
+from selectrl.launch.verdict import describe_failure, explained
 
 Call = Callable[..., Any]
 
@@ -41,8 +41,8 @@ Call = Callable[..., Any]
     ],
 )
 def test_what_can_be_foreseen_has_a_remedy(error: Exception, sentence: str, code: int) -> None:
-    assert sentence in verdict(error)[0]
-    assert verdict(error)[1] == code
+    assert sentence in describe_failure(error)[0]
+    assert describe_failure(error)[1] == code
     with pytest.raises(InputError if code == 2 else RunError, match=r".*; ") as caught, explained():
         raise error
     assert caught.value.__cause__ is error
@@ -63,7 +63,7 @@ def test_a_bug_of_ours_names_file_and_line_and_where_to_report_it(monkeypatch: p
         citations.comment_of(5)  # type: ignore[arg-type]
     except Exception as error:
         monkeypatch.setattr(module, "LIBRARIES", (*module.LIBRARIES, str(Path(__file__).parents[2] / "tests")))
-        sentence, code = verdict(error)
+        sentence, code = describe_failure(error)
     assert code == 1
     assert sentence.startswith(f"internal error at {Path(selectrl.__file__).parent}/")
     assert "report this sentence to the authors" in sentence
@@ -74,7 +74,7 @@ def test_an_error_in_a_plugin_names_the_plugin(tmp_path: Path, monkeypatch: pyte
     """Also where the error arises deeper, in a library that the plugin calls."""
     monkeypatch.setattr(module, "plugin_of", lambda name: "the plugin 'p' of p 1.0" if name == "p.loss" else None)
     file = tmp_path / "loss.py"
-    sentence, code = verdict(raised("import json\n\njson.loads('{')\n", "p.loss", file))
+    sentence, code = describe_failure(raised("import json\n\njson.loads('{')\n", "p.loss", file))
     assert code == 1
     assert sentence.startswith("JSONDecodeError: ")
     assert f" at {file}:3 of the plugin 'p' of p 1.0; repair that" in sentence
@@ -83,7 +83,7 @@ def test_an_error_in_a_plugin_names_the_plugin(tmp_path: Path, monkeypatch: pyte
 
 def test_an_error_in_code_of_the_user_names_it(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    sentence, _ = verdict(raised("\n1 / 0\n", "mine", file))
+    sentence, _ = describe_failure(raised("\n1 / 0\n", "mine", file))
     assert f"ZeroDivisionError: division by zero at {file}:2, which is not part of selectrl" in sentence
 
 

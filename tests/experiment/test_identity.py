@@ -181,7 +181,7 @@ class TestEvaluation:
         before, own = listing(run), headline(run.parent)
         done = call("train", *small(), "--out", tmp_path / "runs", "--name", "m")
         assert (done.code, done.err) == (0, "")
-        assert "was done" in done.out
+        assert "done before" in done.out
         assert listing(run) == before
         assert headline(run.parent) == own
 
@@ -196,7 +196,7 @@ class TestForce:
         assert done.code == 0, done
         assert json.loads(done.out)["runs"][0]["trained"] is True
         kept = run.with_name("seed0.replaced-1")
-        assert f"the earlier run of m seed 0 is kept in {kept}" in done.err
+        assert f"the earlier run of m seed 0 was renamed to {kept}" in done.err
         assert (kept / "mark").read_text() == "old"
         assert read_json(kept / "evaluations/proximal.json")["train_step"] == 30
         assert call(*words, "--force").code == 0
@@ -209,7 +209,7 @@ class TestForce:
     def test_trains_what_was_never_trained(self, call: Call, small: Call, tmp_path: Path) -> None:
         done = call("train", *small({"train.steps": 2}), "--out", tmp_path / "runs", "--name", "m", "--force")
         assert done.code == 0, done
-        assert "is kept in" not in done.err
+        assert "was renamed to" not in done.err
         assert [path.name for path in run_folders(tmp_path)] == ["seed0"]
 
     def test_what_is_no_run_is_not_set_aside(self, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ class TestVersions:
     ) -> None:
         before = listing(old)
         done = call("train", *small(), "--out", tmp_path / "runs", "--name", "m")
-        assert "was done" in done.out
+        assert "done before" in done.out
         assert f"warning: {old} was trained with selectrl 0.0.9 (installed: " in done.err
         assert "`selectrl train --force` trains it again" in done.err
         assert listing(old) == before

@@ -21,7 +21,7 @@ from selectrl.launch.slurm import Work
 from selectrl.runs import checkpoint
 
 Call = Callable[..., Any]
-SENTENCE = "selectrl: interrupted; give the same command again to go on"
+SENTENCE = "selectrl: interrupted; give the same command again to continue"
 
 
 @pytest.fixture
