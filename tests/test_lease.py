@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_moment_alone_waits_for_the_lease(run: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer of evaluations waits for another, instead of writing beside it."""
     monkeypatch.setattr(lease, "PAUSE", 0.01)
-    code = HOLDER.replace("600", "60").replace("locked", "alone")
+    code = HOLDER.replace("600", "60").replace("lock(", "wait_and_lock(").replace("import lock", "import wait_and_lock")
     with subprocess.Popen([sys.executable, "-c", code, run], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

@@ -66,8 +66,8 @@ class TestCompare:
         out, said = whole
         (verdict,) = said["verdicts"]
         assert (verdict["a"], verdict["b"], verdict["seeds"]) == ("select", "focal", 1)
-        assert verdict["sentence"].startswith("point_robot: select and focal are not told apart: the difference is ")
-        assert verdict["sentence"].endswith("It takes two shared seeds to tell a method from a seed’s luck.")
+        assert verdict["sentence"].startswith("point_robot: The difference between select and focal is ")
+        assert verdict["sentence"].endswith("(1 shared seed × 2 tasks): too few seeds for an interval.")
         returns = {path.parts[-4]: json.loads(path.read_text())["return"] for path in out.rglob("proximal.json")}
         returns |= {path.parts[-4]: json.loads(path.read_text())["return"] for path in out.rglob("online.json")}
         mine, other = (next(v for k, v in returns.items() if k.startswith(name)) for name in ("select", "focal"))

@@ -15,6 +15,7 @@ from selectrl.experiment.run import Run
 from selectrl.files import read_json, write_json
 from selectrl.report.analysis.analyse import analyse
 from selectrl.report.analysis.group import group
+from selectrl.report.analysis.metrics import declared
 from selectrl.report.load import load
 from selectrl.report.pages.export import numbers
 from selectrl.runs.folders import run_folders, set_aside
@@ -57,7 +58,7 @@ def headline(runs: Path) -> dict[str, Any]:
     assert omissions == []
     (family,) = families
     (summary,) = analyse(family).methods
-    return dict(numbers(summary))
+    return dict(numbers(summary, declared(3)))
 
 
 class TestEvaluation:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selectrl import compose, train
+from selectrl import compose
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.data.store import Episodes, write_manifest, write_task
+from selectrl.experiment.execution import Execution
+from selectrl.experiment.run import Run
+from selectrl.experiment.training import train
 from selectrl.registry import FAMILIES
 
 SETTINGS = [
@@ -72,7 +75,8 @@ def test_select_adapts_to_unseen_goals(tmp_path):
     scripted_data(
         tmp_path / "data" / "point_robot" / "scripted", FAMILIES.build(experiment.env), np.random.default_rng(0)
     )
-    run = train(experiment, data=tmp_path / "data", out=tmp_path / "runs")
+    run = Run(tmp_path / "run", experiment, 0, Execution(data=tmp_path / "data"))
+    train([run])
     assert run.dataset.read_tasks == set(run.family.train_tasks)  # no test task was read for training
     offline = run.evaluate("offline", OfflineConfig())
     assert offline.final_return > -15  # -8 to -11 over seeds and processors; standing still -20, optimum -3.86

@@ -116,7 +116,7 @@ def test_a_single_run_that_cannot_be_read_has_its_remedy(foreign: Foreign, make_
     run = make_run(foreign.root, "m", 0)
     foreign.deny(run / "experiment.json")
     with pytest.raises(InputError) as error:
-        build([foreign.root / "point_robot"], foreign.root / "page", None)
+        build([foreign.root / "point_robot"], foreign.root / "page", None, 3)
     sentence = str(error.value)
     assert sentence.startswith("no finished run to report: m/seed0: cannot read m/seed0/experiment.json: Permission")
     assert sentence.endswith("ask its owner for access, or choose another place, and give the command again")
@@ -125,7 +125,7 @@ def test_a_single_run_that_cannot_be_read_has_its_remedy(foreign: Foreign, make_
 def test_a_single_run_that_is_not_finished_is_to_be_finished(tmp_path: Path, make_run: Make) -> None:
     (make_run(tmp_path, "m", 0) / "evaluations" / "proximal.json").unlink()
     with pytest.raises(InputError, match=r"unfinished: .*; finish a run first$"):
-        build([tmp_path], tmp_path / "page", None)
+        build([tmp_path], tmp_path / "page", None, 3)
 
 
 def test_an_export_that_fails_midway_leaves_nothing(

@@ -314,7 +314,8 @@ def experiment(method: str, *settings: str) -> Experiment:
         "CONTEXT=5",
     ]
     name, more = ("csro", ["CONSTRAINED_ACTOR=@actors.brac()"]) if method == "brac" else (method, [])
-    layers = [*experiment_layers(method=name, env="point_robot"), *setting_layers([*sizes, *more, *settings])]
+    bound = {setting.partition("=")[0]: setting for setting in (*sizes, *more, *settings)}  # a name may be set once
+    layers = [*experiment_layers(method=name, env="point_robot"), *setting_layers(list(bound.values()))]
     return build_experiment(layers, method)
 
 

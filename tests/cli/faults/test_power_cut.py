@@ -126,7 +126,7 @@ def test_metrics_are_on_the_disk_before_the_checkpoint_that_counts_on_them(
     call: Call, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order that makes the above true, on any system."""
-    flushed, fsync, replace = [0], os.fsync, Path.replace
+    flushed, fsync, replace = [0], os.fsync, os.replace
     checked = []
 
     def watch_fsync(handle: int) -> None:
@@ -138,15 +138,15 @@ def test_metrics_are_on_the_disk_before_the_checkpoint_that_counts_on_them(
         path = tmp_path / "point_robot" / "run" / "seed0" / "metrics.jsonl"
         return path.stat().st_ino if path.exists() else -1
 
-    def watch_replace(self: Path, target: Path) -> Path:
-        if target.name.startswith("checkpoint-"):
-            found = checkpoint.load(self)
-            assert found is not None
-            assert flushed[0] >= found.metrics > 0
-            checked.append(found.step)
-        return replace(self, target)
+    def watch_replace(source: str, target: str, **folders: int) -> None:
+        if target.startswith("checkpoint-"):
+            saved = checkpoint.load(Path(f"/proc/self/fd/{folders['src_dir_fd']}") / source)
+            assert saved is not None
+            assert flushed[0] >= saved.metrics > 0
+            checked.append(saved.step)
+        replace(source, target, **folders)
 
     monkeypatch.setattr(os, "fsync", watch_fsync)
-    monkeypatch.setattr(Path, "replace", watch_replace)
+    monkeypatch.setattr(os, "replace", watch_replace)
     assert call("train", *words, "--out", tmp_path).code == 0
     assert checked == [10, 20, 30, 40]
