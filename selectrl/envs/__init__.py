@@ -1,4 +1,4 @@
-"""The task families, in NumPy, many worlds at once. Each is registered here with its config."""
+"""The task families, in NumPy, with many worlds in lockstep. Each family is registered here with its config."""
 
 from __future__ import annotations
 

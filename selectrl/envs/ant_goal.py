@@ -1,4 +1,4 @@
-"""Ant-Goal: a four-legged robot walks towards a goal that it is not shown."""
+"""Ant-Goal: a four-legged robot walks towards a goal that it does not observe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _reward(goal: Any, position: Any, actions: Any) -> Any:
 
 
 def ant_goal_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
-    """Return the reward of transitions where ``torso="current"``, to the accuracy of float32 positions.
+    """Return the reward of transitions under ``torso="current"``, to the accuracy of float32 positions.
 
     Args:
         parameters: g, (…, 2), NumPy or torch.
@@ -36,7 +36,7 @@ def ant_goal_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> An
 
 
 class AntGoalWorlds(ContactWorlds):
-    """Ant-Goal worlds in lockstep, see :class:`AntGoalEnv` for what one of them is."""
+    """Ant-Goal worlds in lockstep, see :class:`AntGoalEnv` for a description of a world."""
 
     robot, frame_skip = "ant", 5
 
@@ -110,16 +110,17 @@ class AntGoalEnv(SingleWorld):
     | 21-28 | angular velocities of the joints             | rad/s |
 
     ## Rewards
-    r = -‖p - g‖₁ - 0.1 ‖a‖² - 0.0005 Σ clip(f, -1, 1)² with p the position of the torso in the plane, where the
-    integrator's last stage had it unless `torso="current"`, and f the contact forces on all bodies, which are 0 unless
-    `contact_forces="sensed"`. The norm is L1.
+    r = -‖p - g‖₁ - 0.1 ‖a‖² - 0.0005 Σ clip(f, -1, 1)². The norm is L1. p is the position of the torso in the plane, at
+    the integrator's last stage unless `torso="current"`. f are the contact forces on all bodies, which are 0 unless
+    `contact_forces="sensed"`.
 
     ## Starting State
     At rest at the origin, 0.75 m high, with U(-0.1, 0.1) added to each coordinate and 0.1 · N(0, 1) to each velocity.
     The orientation is then scaled to length 1.
 
     ## Episode End
-    Truncated by `gymnasium.make` after 200 steps or `max_episode_steps`, never terminated, not even on its back.
+    Truncated by `gymnasium.make` after 200 steps or `max_episode_steps`, never terminated, not even when the robot lies
+    on its back.
 
     ## Arguments
     * `task`: from 0 to 39; the goal is 2 (cos θ, sin θ) with θ = 2π · task / 40.
@@ -127,9 +128,10 @@ class AntGoalEnv(SingleWorld):
     * the fields of `AntGoalConfig` but `horizon`, among them `contact_forces`, `torso` and `capsules`.
 
     ## Differs from the authors' code
-    MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
-    last simulation step; PEARL and CORRO, under MuJoCo 1.5, observe them too. PEARL draws goals in a disc of radius 3.
-    The reset scales the orientation to length 1 here; there MuJoCo 2 does it in the first forward pass.
+    MuJoCo 4 replaces 2.0; the masses of capsules are those of 2.0. Sensed contact forces are those at the beginning of
+    the last simulation step; PEARL and CORRO, under MuJoCo 1.5, observe them too. PEARL draws goals in a disc of radius
+    3. Here the reset scales the orientation to length 1; in the authors' code MuJoCo 2 does so in the first forward
+    pass.
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.

@@ -17,7 +17,7 @@ REMEDY = "pictures need OpenGL: on Debian install libegl1 and libgl1-mesa-dri, o
 
 
 def _context() -> Any:
-    """Return an OpenGL context for pictures: EGL on Linux, unless ``MUJOCO_GL`` names another, else MuJoCo's choice."""
+    """Return an OpenGL context: EGL on Linux without ``MUJOCO_GL``, otherwise MuJoCo's choice."""
     if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
         from mujoco.egl import GLContext
     else:
@@ -26,13 +26,13 @@ def _context() -> Any:
 
 
 class Camera:
-    """The camera called ``track`` of a robot's file.
+    """The camera ``track`` of a robot's file.
 
     Args:
         model: any model of the robot.
 
     Raises:
-        RunError: no OpenGL is at hand.
+        RunError: OpenGL is not available.
     """
 
     def __init__(self, model: Any) -> None:
@@ -52,7 +52,7 @@ class Camera:
     def shoot(self, model: Any, data: Any, goal: Array | None = None) -> Array:
         """Return a picture, (256, 256, 3) uint8, with a green ball at the goal (3,) if there is one.
 
-        The derived quantities of data are worked out first.
+        MuJoCo computes the derived quantities of data first.
         """
         import mujoco
 

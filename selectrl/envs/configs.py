@@ -1,4 +1,4 @@
-"""Configs of the task families; free of Gymnasium and MuJoCo, so that listing them is fast."""
+"""Configs of the task families; they do not import Gymnasium or MuJoCo, so that a list of them is fast."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ CONTACT_FORCES = ("zeros", "sensed")
 
 @attrs.frozen(kw_only=True)
 class MujocoConfig:
-    """What every family on MuJoCo lets one choose.
+    """The settings that all families on MuJoCo share.
 
     Attributes:
-        tasks: how many; at least 3, so that one is a test task.
+        tasks: number of tasks; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+        capsules: masses of capsules, as before MuJoCo 2.1.2 (``legacy``, as published) or as today (``modern``).
     """
 
     tasks: int = attrs.field(default=40, validator=integer(3, MOST_TASKS))
@@ -27,12 +27,12 @@ class MujocoConfig:
 
 @attrs.frozen(kw_only=True)
 class ContactConfig(MujocoConfig):
-    """The same where contact forces are paid for or observed.
+    """The settings of families in which contact forces have a cost or are observed.
 
     Attributes:
-        tasks: how many; at least 3, so that one is a test task.
+        tasks: number of tasks; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+        capsules: masses of capsules, as before MuJoCo 2.1.2 (``legacy``, as published) or as today (``modern``).
         contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
     """
 
@@ -41,14 +41,14 @@ class ContactConfig(MujocoConfig):
 
 @attrs.frozen(kw_only=True)
 class RandParamsConfig(MujocoConfig):
-    """What families of bodies let one choose.
+    """The settings that families of bodies share.
 
     Attributes:
-        tasks: number of bodies; at least 3, so that one is a test task.
+        tasks: number of bodies; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-        derived: what MuJoCo precomputes from masses and inertias: ``stale`` keeps it as for the unchanged robot, as
-            published, ``fresh`` works it out for each task.
+        capsules: masses of capsules, as before MuJoCo 2.1.2 (``legacy``, as published) or as today (``modern``).
+        derived: quantities that MuJoCo precomputes from masses and inertias: ``stale`` keeps those of the unchanged
+            robot, as published; ``fresh`` computes them for each task.
     """
 
     derived: str = attrs.field(default="stale", validator=choice("stale", "fresh"))
@@ -59,9 +59,9 @@ class PointRobotConfig:
     """A family of goals on the upper half of the unit circle.
 
     Attributes:
-        tasks: number of goals; at least 3, so that one is a test task.
+        tasks: number of goals; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        step_size: length in each axis that an action of 1 moves the robot.
+        step_size: distance along each axis that the robot moves under an action of 1.
     """
 
     tasks: int = attrs.field(default=40, validator=integer(3, MOST_TASKS))
@@ -74,9 +74,9 @@ class HalfCheetahVelConfig(MujocoConfig):
     """A family of speeds.
 
     Attributes:
-        tasks: number of speeds; at least 3, so that one is a test task.
+        tasks: number of speeds; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+        capsules: masses of capsules, as before MuJoCo 2.1.2 (``legacy``, as published) or as today (``modern``).
     """
 
 
@@ -85,13 +85,13 @@ class AntGoalConfig(ContactConfig):
     """A family of goals on a circle.
 
     Attributes:
-        tasks: number of goals; at least 3, so that one is a test task.
+        tasks: number of goals; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+        capsules: masses of capsules, as before MuJoCo 2.1.2 (``legacy``, as published) or as today (``modern``).
         contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
-        torso: where the reward looks for the torso: ``late`` is where the integrator's last stage had it, as published;
-            ``current`` is where it is after the step, as observed, which makes the reward a function of transitions.
-            The two are 0.2 mm apart on average and up to 8 mm in hard landings.
+        torso: the torso's position in the reward: ``late`` is that at the integrator's last stage, as published;
+            ``current`` is that after the step, as observed, which makes the reward a function of transitions. They
+            differ by 0.2 mm on average and by up to 8 mm in hard landings.
     """
 
     torso: str = attrs.field(default="late", validator=choice("late", "current"))
@@ -102,9 +102,9 @@ class HumanoidDirConfig(ContactConfig):
     """A family of directions.
 
     Attributes:
-        tasks: number of directions; at least 3, so that one is a test task.
+        tasks: number of directions; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
+        capsules: masses of capsules, as before MuJoCo 2.1.2 (``legacy``, as published) or as today (``modern``).
         contact_forces: ``zeros``, as in the published code under MuJoCo 2, or ``sensed`` for the real ones.
     """
 
@@ -114,11 +114,11 @@ class HopperRandParamsConfig(RandParamsConfig):
     """A family of hoppers.
 
     Attributes:
-        tasks: number of bodies; at least 3, so that one is a test task.
+        tasks: number of bodies; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-        derived: what MuJoCo precomputes from masses and inertias: ``stale`` keeps it as for the unchanged robot, as
-            published, ``fresh`` works it out for each task.
+        capsules: masses of capsules, as before MuJoCo 2.1.2 (``legacy``, as published) or as today (``modern``).
+        derived: quantities that MuJoCo precomputes from masses and inertias: ``stale`` keeps those of the unchanged
+            robot, as published; ``fresh`` computes them for each task.
     """
 
 
@@ -127,9 +127,9 @@ class WalkerRandParamsConfig(RandParamsConfig):
     """A family of walkers.
 
     Attributes:
-        tasks: number of bodies; at least 3, so that one is a test task.
+        tasks: number of bodies; at least 3, so that there is a test task.
         horizon: steps of an episode.
-        capsules: masses of capsules as before MuJoCo 2.1.2 (``legacy``, as published) or as now (``modern``).
-        derived: what MuJoCo precomputes from masses and inertias: ``stale`` keeps it as for the unchanged robot, as
-            published, ``fresh`` works it out for each task.
+        capsules: masses of capsules, as before MuJoCo 2.1.2 (``legacy``, as published) or as today (``modern``).
+        derived: quantities that MuJoCo precomputes from masses and inertias: ``stale`` keeps those of the unchanged
+            robot, as published; ``fresh`` computes them for each task.
     """

@@ -1,4 +1,4 @@
-"""Pictures of flat worlds, drawn with NumPy alone."""
+"""Pictures of worlds in the plane, drawn with NumPy."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def draw_path(goals: Array, goal: Array, path: Array, reach: float) -> Array:
     Args:
         goals: goals of the whole family, (task, 2), drawn faintly.
         goal: this task's goal, (2,).
-        path: positions since the start, (time, 2); the robot stands at the last one.
-        reach: the picture shows [-reach, reach]² with y upwards.
+        path: positions since the start, (time, 2); the last is the robot's position.
+        reach: half the width of the picture, which shows [-reach, reach]² with y upwards.
 
     Returns:
         An RGB picture, (256, 256, 3) uint8.

@@ -1,4 +1,4 @@
-"""Half-Cheetah-Vel: a runner in a plane keeps to a speed that it is not told."""
+"""Half-Cheetah-Vel: a runner in a plane keeps a speed that it does not observe."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _reward(velocity: Any, moved: Any, actions: Any) -> Any:
 
 
 def _x(obs: Any) -> Any:
-    """Return where the robot is, from what it observes.
+    """Return the robot's position x, from its observation.
 
-    The observed torso is one simulation step late, except after a reset. There Euler's integrator moves x by V_X ·
-    SUBSTEP, and the height, observed on time as well, tells which it is: the two agree only after a reset.
+    The observed position of the torso is one simulation step old, except after a reset. In a step Euler's integrator
+    moves x by V_X · SUBSTEP. The height is also observed without delay, and the two heights agree only after a reset.
     """
     risen = obs[..., RISE] - (obs[..., TORSO_Z] - HEIGHT)
     late = abs(risen - SUBSTEP * obs[..., V_Z]) < abs(risen) + 1e-6  # float32's error; nearly always late
@@ -50,12 +50,12 @@ def half_cheetah_vel_reward(parameters: Any, obs: Any, action: Any, next_obs: An
 
 
 class HalfCheetahVelWorlds(MujocoWorlds):
-    """Half-Cheetah-Vel worlds in lockstep, see :class:`HalfCheetahVelEnv` for what one of them is."""
+    """Half-Cheetah-Vel worlds in lockstep, see :class:`HalfCheetahVelEnv` for a description of a world."""
 
     robot, frame_skip = "half_cheetah", 5
 
     def _bind(self) -> None:
-        self.xpos = self._derive("xpos")  # (world, body, 3), as of the last simulation step's beginning
+        self.xpos = self._derive("xpos")  # (world, body, 3), at the beginning of the last simulation step
 
     def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
         return generator.uniform(-0.1, 0.1, self.model.nq), 0.1 * generator.standard_normal(self.model.nv)
@@ -90,8 +90,8 @@ class HalfCheetahVelEnv(SingleWorld):
     """One Half-Cheetah-Vel world, ``selectrl/HalfCheetahVel-v0``.
 
     ## Description
-    A runner with a front and a back leg, held in a plane, is to run forwards at a speed v*. The speed is the task, and
-    the observation does not show it. 0.05 s pass between actions: 5 simulation steps of 0.01 s (Euler).
+    A runner with a front and a back leg, confined to a plane, has to run forwards at a speed v*. The speed is the task,
+    and the observation does not show it. 0.05 s pass between actions: 5 simulation steps of 0.01 s (Euler).
 
     ## Action Space
     `Box(-1, 1, (6,), float32)`; other actions are clipped to it.
@@ -124,17 +124,17 @@ class HalfCheetahVelEnv(SingleWorld):
     At rest with U(-0.1, 0.1) added to each coordinate and 0.1 · N(0, 1) to each velocity.
 
     ## Episode End
-    Truncated by `gymnasium.make` after 200 steps or `max_episode_steps`, never terminated (but see
-    `MujocoWorlds` on simulations that diverge).
+    Truncated by `gymnasium.make` after 200 steps or `max_episode_steps`, never terminated, unless
+    the simulation diverges (see `MujocoWorlds`).
 
     ## Arguments
     * `task`: from 0 to 39; v* = 1 + 2 · task / 39.
     * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
-    * the fields of `HalfCheetahVelConfig` but `horizon`: `capsules="modern"` takes today's MuJoCo's masses.
+    * the fields of `HalfCheetahVelConfig` but `horizon`: `capsules="modern"` takes the masses of today's MuJoCo.
 
     ## Differs from the authors' code
-    MuJoCo 4 in place of 2.0, whose masses of capsules are kept: in all 14 kg in either case. PEARL and FOCAL publish
-    other speeds, v* ~ U(0, 3).
+    MuJoCo 4 replaces 2.0; the masses of capsules are those of 2.0, and the total is 14 kg in both. PEARL and FOCAL
+    publish other speeds, v* ~ U(0, 3).
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.

@@ -1,4 +1,4 @@
-"""Hopper-Rand-Params: one leg hops forwards on a body that it is not told."""
+"""Hopper-Rand-Params: a leg hops forwards with a body that it does not observe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selectrl.envs.worlds import SingleWorld, vector_entry_point
 
 
 class HopperRandParamsWorlds(RandParamsWorlds):
-    """Hopper-Rand-Params worlds in lockstep, see :class:`HopperRandParamsEnv` for what one of them is."""
+    """Hopper-Rand-Params worlds in lockstep, see :class:`HopperRandParamsEnv` for a description of a world."""
 
     robot, sizes = "hopper", RobotSizes(bodies=5, dofs=6, geoms=5)
 
@@ -26,7 +26,7 @@ class HopperRandParamsWorlds(RandParamsWorlds):
 
 
 class HopperRandParams(RandParams):
-    """The family: 40 hoppers, each with masses, inertias, damping and friction of its own.
+    """The family: 40 hoppers, each with its own masses, inertias, damping and friction.
 
     Args:
         config: the family's settings.
@@ -39,8 +39,8 @@ class HopperRandParamsEnv(SingleWorld):
     """One Hopper-Rand-Params world, ``selectrl/HopperRandParams-v0``.
 
     ## Description
-    A leg of three joints, held in a plane, is to hop forwards. The task is its body: masses, inertias, damping and
-    friction, none of which the observation shows. 0.016 s pass between actions: 4 simulation steps of 0.004 s
+    A leg of three joints, confined to a plane, has to hop forwards. The task is its body: masses, inertias, damping and
+    friction, which the observation does not show. 0.016 s pass between actions: 4 simulation steps of 0.004 s
     (Runge-Kutta).
 
     ## Action Space
@@ -70,19 +70,19 @@ class HopperRandParamsEnv(SingleWorld):
     Upright at rest with U(-0.005, 0.005) added to each coordinate and velocity.
 
     ## Episode End
-    Terminated when the torso is not higher than 0.7 m, leans by 0.2 rad or more, or any coordinate or velocity but x
-    and the height reaches 100 or is not finite. Truncated by `gymnasium.make` after 200 steps
-    or `max_episode_steps`.
+    Terminated when the torso is not higher than 0.7 m, its pitch is 0.2 rad or more, or any coordinate or velocity
+    except x and the height reaches 100 or is not finite. Truncated by `gymnasium.make` after 200 steps or
+    `max_episode_steps`.
 
     ## Arguments
     * `task`: from 0 to 39; see `selectrl.envs.rand_params.multipliers` for the factors of its body.
     * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
-    * the fields of `HopperRandParamsConfig` but `horizon`: `capsules="modern"` takes today's MuJoCo's masses (15.82 kg
-      before factors, not 15.26), `derived="fresh"` lets the solver's scales follow the body.
+    * the fields of `HopperRandParamsConfig` but `horizon`: `capsules="modern"` takes the masses of today's MuJoCo
+      (15.82 kg before factors, not 15.26), `derived="fresh"` computes the solver's scales for each body.
 
     ## Differs from the authors' code
-    MuJoCo 4 in place of 1.3, whose masses of capsules are kept: trajectories are not the published ones bit by bit. The
-    simulation takes 4 steps of 0.004 s under an action because that code does, whatever its arguments say. CORRO
+    MuJoCo 4 replaces 1.3; the masses of capsules are those of 1.3. Trajectories are not bit-equal to the published
+    ones. The simulation takes 4 steps of 0.004 s under an action, as that code does in spite of its arguments. CORRO
     publishes another Hopper, without termination and alive bonus.
 
     ## References

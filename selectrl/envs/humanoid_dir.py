@@ -1,4 +1,4 @@
-"""Humanoid-Dir: a humanoid runs in a direction that it is not told, without falling."""
+"""Humanoid-Dir: a humanoid runs in a direction that it does not observe, without falling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALIVE = 5.0
 
 
 class HumanoidDirWorlds(ContactWorlds):
-    """Humanoid-Dir worlds in lockstep, see :class:`HumanoidDirEnv` for what one of them is."""
+    """Humanoid-Dir worlds in lockstep, see :class:`HumanoidDirEnv` for a description of a world."""
 
     robot, frame_skip = "humanoid", 5
 
@@ -27,7 +27,7 @@ class HumanoidDirWorlds(ContactWorlds):
         self.share = self.model.body_mass / self.model.body_mass.sum()  # (body,)
 
     def _place(self) -> Array:
-        """Return the centre of mass in the plane, (world, 2), as of the integrator's last stage."""
+        """Return the centre of mass in the plane, (world, 2), at the integrator's last stage."""
         centre: Array = np.einsum("b,wbi->wi", self.share, self.xipos[..., :2])
         return centre
 
@@ -64,11 +64,11 @@ class HumanoidDirEnv(SingleWorld):
     """One Humanoid-Dir world, ``selectrl/HumanoidDir-v0``.
 
     ## Description
-    A humanoid is to run in a direction u. The direction is the task, and the observation does not show it. 0.015 s pass
-    between actions: 5 simulation steps of 0.003 s (Runge-Kutta, PGS solver).
+    A humanoid has to run in a direction u. The direction is the task, and the observation does not show it. 0.015 s
+    pass between actions: 5 simulation steps of 0.003 s (Runge-Kutta, PGS solver).
 
     ## Action Space
-    `Box(-1, 1, (17,), float32)`; other actions are clipped to it. The motors get 0.4 times as much.
+    `Box(-1, 1, (17,), float32)`; other actions are clipped to it. The motors receive 0.4 times the action.
 
     | Num   | Action                                           | Min | Max | Unit              |
     |-------|--------------------------------------------------|-----|-----|-------------------|
@@ -92,13 +92,13 @@ class HumanoidDirEnv(SingleWorld):
     | 269-291 | torques of the motors on the degrees of freedom                    | N m                 |
     | 292-375 | contact torques and forces on 14 bodies; 0 unless sensed           | N m, N              |
 
-    The first of the 14 bodies is the world, whose entries are 0. All but 0-44 are of a moment within the last
-    simulation step.
+    The first of the 14 bodies is the world, whose entries are 0. All entries except 0-44 are of a moment within the
+    last simulation step.
 
     ## Rewards
     r = 1.25 v·u - 0.1 ‖c‖² - min(5e-7 ‖f‖², 10) + 5 with v the velocity of the centre of mass over the step, c = 0.4 a
-    the commands of the motors and f the contact forces, which are 0 unless `contact_forces="sensed"`. What v is made of
-    is no part of the observation, so the family has no reward function of transitions.
+    the commands of the motors and f the contact forces, which are 0 unless `contact_forces="sensed"`. The
+    observation does not contain v, so the family does not have a reward function of transitions.
 
     ## Starting State
     Upright at rest with U(-0.01, 0.01) added to each coordinate and velocity. The orientation is then scaled to
@@ -114,9 +114,9 @@ class HumanoidDirEnv(SingleWorld):
     * the fields of `HumanoidDirConfig` but `horizon`, among them `contact_forces` and `capsules`.
 
     ## Differs from the authors' code
-    MuJoCo 4 in place of 2.0, whose masses of capsules are kept. Sensed contact forces are those at the beginning of the
-    last simulation step. PEARL and FOCAL draw directions anew in every process. The reset scales the orientation to
-    length 1 here; there MuJoCo 2 does it in the first forward pass.
+    MuJoCo 4 replaces 2.0; the masses of capsules are those of 2.0. Sensed contact forces are those at the beginning of
+    the last simulation step. PEARL and FOCAL draw new directions in every process. Here the reset scales the
+    orientation to length 1; in the authors' code MuJoCo 2 does so in the first forward pass.
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.

@@ -1,4 +1,4 @@
-"""Worlds on MuJoCo's native batch stepper, and what the families on it share."""
+"""Worlds on MuJoCo's native batch stepper, and the base of the families that use it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from selectrl.structs import Arena, ReferenceReturns, Spec
 
 log = logging.getLogger(__name__)
 
-#: What a copy of worlds keeps of them, beside the arguments that they were built from and the physics.
+#: Attributes that a copy of worlds keeps, in addition to their constructor arguments and the physics.
 KEPT = ("elapsed", "ended", "generators", "horizon", "spec", "closed", "_np_random", "_np_random_seed")
 
 
 def circle(tasks: int) -> Array:
-    """Return so many points on the unit circle, evenly spaced from (1, 0) on, (task, 2)."""
+    """Return a point for each task on the unit circle, evenly spaced from (1, 0), (task, 2)."""
     angle = np.linspace(0.0, 2 * np.pi, tasks + 1)[:-1]
     return np.stack((np.cos(angle), np.sin(angle)), -1)
 
@@ -41,7 +41,7 @@ class MujocoFamily(Generic[C]):
     Args:
         config: the family's settings.
         spec: its shapes.
-        parameters: what tells the tasks apart, (task, parameter).
+        parameters: the parameters of each task, (task, parameter).
     """
 
     env_id: str
@@ -53,16 +53,16 @@ class MujocoFamily(Generic[C]):
 
     @property
     def reward(self) -> Reward | None:
-        """The reward as a function of parameters and transition, where these tell it."""
+        """The reward as a function of parameters and transition; None where they do not determine it."""
         return None
 
     @property
     def arena(self) -> Arena | None:
-        """None: paths of a robot's torso tell little of what it does."""
+        """None: the path of a robot's torso shows little of its behaviour."""
         return None
 
     def reference_returns(self, tasks: Sequence[int]) -> ReferenceReturns | None:
-        """Return None: no robot's optimum is known."""
+        """Return None: the optimum of a robot is not known."""
         return None
 
     def model(self) -> Any:
@@ -70,10 +70,10 @@ class MujocoFamily(Generic[C]):
         return compile_robot(self.kind.robot, self.config.capsules)
 
     def worlds(self, tasks: Sequence[int], render_mode: str | None = None, *, threads: int = 1) -> MujocoWorlds:
-        """Return one world per entry of tasks, simulated by so many threads.
+        """Return one world per entry of tasks, simulated by this number of threads.
 
         Raises:
-            InputError: a task id is out of range, or there is none.
+            InputError: a task id is out of range, or tasks is empty.
             RunError: MuJoCo is missing or too old.
         """
         return self.kind(self, tasks, render_mode, threads)
@@ -82,24 +82,23 @@ class MujocoFamily(Generic[C]):
 class MujocoWorlds(Worlds):
     """Worlds of one robot in lockstep on a ``mujoco.batch.Batch``.
 
-    Each world has the state, the model's fields and the random numbers of its own: what happens in one depends neither
-    on the others nor on how many there are, nor on the number of threads, to the last bit.
+    Each world has its own state, model fields and random numbers. Its episodes are bit-equal whatever the other worlds,
+    their number and the number of threads are.
 
-    Building worlds turns MuJoCo's own warnings into debug messages of this module's logger, for the whole process. A
-    world whose simulation diverges, so that MuJoCo gives up on its state and puts the robot back at its start, ends
-    there with a reward of 0.
+    The constructor turns MuJoCo's own warnings into debug messages of this module's logger, for the whole process. When
+    a simulation diverges, MuJoCo resets its state to the start; the episode of this world then ends with a reward of 0.
 
-    A deep or a pickled copy continues exactly as the original does: it has its physics, its random numbers and its
-    step counters. It opens a camera of its own.
+    A deep or a pickled copy continues exactly as the original does: it has the same physics, random numbers and step
+    counters. It opens its own camera.
 
     Args:
         family: the family.
         tasks: the task of each world.
         render_mode: ``"rgb_array"`` or None.
-        threads: how many simulate.
+        threads: number of threads of the simulation.
     """
 
-    robot: ClassVar[str]  #: name of its file
+    robot: ClassVar[str]  #: name of the robot's file
     frame_skip: ClassVar[int]  #: simulation steps under one action
 
     def __init__(
@@ -110,7 +109,7 @@ class MujocoWorlds(Worlds):
         import mujoco
         from mujoco.batch import Batch
 
-        mujoco.set_mju_user_warning(lambda text: log.debug("MuJoCo: %s", text))  # and leave no MUJOCO_LOG.TXT behind
+        mujoco.set_mju_user_warning(lambda text: log.debug("MuJoCo: %s", text))  # and write no MUJOCO_LOG.TXT
         obs_space = spaces.Box(-np.inf, np.inf, (family.spec.obs,), np.float32)
         super().__init__(len(self.tasks), family.config.horizon, obs_space, family.spec.action, render_mode)
         self.family = family
@@ -131,25 +130,25 @@ class MujocoWorlds(Worlds):
         self._bind()
 
     def _bind(self) -> None:
-        """Bind what else of MuJoCo's data the family reads, by :meth:`_derive`."""
+        """Bind the other arrays of MuJoCo's data that the family reads, by :meth:`_derive`."""
 
     def _derive(self, name: str) -> Array:
-        """Return a live array of a quantity that MuJoCo works out in a step, (world, …), for reading alone."""
+        """Return a live, read-only array of a quantity that MuJoCo computes in a step, (world, …)."""
         self.derived[name] = self.batch.bind(name)
         return self.derived[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return how :mod:`pickle` and :mod:`copy` build a copy: by the constructor, and then :meth:`__setstate__`."""
+        """Return the recipe of a copy for :mod:`pickle` and :mod:`copy`: the constructor, then :meth:`__setstate__`."""
         kept = {name: value for name, value in vars(self).items() if name in KEPT}
         arguments = (self.family, self.tasks, self.render_mode, self.batch.nthread)
         physics = (self.batch.state, self.batch.warning, self.derived)
         return type(self), arguments, copy.deepcopy((kept, *physics))
 
     def __setstate__(self, state: tuple[dict[str, Any], Array, Array, dict[str, Array]]) -> None:
-        """Take over the counters and the physics of the worlds that these are a copy of."""
+        """Take over the counters and the physics of the original worlds."""
         kept, self.batch.state[:], self.batch.warning[:], derived = state
         vars(self).update(kept)
-        for name, values in derived.items():  # of a moment before the state, from which they cannot be worked out
+        for name, values in derived.items():  # older than the state, so they cannot be computed from it
             live = self.derived[name]
             live.flags.writeable = True
             live[:] = values
@@ -161,8 +160,8 @@ class MujocoWorlds(Worlds):
             return
         self.batch.reset(worlds, stage=self._none)
         for world in worlds.tolist():
-            known, seed = self.generators[world], seeds[world]
-            generator = known if seed is None and known is not None else np.random.default_rng(seed)
+            previous, seed = self.generators[world], seeds[world]
+            generator = previous if seed is None and previous is not None else np.random.default_rng(seed)
             self.generators[world] = generator
             qpos, qvel = self._jolt(generator)
             self.qpos[world] += qpos
@@ -179,46 +178,46 @@ class MujocoWorlds(Worlds):
         return np.where(diverged, 0.0, reward), terminated | diverged
 
     def _count_divergences(self) -> Array:
-        """Return how often MuJoCo has given up on each world, (world,)."""
+        """Return the number of divergences of each world so far, (world,)."""
         count: Array = self.batch.warning[:, self._divergence_warnings, 1].sum(-1)
         return count
 
     def _place(self) -> Array:
-        """Return a new array of what the reward compares before and after a step, (world, …); x unless overridden."""
+        """Return a new array of places, (world, …), whose change in a step the reward reads; by default x."""
         place: Array = self.qpos[:, 0].copy()
         return place
 
     @abstractmethod
     def _jolt(self, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Draw what is added to the robot's rest state at a start: positions (nq,) and velocities (nv,)."""
+        """Draw the noise that a start adds to the robot's rest state: positions (nq,) and velocities (nv,)."""
 
     @abstractmethod
     def _outcome(self, moved: Array, actions: Array) -> tuple[Array, Array]:
-        """Return rewards and terminations, (world,), of a step under actions in [-1, 1] that moved the place so far."""
+        """Return rewards and terminations, (world,), of a step under actions in [-1, 1]; moved: change of place."""
 
     def picture(self, world: int) -> Array:
         """Return a picture of one world, (256, 256, 3) uint8.
 
         Raises:
-            RunError: no OpenGL is at hand.
+            RunError: OpenGL is not available.
         """
         if self._camera is None:
             self._camera = Camera(self.model)
         return self._camera.shoot(self.batch.get_model(world), self.batch.get_data(world), self._goal(world))
 
     def _goal(self, world: int) -> Array | None:
-        """Return where pictures show a goal, (3,)."""
+        """Return the goal that pictures show, (3,), or None."""
         return None
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Let go of the camera."""
+        """Close the camera."""
         if self._camera is not None:
             self._camera.close()
             self._camera = None
 
 
 class ContactWorlds(MujocoWorlds):
-    """Worlds where contact forces are paid for or observed."""
+    """Worlds in which contact forces have a cost or are observed."""
 
     def _bind(self) -> None:
         #: contact torques and forces on each body, (world, body, 6); live if they are sensed
@@ -231,7 +230,7 @@ F = TypeVar("F", bound=ContactConfig)
 
 
 class ContactFamily(MujocoFamily[F]):
-    """A family where contact forces are paid for or observed."""
+    """A family in which contact forces have a cost or are observed."""
 
     def model(self) -> Any:
         """Return the robot's model, which all tasks share; do not write to it."""

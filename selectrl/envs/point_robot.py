@@ -1,4 +1,4 @@
-"""Point-Robot: a point walks in the plane towards a goal that it is not shown."""
+"""Point-Robot: a point walks in the plane towards a goal that it does not observe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from selectrl.structs import Arena, ReferenceReturns, Spec
 REFERENCES = ReferenceReturns(optimum=-3.855, random=-20.4, margin=0.83)
 """Mean returns on the ten test tasks of the default family: straight to the goal, and uniformly random actions.
 
-The margin is 5% of the distance between the two."""
+The margin is 5% of their difference."""
 
 
 def point_robot_reward(goal: Any, next_obs: Any) -> Any:
@@ -68,7 +68,7 @@ class PointRobot:
         )
 
     def reference_returns(self, tasks: Sequence[int]) -> ReferenceReturns | None:
-        """Return the optimum and random actions' return on the default family's test tasks; None on others."""
+        """Return the optimum and the return of random actions on the default family's test tasks; otherwise None."""
         usual = self.config == PointRobotConfig() and tuple(tasks) == self.test_tasks
         return REFERENCES if usual else None
 
@@ -77,16 +77,16 @@ class PointRobot:
         return point_robot_reward(parameters, next_obs)
 
     def worlds(self, tasks: Sequence[int], render_mode: str | None = None, *, threads: int = 1) -> PointRobotWorlds:
-        """Return one world per entry of tasks; NumPy steps them on one thread, whatever is asked for.
+        """Return one world per entry of tasks; NumPy always steps them on one thread.
 
         Raises:
-            InputError: a task id is out of range, or there is none.
+            InputError: a task id is out of range, or tasks is empty.
         """
         return PointRobotWorlds(self, tasks, render_mode)
 
 
 class PointRobotWorlds(Worlds):
-    """Point-Robot worlds in lockstep, see :class:`PointRobotEnv` for what one of them is.
+    """Point-Robot worlds in lockstep, see :class:`PointRobotEnv` for a description of a world.
 
     Args:
         family: the family.
@@ -99,18 +99,18 @@ class PointRobotWorlds(Worlds):
         obs_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
         super().__init__(len(tasks), family.config.horizon, obs_space, 2, render_mode)
         self.family = family
-        self.reach = max(family.config.step_size * (family.config.horizon + 1), 1.1)  # what pictures show at least
+        self.reach = max(family.config.step_size * (family.config.horizon + 1), 1.1)  # the smallest extent of pictures
         self.goal = family.parameters[tasks]  # (world, 2)
         self.position = np.zeros((len(tasks), 2))
         self.path = np.zeros((self.horizon + 1, len(tasks), 2))  # for pictures
 
     def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:
-        del seeds  # the start is the origin, always
+        del seeds  # the start is always the origin
         self.position[mask] = 0.0
 
     def _advance(self, actions: Array) -> tuple[Array, Array]:
         self.position += self.family.config.step_size * actions
-        if self.elapsed.max() + 1 == len(self.path):  # a single environment has a time limit that it is not given
+        if self.elapsed.max() + 1 == len(self.path):  # the time limit of a single environment is not known here
             self.path = np.concatenate((self.path, np.zeros_like(self.path)))
         self.path[self.elapsed + 1, np.arange(self.num_envs)] = self.position
         return point_robot_reward(self.goal, self.position), np.zeros(self.num_envs, np.bool_)
@@ -147,8 +147,8 @@ class PointRobotEnv(SingleWorld):
     | 1   | y position  | length units |
 
     ## Rewards
-    r = -‖p' - g‖₂ with p' the position after the step. Walking straight at the goal returns -3.855 on average over the
-    test tasks, standing still -20, uniformly random actions -20.35.
+    r = -‖p' - g‖₂ with p' the position after the step. The mean return over the test tasks is -3.855 for the straight
+    way to the goal, -20 at rest and -20.35 for uniformly random actions.
 
     ## Starting State
     The origin, exactly.
@@ -162,8 +162,8 @@ class PointRobotEnv(SingleWorld):
     * `render_mode`: `"rgb_array"` draws the goal, the path and the robot, 256 × 256.
 
     ## Differs from the authors' code
-    The position is float64 from the start (CSRO's first observation is an integer array) and no global random state is
-    touched. PEARL and FOCAL publish other Point-Robots: random starts, and goals anywhere in a square.
+    The position is always float64 (CSRO's first observation is an integer array), and the global random state is not
+    used. PEARL and FOCAL publish other Point-Robots, with random starts and with goals anywhere in a square.
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023.

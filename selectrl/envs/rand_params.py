@@ -1,4 +1,4 @@
-"""Families whose tasks are bodies: masses, inertias, damping and friction drawn anew for each task."""
+"""Families whose tasks are bodies: masses, inertias, damping and friction are drawn for each task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOG_SCALE = 3.0
 
 
 class RobotSizes(NamedTuple):
-    """How many bodies (the world too), degrees of freedom and geoms (the floor too) a robot's model has."""
+    """The numbers of bodies (with the world), degrees of freedom and geoms (with the floor) of a robot's model."""
 
     bodies: int
     dofs: int
@@ -26,7 +26,7 @@ class RobotSizes(NamedTuple):
 
     @property
     def fields(self) -> dict[str, tuple[tuple[int, ...], float]]:
-        """The fields that are drawn, in the order of drawing: shape, and the base of the factor."""
+        """The randomised fields, in the order of the draws: shape, and the base of the factor."""
         return {
             "body_mass": ((self.bodies, 1), 1.5),
             "body_inertia": ((self.bodies, 3), 1.5),
@@ -36,18 +36,18 @@ class RobotSizes(NamedTuple):
 
 
 def multipliers(sizes: RobotSizes, tasks: int) -> Array:
-    """Draw what multiplies the physics of each task.
+    """Draw the factors of each task's physics.
 
-    Each number is base^u with u ~ U(-3, 3), in the order mass, inertia, damping, friction, one task after the other,
-    from NumPy's legacy generator seeded with 1234; each body, axis, degree of freedom and geom has its own. More tasks
-    leave the first ones as they are.
+    Each factor is base^u with u ~ U(-3, 3), from NumPy's legacy generator seeded with 1234, task by task in the order
+    mass, inertia, damping, friction. Each body, axis, degree of freedom and geom has its own factor. With more tasks
+    the first ones stay the same.
 
     Args:
-        sizes: those of the robot.
-        tasks: how many.
+        sizes: sizes of the robot's model.
+        tasks: number of tasks.
 
     Returns:
-        (task, parameter) float64, where the fields of a task lie one after the other.
+        (task, parameter) float64; a row holds the fields of a task in this order.
     """
     random = np.random.RandomState(TASK_SEED)
     draws = [
@@ -58,7 +58,7 @@ def multipliers(sizes: RobotSizes, tasks: int) -> Array:
 
 
 class RandParamsWorlds(MujocoWorlds):
-    """Worlds of one robot with a body each; its subclasses say when it has fallen."""
+    """Worlds of one robot, each with its own body; a subclass defines when the robot has fallen."""
 
     frame_skip = 4
     sizes: ClassVar[RobotSizes]
@@ -83,14 +83,14 @@ class RandParamsWorlds(MujocoWorlds):
 
     @abstractmethod
     def _has_fallen(self) -> Array:
-        """Return which worlds end now, (world,)."""
+        """Return the worlds that end now, (world,) bool."""
 
     def _observe(self) -> Array:
         return np.concatenate((self.qpos[:, 1:], self.qvel.clip(-10, 10)), -1, dtype=np.float32)
 
 
 class RandParams(MujocoFamily[RandParamsConfig]):
-    """A family of bodies; see :func:`multipliers` for how they are drawn.
+    """A family of bodies; see :func:`multipliers` for their law.
 
     Args:
         config: the family's settings.
@@ -100,6 +100,6 @@ class RandParams(MujocoFamily[RandParamsConfig]):
 
     def __init__(self, config: RandParamsConfig) -> None:
         sizes = self.kind.sizes
-        actions = sizes.dofs - 3  # the root's three degrees of freedom have no motor
+        actions = sizes.dofs - 3  # the three degrees of freedom of the root do not have a motor
         spec = Spec(obs=2 * sizes.dofs - 1, action=actions, horizon=config.horizon, dynamics_vary=True)
         super().__init__(config, spec, multipliers(sizes, config.tasks))

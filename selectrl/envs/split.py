@@ -1,4 +1,4 @@
-"""Which tasks of a family are held out."""
+"""The split of a family's tasks into training and test tasks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ STRIDE = 4
 
 
 def interleave_tasks(tasks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Split tasks so that every test task lies strictly between two training tasks.
+    """Split tasks so that every test task is strictly between two training tasks.
 
     Every fourth task is a test task, starting with the third: of 40 tasks these are {2, 6, …, 38}, which is the 30/10
-    split of CSRO. Families number their tasks along their parameter, so testing is interpolation.
+    split of CSRO. Families number their tasks along their parameter, so a test is an interpolation.
 
     Args:
-        tasks: how many there are.
+        tasks: number of tasks.
 
     Returns:
         The ids of the training tasks and those of the test tasks, both ascending.
@@ -37,7 +37,7 @@ def split_tasks(family: TaskFamily, split: str) -> tuple[tuple[int, ...], tuple[
     Args:
         family: the task family.
         split: ``family``, its own tasks; or ``tuning``, where every fourth training task, strictly between others,
-            is held out and takes the place of the test tasks, which are not read.
+            is held out and replaces the test tasks, which are not read.
 
     Raises:
         InputError: there are too few training tasks to hold one out.
@@ -47,7 +47,7 @@ def split_tasks(family: TaskFamily, split: str) -> tuple[tuple[int, ...], tuple[
     train, test = (tuple(family.train_tasks[i] for i in part) for part in interleave_tasks(len(family.train_tasks)))
     if not test or not train:
         raise InputError(
-            f"data.split='tuning' holds out every fourth training task, but there are {len(family.train_tasks)} in "
-            "all; bind more tasks"
+            f"data.split='tuning' holds out every fourth training task, but there are only {len(family.train_tasks)}; "
+            "bind more tasks"
         )
     return train, test

@@ -1,4 +1,4 @@
-"""Walker-Rand-Params: two legs walk forwards on a body that they are not told."""
+"""Walker-Rand-Params: two legs walk forwards with a body that they do not observe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selectrl.envs.worlds import SingleWorld, vector_entry_point
 
 
 class WalkerRandParamsWorlds(RandParamsWorlds):
-    """Walker-Rand-Params worlds in lockstep, see :class:`WalkerRandParamsEnv` for what one of them is."""
+    """Walker-Rand-Params worlds in lockstep, see :class:`WalkerRandParamsEnv` for a description of a world."""
 
     robot, sizes = "walker", RobotSizes(bodies=8, dofs=9, geoms=8)
 
@@ -24,7 +24,7 @@ class WalkerRandParamsWorlds(RandParamsWorlds):
 
 
 class WalkerRandParams(RandParams):
-    """The family: 40 walkers, each with masses, inertias, damping and friction of its own.
+    """The family: 40 walkers, each with its own masses, inertias, damping and friction.
 
     Args:
         config: the family's settings.
@@ -37,8 +37,8 @@ class WalkerRandParamsEnv(SingleWorld):
     """One Walker-Rand-Params world, ``selectrl/WalkerRandParams-v0``.
 
     ## Description
-    A torso on two legs, held in a plane, is to walk forwards. The task is its body: masses, inertias, damping and
-    friction, none of which the observation shows. 0.016 s pass between actions: 4 simulation steps of 0.004 s
+    A torso on two legs, confined to a plane, has to walk forwards. The task is its body: masses, inertias, damping and
+    friction, which the observation does not show. 0.016 s pass between actions: 4 simulation steps of 0.004 s
     (Runge-Kutta).
 
     ## Action Space
@@ -73,13 +73,13 @@ class WalkerRandParamsEnv(SingleWorld):
     ## Arguments
     * `task`: from 0 to 39; see `selectrl.envs.rand_params.multipliers` for the factors of its body.
     * `render_mode`: `"rgb_array"` draws the robot, 256 × 256, without a screen.
-    * the fields of `WalkerRandParamsConfig` but `horizon`: `capsules="modern"` takes today's MuJoCo's masses (23.68 kg
-      before factors, not 22.70), `derived="fresh"` lets the solver's scales follow the body.
+    * the fields of `WalkerRandParamsConfig` but `horizon`: `capsules="modern"` takes the masses of today's MuJoCo
+      (23.68 kg before factors, not 22.70), `derived="fresh"` computes the solver's scales for each body.
 
     ## Differs from the authors' code
-    MuJoCo 4 in place of 1.3, whose masses of capsules are kept: trajectories are not the published ones bit by bit. The
-    simulation takes 4 steps of 0.004 s under an action because that code does, though it asks for 5. CORRO publishes
-    another Walker, which varies mass and friction alone.
+    MuJoCo 4 replaces 1.3; the masses of capsules are those of 1.3. Trajectories are not bit-equal to the published
+    ones. The simulation takes 4 steps of 0.004 s under an action, as that code does although it asks for 5. CORRO
+    publishes another Walker, which varies only mass and friction.
 
     ## References
     Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023; Rakelly et al.,

@@ -1,4 +1,4 @@
-"""Many worlds of one family stepped in lockstep: the bookkeeping that all families share."""
+"""Worlds of one family in lockstep: the episode counters and checks that all families share."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ Seeds: TypeAlias = "int | Sequence[int | None] | None"
 
 
 class Worlds(VectorEnv[Array, Array, Array], ABC):
-    """A vector environment whose worlds are never reset on their own.
+    """A vector environment without automatic resets.
 
-    Worlds end by themselves or time out after ``horizon`` steps, counted here and nowhere else; an ended world has to
-    be reset before the next step, alone or together with others::
+    An episode terminates or is truncated after ``horizon`` steps, which only this class counts. An ended world has to
+    be reset before the next step, by itself or with others::
 
         obs, info = worlds.reset(seed=0)
         obs, reward, terminated, truncated, info = worlds.step(action)
         obs, info = worlds.reset(options={"reset_mask": terminated | truncated})
 
-    A family says how its worlds start, move and look, in three methods that treat all worlds at once.
+    A family defines how its worlds start, move and are observed, in three methods that treat all worlds together.
 
     Args:
-        worlds: how many.
-        horizon: steps after which an episode times out.
-        obs_space: the space of one world's observation.
+        worlds: number of worlds.
+        horizon: the time limit of an episode, in steps.
+        obs_space: the space of a world's observation.
         action: width of an action; actions live in the box [-1, 1] and are clipped to it.
         render_mode: ``"rgb_array"`` or None.
     """
@@ -59,17 +59,17 @@ class Worlds(VectorEnv[Array, Array, Array], ABC):
         self.ended = np.ones(worlds, np.bool_)  # a world that was never reset counts as ended
 
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Start new episodes in all worlds, or in those where ``options["reset_mask"]`` is true.
+        """Start new episodes in all worlds, or in the worlds of ``options["reset_mask"]``.
 
         Args:
-            seed: None, one seed per world, or one int s for s, s + 1, …
-            options: may hold ``reset_mask``, a bool array (world,).
+            seed: None, a seed per world, or an int s for the seeds s, s + 1, …
+            options: ``reset_mask``, if given, is a bool array (world,).
 
         Returns:
             The observations of all worlds (world, obs), and an empty info.
 
         Raises:
-            ValueError: seeds or mask do not fit the number of worlds.
+            ValueError: the seeds or the mask do not match the number of worlds.
         """
         seeds = [seed + world for world in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None and len(seeds) != self.num_envs:
@@ -94,7 +94,7 @@ class Worlds(VectorEnv[Array, Array, Array], ABC):
 
         Raises:
             ResetNeeded: a world has ended and was not reset.
-            InvalidAction: the actions have another shape, or one is NaN.
+            InvalidAction: the actions have another shape, or contain NaN.
         """
         if self.ended.any():
             raise ResetNeeded(f"worlds {np.flatnonzero(self.ended).tolist()} have ended: reset them before stepping")
@@ -108,10 +108,10 @@ class Worlds(VectorEnv[Array, Array, Array], ABC):
         return self._observe(), reward, terminated, truncated, {}
 
     def picture(self, world: int) -> Array:
-        """Return a picture of one world as it stands, (256, 256, 3) uint8.
+        """Return a picture of a world's present state, (256, 256, 3) uint8.
 
         Raises:
-            RunError: these worlds draw none, or no OpenGL is at hand.
+            RunError: these worlds do not draw pictures, or OpenGL is not available.
         """
         raise RunError(f"{type(self).__name__} draws no pictures of world {world}; override picture")
 
@@ -123,13 +123,13 @@ class Worlds(VectorEnv[Array, Array, Array], ABC):
     def _start(self, mask: Array, seeds: Sequence[int | None]) -> None:
         """Put the worlds of the mask at the start of an episode.
 
-        A world that is given a seed starts as that seed says, whatever happened before and beside it; with None it goes
-        on with its own numbers, which are fresh entropy if it never had a seed.
+        With a seed, the start of a world depends only on this seed, not on earlier episodes or other worlds. With None
+        the world continues its own random numbers, which start from fresh entropy if it never had a seed.
         """
 
     @abstractmethod
     def _advance(self, actions: Array) -> tuple[Array, Array]:
-        """Move all worlds; return rewards float64 and true terminations bool, both (world,)."""
+        """Move all worlds; return rewards float64 and terminations bool without time limits, both (world,)."""
 
     @abstractmethod
     def _observe(self) -> Array:
@@ -137,16 +137,16 @@ class Worlds(VectorEnv[Array, Array, Array], ABC):
 
 
 class SingleWorld(gymnasium.Env[Array, Array]):
-    """A batch of one as an ordinary Gymnasium environment; families subclass it for their id and their tables.
+    """A single world as an ordinary Gymnasium environment; families subclass it for their id and their tables.
 
-    It has no time limit of its own. ``gymnasium.make`` adds the one that its id is registered with, or
-    ``max_episode_steps``, and tells it in ``env.spec``.
+    It does not have its own time limit. ``gymnasium.make`` adds the registered limit or ``max_episode_steps``, and
+    records it in ``env.spec``.
 
     Args:
         config: the class of the family's config.
-        task: which task.
+        task: the task id.
         render_mode: ``"rgb_array"`` or None.
-        settings: fields of the config, of which ``horizon`` is refused.
+        settings: fields of the config except ``horizon``, which is refused.
 
     Raises:
         InputError: the task is out of range, or a horizon was given.
@@ -183,7 +183,7 @@ class SingleWorld(gymnasium.Env[Array, Array]):
         return pictures[0] if pictures else None
 
     def close(self) -> None:
-        """Let go of what pictures need."""
+        """Close the worlds, with the camera of their pictures."""
         self.worlds.close()
 
 
@@ -191,19 +191,19 @@ def validate_tasks(tasks: Sequence[int], count: int) -> list[int]:
     """Return the task ids as a list.
 
     Raises:
-        InputError: one is out of range, or there is none.
+        InputError: a task id is out of range, or tasks is empty.
     """
-    strangers = [task for task in tasks if not 0 <= task < count]
-    if len(tasks) == 0 or strangers:
-        raise InputError(f"expected task ids from 0 to {count - 1}, got {strangers or 'none'}")
+    outside = [task for task in tasks if not 0 <= task < count]
+    if len(tasks) == 0 or outside:
+        raise InputError(f"expected task ids from 0 to {count - 1}, got {outside or 'none'}")
     return list(tasks)
 
 
 def refuse_horizon(settings: Mapping[str, Any]) -> None:
-    """Refuse a family's horizon, so that an environment of Gymnasium's has one time limit and tells it in its spec.
+    """Refuse a family's horizon, so that a Gymnasium environment has one time limit, which its spec records.
 
     Raises:
-        InputError: the settings hold one.
+        InputError: the settings contain ``horizon``.
     """
     if "horizon" in settings:
         raise InputError(
@@ -215,9 +215,9 @@ def refuse_horizon(settings: Mapping[str, Any]) -> None:
 def vector_entry_point(config: Callable[..., Any]) -> Callable[..., Any]:
     """Return the entry point of ``gymnasium.make_vec`` for the family of a config.
 
-    It takes the number of worlds, ``task`` (one for all worlds, or one per world), ``render_mode``,
-    ``max_episode_steps`` (Gymnasium passes the registered one on) and the config's own fields but ``horizon``, and
-    raises :class:`InputError` unless there are as many tasks as worlds.
+    It takes the number of worlds, ``task`` (an id for all worlds, or one per world), ``render_mode``,
+    ``max_episode_steps`` (Gymnasium passes the registered limit) and the config's fields except ``horizon``. It raises
+    :class:`InputError` unless there are as many tasks as worlds.
     """
 
     def make_worlds(

@@ -15,23 +15,23 @@ def kl_chain(
     log_var: Float[Tensor, "sequence belief latent"],
     live: Bool[Tensor, "sequence step"],
 ) -> Float[Tensor, ""]:
-    r"""VariBAD's KL term, where each belief has the one before it as its prior.
+    r"""Return VariBAD's KL term, in which the prior of each belief is the belief before it.
 
     .. math:: \operatorname{mean}_b\,\operatorname{mean}_t\,KL(q_t\,\|\,q_{t-1}), \qquad q_{-1} = \mathcal N(0, I)
 
     Args:
         mean: means of q_0 … q_T.
         log_var: their log-variances.
-        live: where step t took q_{t-1} to q_t; the others enter neither the sum nor its count.
+        live: true where step t updates q_{t-1} to q_t; other steps count neither in the sum nor in the mean.
 
     Returns:
-        Scalar; the mean over a sequence's q_0 and live steps, then over sequences.
+        Scalar; the mean over q_0 and the live steps of a sequence, then over sequences.
 
     Raises:
-        ValueError: means and log-variances differ in shape, or there is not one belief more than there are steps.
+        ValueError: means and log-variances differ in shape, or the number of beliefs is not that of steps plus 1.
 
-    Differs from BOReL's code, which sums over time; with the reconstruction a mean over time as well, the two losses
-    differ by the factor T + 1 alone.
+    Differs from BOReL's code, which sums over time. The reconstruction is a mean over time too, so the losses
+    differ only by the factor T + 1.
 
     References:
         Zintgraf et al., "VariBAD", ICLR 2020; Dorfman, Shenfeld & Tamar, "BOReL", NeurIPS 2021.
@@ -46,7 +46,7 @@ def kl_chain(
 
 
 def prepend_prior(live: Bool[Tensor, "sequence step"]) -> Bool[Tensor, "sequence belief"]:
-    """Return where a belief is one of its own, (sequence, step + 1): the prior always, then after each live step."""
+    """Return which beliefs count, (sequence, step + 1): the prior always, then the belief after each live step."""
     require_rank(2, live=live)
     return torch.cat((torch.ones_like(live[:, :1]), live), 1)
 
@@ -54,20 +54,20 @@ def prepend_prior(live: Bool[Tensor, "sequence step"]) -> Bool[Tensor, "sequence
 def draw_live_places(
     live: Bool[Tensor, "sequence step"], uniform: Float[Tensor, "sequence draw"]
 ) -> Int[Tensor, "sequence draw"]:
-    r"""Draw places of live steps, each with the same expected count, one from each of as many equal strata.
+    r"""Draw places of live steps, one from each of n equal strata, so that all have the same expected count.
 
-    The i-th of n draws takes the live step of rank :math:`\lfloor (i + u_i)\,m/n \rfloor` of m, so that the mean of
-    anything over the draws has the mean over live steps as its expectation, and n = m takes each step once.
+    The i-th of n draws takes the live step of rank :math:`\lfloor (i + u_i)\,m/n \rfloor` of m. The expectation of a
+    mean over the draws is then the mean over live steps, and n = m takes each step once.
 
     Args:
-        live: where a sequence has a step; at least one in each.
+        live: true where a sequence has a step; at least one step in each sequence.
         uniform: u ~ U(0, 1).
 
     Returns:
         Places on the step axis, ascending.
 
     Raises:
-        ValueError: the two differ in their number of sequences or are not matrices.
+        ValueError: the numbers of sequences differ, or an argument is not a matrix.
     """
     require_rank(2, live=live, uniform=uniform)
     require_same_shape(live=live[:, 0], uniform=uniform[:, 0])
@@ -81,16 +81,16 @@ def draw_live_places(
 def decoding_error(
     predicted: Float[Tensor, "sequence draw step *dims"], target: Float[Tensor, "sequence step *dims"]
 ) -> Float[Tensor, ""]:
-    r"""Squared error of what each latent draw decodes of each step.
+    r"""Return the squared error of the decoding of each step from each latent draw.
 
     .. math:: \operatorname{mean}_{b,t,k}\,\lVert \hat x(z_t, k) - x_k \rVert^2
 
     Args:
-        predicted: one decoding per latent and step.
-        target: what happened.
+        predicted: a decoding for each latent and step.
+        target: the recorded values.
 
     Returns:
-        Scalar; the sum over dimensions, the mean over everything else.
+        Scalar; the sum over dimensions, the mean over all other axes.
 
     Raises:
         ValueError: a decoding differs in shape from the target.

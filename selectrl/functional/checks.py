@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def require_same_shape(**tensors: Tensor) -> None:
-    """Raise unless all tensors have one shape; ``(n,)`` against ``(n, 1)`` is the classic silent bug.
+    """Refuse tensors of different shapes; ``(n,)`` against ``(n, 1)`` is the classic silent bug.
 
     Raises:
         ValueError: shapes differ; the message names each tensor and its shape.
@@ -17,7 +17,7 @@ def require_same_shape(**tensors: Tensor) -> None:
 
 
 def require_rank(expected: int, **tensors: Tensor) -> None:
-    """Raise unless every tensor has so many axes.
+    """Refuse a tensor that does not have the expected number of axes.
 
     Raises:
         ValueError: a tensor has another rank; the message names it and its shape.

@@ -10,14 +10,14 @@ from selectrl.functional.checks import require_rank, require_same_shape
 
 
 def q_scale(q: Float[Tensor, "task batch"], *, alpha: float) -> Float[Tensor, ""]:
-    r"""SELECT's Eq. 2, :math:`\lambda = \alpha / \max(\operatorname{mean}|Q|, 10^{-6})`, without gradient.
+    r"""Return SELECT's Eq. 2, :math:`\lambda = \alpha / \max(\operatorname{mean}|Q|, 10^{-6})`, without gradient.
 
     Args:
         q: values whose magnitude normalises the Q term.
         alpha: α, the weight of the Q term against the cloning term.
 
     Returns:
-        Scalar; one for all tasks.
+        Scalar, the same for all tasks.
 
     References:
         SELECT, AAMAS 2025, Eq. 2; Fujimoto & Gu, "TD3+BC", NeurIPS 2021.
@@ -33,7 +33,7 @@ def weighted_cloning_loss(
     weight: Float[Tensor, "task batch"],
     scale: Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
-    r"""SELECT's actor loss, Eq. 1 negated.
+    r"""Return SELECT's actor loss, the negative of Eq. 1.
 
     .. math:: -\lambda\,\operatorname{mean} Q + \operatorname{mean}_{t,i,d}\, w\,(\pi - a)^2
 
@@ -45,7 +45,7 @@ def weighted_cloning_loss(
         scale: λ.
 
     Returns:
-        Scalar; both means run over all rows, the second over action dimensions too, whether w is 0 or not.
+        Scalar; both means are over all rows, including those with w = 0, the second over action dimensions too.
 
     Raises:
         ValueError: shapes differ.
@@ -59,15 +59,15 @@ def weighted_cloning_loss(
 
 
 def relative_advantage(advantage: Float[Tensor, "task batch"]) -> Float[Tensor, "task batch"]:
-    r"""The advantage in units of its own size, :math:`A / \max(\operatorname{mean}|A|, 10^{-6})`, without gradient.
+    r"""Return the advantage over its mean size, :math:`A / \max(\operatorname{mean}|A|, 10^{-6})`, without gradient.
 
-    It does not change when all values are scaled, as the scale of rewards does.
+    A change of the scale of rewards, and so of all values, does not change it.
 
     Args:
         advantage: A of all rows of all tasks.
 
     Returns:
-        One scalar divides all rows.
+        The advantage of each row, divided by the same scalar.
     """
     require_rank(2, advantage=advantage)
     fixed = advantage.detach()
@@ -78,11 +78,11 @@ def top_fraction(advantage: Float[Tensor, "task batch"], *, fraction: float) -> 
     r"""Mark the rows with the largest advantage, :math:`1[A \ge A_{(k)}]`, k the rounded share of all rows, at least 1.
 
     Args:
-        advantage: A; the rows of all tasks compete.
-        fraction: the share.
+        advantage: A; the rows of all tasks are ranked together.
+        fraction: the share of rows to mark.
 
     Returns:
-        1 or 0 per row, without gradient. Rows that tie with the last one are all marked.
+        1 or 0 per row, without gradient. All rows that tie with the last marked row are marked.
     """
     require_rank(2, advantage=advantage)
     rows = advantage.detach().flatten()
@@ -92,7 +92,7 @@ def top_fraction(advantage: Float[Tensor, "task batch"], *, fraction: float) -> 
 
 
 def dual_kl(c_policy: Float[Tensor, "task batch"], c_data: Float[Tensor, "task batch"]) -> Float[Tensor, "task batch"]:
-    r"""BRAC's dual estimate of KL(π‖β) per row.
+    r"""Return BRAC's dual estimate of KL(π‖β) per row.
 
     .. math:: 1 + \log(g_\pi + 10^{-8}) - g_\beta, \qquad g = \operatorname{softplus}(c)
 
@@ -114,7 +114,7 @@ def dual_kl(c_policy: Float[Tensor, "task batch"], c_data: Float[Tensor, "task b
 
 
 def magnitude_penalty(c: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
-    r"""The dual critic's penalty in CSRO's and FOCAL's code.
+    r"""Return the dual critic's penalty in CSRO's and FOCAL's code.
 
     .. math:: \operatorname{mean}\max(\sqrt{c^2+10^{-8}} - 1, 0)^2
 

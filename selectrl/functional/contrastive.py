@@ -16,7 +16,7 @@ def info_nce(
     *,
     temperature: float,
 ) -> Float[Tensor, ""]:
-    r"""InfoNCE: tell the key of a query from its own negatives, a (K+1)-way cross-entropy on inner products.
+    r"""Return InfoNCE, the (K+1)-way cross-entropy of a query's key against its own negatives, on inner products.
 
     .. math:: -\operatorname{mean}_{t,q}\log\frac{\exp(z_q\cdot z_k/\tau)}
        {\exp(z_q\cdot z_k/\tau) + \sum_{n=1}^K\exp(z_q\cdot z_n/\tau)}
@@ -24,17 +24,17 @@ def info_nce(
     Args:
         query: embeddings of the queries.
         key: an embedding of each query's own task.
-        negatives: K embeddings that the query must differ from.
+        negatives: K embeddings from which the query must differ.
         temperature: τ.
 
     Returns:
-        Scalar, mean over queries, in nats: ln(1 + K) when all candidates are alike, 0 when the key stands apart. The
-        gradient flows through queries, keys and negatives.
+        Scalar, mean over queries, in nats: ln(1 + K) when all candidates are equal, near 0 when the key is far from all
+        negatives. The gradient flows through queries, keys and negatives.
 
     Raises:
-        ValueError: query and key differ in shape, or a query has no axis of negatives of its own.
+        ValueError: query and key differ in shape, or the negatives do not have an axis for each query.
 
-    Differs from SimCLR's loss, as CORRO's does: it is not symmetric, and other queries of the batch are no negatives.
+    Differs from SimCLR's loss, as CORRO's does: it is not symmetric, and other queries of the batch are not negatives.
 
     References:
         van den Oord, Li & Vinyals, "CPC", 2018; Yuan & Lu, "CORRO", ICML 2022.

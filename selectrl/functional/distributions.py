@@ -42,7 +42,7 @@ def tanh_gaussian(
 def tanh_gaussian_log_prob(
     mean: Float[Tensor, "*rows action"], log_std: Float[Tensor, "*rows action"], action: Float[Tensor, "*rows action"]
 ) -> Float[Tensor, "*rows"]:
-    r"""Return the log-density of given actions, with the correction of :func:`tanh_gaussian`.
+    r"""Return the log-density of actions, with the correction of :func:`tanh_gaussian`.
 
     .. math:: u = \operatorname{artanh}\operatorname{clip}(a, \pm(1 - 10^{-6})), \qquad
        \log\pi = \sum_d \big[\log\mathcal N(u;\mu,\sigma) - \log(1 - a^2 + 10^{-6})\big]

@@ -1,4 +1,4 @@
-"""Terms of variational encoders: a posterior's distance to the prior, and what a decoder misses."""
+"""Terms of variational encoders: the divergence of a posterior from the prior, and the error of a decoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def gaussian_kl(
     prior_mean: Float[Tensor, "*rows latent"],
     prior_log_var: Float[Tensor, "*rows latent"],
 ) -> Float[Tensor, "*rows"]:
-    r"""KL divergence of two diagonal Gaussians, summed over dimensions.
+    r"""Return the KL divergence of two diagonal Gaussians, summed over dimensions.
 
     .. math:: \tfrac12\sum_d \Big[\log\sigma_p^2 - \log\sigma^2
        + \frac{\sigma^2 + (\mu-\mu_p)^2}{\sigma_p^2} - 1\Big]
@@ -38,7 +38,7 @@ def gaussian_kl(
 def standard_normal_kl(
     mean: Float[Tensor, "task latent"], deviation: Float[Tensor, "task latent"]
 ) -> Float[Tensor, ""]:
-    r"""KL divergence of diagonal Gaussians to N(0, I).
+    r"""Return the KL divergence of diagonal Gaussians from N(0, I).
 
     .. math:: \sum_{t,l} \tfrac12\big(\sigma_{tl}^2 + \mu_{tl}^2 - 1 - \log\sigma_{tl}^2\big)
 
@@ -50,10 +50,10 @@ def standard_normal_kl(
         Scalar, the sum over tasks and dimensions.
 
     Raises:
-        ValueError: the two differ in shape or have not two axes.
+        ValueError: the shapes differ, or there are not two axes.
 
-    Differs from FOCAL's and CSRO's copies of PEARL: they set the prior's deviation to 0.05 in this term alone. FOCAL's
-    still starts its tests from a draw of N(0, I), CSRO's from z = 0.
+    Differs from FOCAL's and CSRO's copies of PEARL: they set the prior's deviation to 0.05, but only in this term.
+    FOCAL's copy still starts its tests from a draw of N(0, I), CSRO's from z = 0.
 
     References:
         Rakelly et al., "PEARL", ICML 2019.
@@ -67,7 +67,7 @@ def standard_normal_kl(
 def reconstruction_loss(
     prediction: Float[Tensor, "task row column"], target: Float[Tensor, "task row column"]
 ) -> Float[Tensor, ""]:
-    r"""What a decoder misses, :math:`\operatorname{mean}(\hat x - x)^2`: a Gaussian likelihood of fixed variance.
+    r"""Return a decoder's error, :math:`\operatorname{mean}(\hat x - x)^2`: a Gaussian likelihood of fixed variance.
 
     Args:
         prediction: x̂.
@@ -77,7 +77,7 @@ def reconstruction_loss(
         Scalar, the mean over tasks, rows and columns.
 
     Raises:
-        ValueError: the two differ in shape or have not three axes.
+        ValueError: the shapes differ, or there are not three axes.
     """
     require_rank(3, prediction=prediction)
     require_same_shape(prediction=prediction, target=target)

@@ -11,25 +11,25 @@ from selectrl.functional.checks import require_rank, require_same_shape
 
 
 def metric_loss(z: Float[Tensor, "task latent"], task: Int[Tensor, "task"], *, eps: float = 1e-3) -> Float[Tensor, ""]:
-    r"""FOCAL's distance-metric loss: pull latents of one task together, push tasks apart.
+    r"""Return FOCAL's distance-metric loss, which pulls latents of a task together and pushes tasks apart.
 
     .. math:: \frac{\sum_{i<j,\,y_i=y_j}\sqrt{\delta_{ij}+\epsilon}}{n_+ + \epsilon}
        + \frac{\sum_{i<j,\,y_i\ne y_j}(\delta_{ij}+100\,\epsilon)^{-1}}{n_- + \epsilon},
        \qquad \delta_{ij} = \tfrac1L\lVert z_i-z_j\rVert^2
 
     Args:
-        z: one latent per context set.
-        task: task id of each latent; equal ids are positives.
+        z: a latent per context set.
+        task: task id of each latent; pairs with equal ids are positive.
         eps: the formula's epsilon.
 
     Returns:
         Scalar; the mean over positive pairs plus the mean over negative pairs, i < j.
 
     Raises:
-        ValueError: z has not two axes or task not one id per latent.
+        ValueError: z does not have two axes, or task does not have an id per latent.
 
-    Differs from the paper (ICLR 2021), as the authors' code does: a root of the mean square for positives where the
-    paper squares, a mean over dimensions for negatives where the paper sums, and an average over pairs.
+    Differs from the paper (ICLR 2021), as the authors' code does: the root of the mean square for positives (the paper:
+    the square), a mean over dimensions for negatives (the paper: a sum), and an average over pairs.
 
     References:
         Li, Yang & Luo, "FOCAL", ICLR 2021.
@@ -51,9 +51,9 @@ def club_moments(
     """Split the output of CLUB's network into mean and variance of q(z | b).
 
     Args:
-        raw: network output; the first half becomes means, the second variances.
-        squash: apply tanh to both halves first, as the authors do. The variance then stays in [0.313, 1.313]; without
-            it the mean is free and the variance can go to 0.
+        raw: network output; the first half gives the means, the second the variances.
+        squash: apply tanh to both halves first, as the authors do. The variance then stays in [0.313, 1.313]; otherwise
+            the mean is free and the variance can go to 0.
 
     Returns:
         Mean and variance.
@@ -67,12 +67,12 @@ def club_likelihood_loss(
     mean: Float[Tensor, "task context latent"],
     variance: Float[Tensor, "task context latent"],
 ) -> Float[Tensor, ""]:
-    r"""Negative Gaussian log-likelihood that fits q(z | b) to row embeddings, without its constant.
+    r"""Return the negative Gaussian log-likelihood that fits q(z | b) to row embeddings, without its constant.
 
     .. math:: \operatorname{mean}_{t,i,l}\Big[\frac{(e-m)^2}{2v} + \tfrac12\log v\Big]
 
     Args:
-        rows: row embeddings e, cut from the encoder by the caller.
+        rows: row embeddings e, detached from the encoder by the caller.
         mean: m.
         variance: v.
 
@@ -91,9 +91,9 @@ def club_bound(
     mean: Float[Tensor, "task context latent"],
     variance: Float[Tensor, "task context latent"],
 ) -> Float[Tensor, ""]:
-    r"""CLUB's upper bound of I(z; b | task), exact over all pairs of rows of a task, in linear time.
+    r"""Return CLUB's upper bound of I(z; b | task), exact over all pairs of rows of a task, in linear time.
 
-    The grid over pairs (i, k) of a task, k = i included, has a closed form in the task's mean embedding and biased
+    The sum over pairs (i, k) of a task, k = i included, has a closed form in the task's mean embedding and biased
     variance S:
 
     .. math:: \operatorname{mean}_{t,i,l}\frac{S_t + (\bar e_t - m_{ti})^2 - (e_{ti} - m_{ti})^2}{v_{ti}}
@@ -106,8 +106,8 @@ def club_bound(
     Returns:
         Scalar, mean over tasks, rows and dimensions.
 
-    Differs from CSRO's text as its code does: pairs stay inside one task (the bound is conditional on the task), no
-    factor one half, and a mean over dimensions instead of a sum.
+    Differs from CSRO's text, as its code does: pairs stay within a task (the bound is conditional on the task), there
+    is no factor ½, and dimensions are averaged, not summed.
 
     References:
         Cheng et al., "CLUB", ICML 2020; Gao et al., "CSRO", NeurIPS 2023.

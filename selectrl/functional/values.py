@@ -16,11 +16,11 @@ def bellman_target(
     discount: float,
     reward_scale: float,
 ) -> Float[Tensor, "task batch"]:
-    r"""The one-step target :math:`y = \rho r + (1-d)\,\gamma V(s')`, without gradient.
+    r"""Return the one-step target :math:`y = \rho r + (1-d)\,\gamma V(s')`, without gradient.
 
     Args:
         reward: r, unscaled.
-        terminal: d, 1.0 where nothing follows.
+        terminal: d, 1.0 where the episode ends without a next state.
         next_value: the bootstrap at s'.
         discount: γ.
         reward_scale: ρ.
@@ -29,7 +29,7 @@ def bellman_target(
         y, detached.
 
     Raises:
-        ValueError: the three differ in shape.
+        ValueError: shapes differ.
     """
     require_same_shape(reward=reward, terminal=terminal, next_value=next_value)
     require_rank(2, reward=reward)
@@ -37,14 +37,14 @@ def bellman_target(
 
 
 def twin_td_loss(q: Float[Tensor, "twin task batch"], target: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
-    r"""The TD loss of a twin critic: :math:`\sum_j \operatorname{mean}(Q_j - y)^2`.
+    r"""Return the TD loss of a twin critic, :math:`\sum_j \operatorname{mean}(Q_j - y)^2`.
 
     Args:
         q: both predictions.
         target: y.
 
     Returns:
-        Scalar; the sum over the twins of each one's mean over rows.
+        Scalar; the mean over rows, summed over the twins.
 
     Raises:
         ValueError: a prediction and the target differ in shape.
@@ -55,14 +55,14 @@ def twin_td_loss(q: Float[Tensor, "twin task batch"], target: Float[Tensor, "tas
 
 
 def value_loss(v: Float[Tensor, "*member task batch"], target: Float[Tensor, "task batch"]) -> Float[Tensor, ""]:
-    r"""Regression of V on a target: :math:`\operatorname{mean}(V - y)^2`; the target carries no gradient.
+    r"""Return the loss of V's regression on a target, :math:`\operatorname{mean}(V - y)^2`; the target has no gradient.
 
     Args:
-        v: one network's values, or those of several.
+        v: values of a network, or of several.
         target: y.
 
     Returns:
-        Scalar; the mean over rows, summed over the networks, so that each one moves as if it were alone.
+        Scalar; the mean over rows, summed over the networks, so that each network moves as a single network does.
 
     Raises:
         ValueError: a network's values and the target differ in shape.
@@ -74,14 +74,14 @@ def value_loss(v: Float[Tensor, "*member task batch"], target: Float[Tensor, "ta
 def expectile_loss(
     v: Float[Tensor, "member task batch"], target: Float[Tensor, "task batch"], *, expectile: float
 ) -> Float[Tensor, ""]:
-    r"""IQL's asymmetric regression, whose minimum is the τ-expectile of the target given the state.
+    r"""Return IQL's asymmetric regression loss, whose minimum is the τ-expectile of the target given the state.
 
     .. math:: \operatorname{mean}\, |\tau - 1[u < 0]|\, u^2, \qquad u = y - V
 
     Args:
         v: the networks' values.
         target: y, without gradient.
-        expectile: τ; at .5 the loss is half of the mean square.
+        expectile: τ; at 0.5 the loss is half of the mean square.
 
     Returns:
         Scalar; the mean over rows, summed over the networks.
@@ -106,7 +106,7 @@ def smooth_action(
     scale: float,
     clip: float,
 ) -> Float[Tensor, "*rows action"]:
-    r"""TD3's target smoothing: :math:`\operatorname{clip}(a + \operatorname{clip}(\sigma\epsilon, \pm c), \pm1)`.
+    r"""Return TD3's smoothed action, :math:`\operatorname{clip}(a + \operatorname{clip}(\sigma\epsilon, \pm c), \pm1)`.
 
     Args:
         action: a, in [-1, 1].
@@ -118,7 +118,7 @@ def smooth_action(
         The noisy action, in [-1, 1].
 
     References:
-        Fujimoto, van Hoof & Meger, "TD3", ICML 2018; the same law is Eq. 4 of SELECT, AAMAS 2025.
+        Fujimoto, van Hoof & Meger, "TD3", ICML 2018; Eq. 4 of SELECT, AAMAS 2025, is the same formula.
     """
     require_same_shape(action=action, normal=normal)
     return (action + (scale * normal).clamp(-clip, clip)).clamp(-1, 1)

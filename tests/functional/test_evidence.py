@@ -15,24 +15,24 @@ ALL = torch.tensor([True, True, True])
 
 
 def drawn(seed: int, worlds: int = 4, tasks: int = 6, columns: int = 3) -> tuple[Tensor, Tensor, Tensor]:
-    """Predictions, what was seen, and which tasks are known: at least two."""
+    """Predictions, the observed values, and which tasks are eligible: at least two."""
     rng = np.random.default_rng(seed)
     predicted = torch.from_numpy(rng.standard_normal((worlds, tasks, columns)))
-    seen = torch.from_numpy(rng.standard_normal((worlds, columns)))
-    return predicted, seen, torch.from_numpy(rng.permutation(tasks) < rng.integers(2, tasks + 1))
+    target = torch.from_numpy(rng.standard_normal((worlds, columns)))
+    return predicted, target, torch.from_numpy(rng.permutation(tasks) < rng.integers(2, tasks + 1))
 
 
 def test_errors_golden() -> None:
-    # seen (1, 0); predictions (1, 2), (3, 0), (7, 7): errors 4, 4, 36 + 49. The first two are known, about (2, 1): each
-    # is (±1)² + (±1)² away, mean 2
+    # target (1, 0); predictions (1, 2), (3, 0), (7, 7): errors 4, 4, 36 + 49. The first two are eligible, with mean
+    # (2, 1): each is (±1)² + (±1)² away, mean 2
     predicted = torch.tensor([[[1.0, 2.0], [3.0, 0.0], [7.0, 7.0]]])
-    missed, apart = prediction_errors(predicted, torch.tensor([[1.0, 0.0]]), torch.tensor([True, True, False]))
-    assert missed.tolist() == [[4.0, 4.0, 85.0]]
-    assert apart.tolist() == [2.0]
+    errors, variance = prediction_errors(predicted, torch.tensor([[1.0, 0.0]]), torch.tensor([True, True, False]))
+    assert errors.tolist() == [[4.0, 4.0, 85.0]]
+    assert variance.tolist() == [2.0]
 
 
 def test_posterior_golden() -> None:
-    # h = .5, Σv = 4: 2 h² Σv = 2. Errors 1, 3, 0: exponents -.5, -1.5, 0, the last one not known.
+    # h = .5, Σv = 4: 2 h² Σv = 2. Errors 1, 3, 0: exponents -.5, -1.5, 0, the last one not eligible.
     # e^-.5 = .606531 and e^-1.5 = .223130: .731059 and .268941
     weights = task_posterior(
         torch.tensor([[1.0, 3.0, 0.0]]), torch.tensor([4.0]), torch.tensor([True, True, False]), width=0.5
@@ -42,23 +42,23 @@ def test_posterior_golden() -> None:
 
 @given(seed=st.integers(0, 10_000))
 def test_errors_equal_the_loop(seed: int) -> None:
-    predicted, seen, known = drawn(seed)
-    missed, apart = prediction_errors(predicted, seen, known)
-    for world, (guesses, truth) in enumerate(zip(predicted.numpy(), seen.numpy(), strict=True)):
-        assert missed[world].tolist() == pytest.approx([sum((guess - truth) ** 2) for guess in guesses])
-        met = guesses[known.numpy()]
-        assert apart[world].item() == pytest.approx(sum(met.var(axis=0)))
+    predicted, target, eligible = drawn(seed)
+    errors, variance = prediction_errors(predicted, target, eligible)
+    for world, (guesses, truth) in enumerate(zip(predicted.numpy(), target.numpy(), strict=True)):
+        assert errors[world].tolist() == pytest.approx([sum((guess - truth) ** 2) for guess in guesses])
+        met = guesses[eligible.numpy()]
+        assert variance[world].item() == pytest.approx(sum(met.var(axis=0)))
 
 
 @given(seed=st.integers(0, 10_000), width=st.sampled_from([0.03, 0.3, 3.0]))
 def test_posterior_equals_bayes_rule_of_a_gaussian(seed: int, width: float) -> None:
-    predicted, seen, known = drawn(seed)
-    missed, apart = prediction_errors(predicted, seen, known)
-    weights = task_posterior(missed, apart, known, width=width)
-    for world in range(len(seen)):
-        met = known.nonzero().flatten().tolist()
-        deviation = width * np.sqrt(apart[world].item())
-        log = [-((predicted[world, t] - seen[world]) ** 2).sum().item() / 2 / deviation**2 for t in met]
+    predicted, target, eligible = drawn(seed)
+    errors, variance = prediction_errors(predicted, target, eligible)
+    weights = task_posterior(errors, variance, eligible, width=width)
+    for world in range(len(target)):
+        met = eligible.nonzero().flatten().tolist()
+        deviation = width * np.sqrt(variance[world].item())
+        log = [-((predicted[world, t] - target[world]) ** 2).sum().item() / 2 / deviation**2 for t in met]
         odds = np.exp(np.array(log) - max(log))
         assert weights[world, met].tolist() == pytest.approx(list(odds / odds.sum()), abs=1e-9)
         assert weights[world].sum().item() == pytest.approx(1)
@@ -66,27 +66,27 @@ def test_posterior_equals_bayes_rule_of_a_gaussian(seed: int, width: float) -> N
 
 @given(seed=st.integers(0, 10_000), scale=st.sampled_from([1e-3, 50.0]))
 def test_neither_the_scale_of_rewards_nor_the_number_of_rows_matters(seed: int, scale: float) -> None:
-    predicted, seen, known = drawn(seed)
-    missed, apart = prediction_errors(predicted, seen, known)
-    expected = task_posterior(missed, apart, known, width=0.3)
-    assert torch.allclose(task_posterior(7 * missed, 7 * apart, known, width=0.3), expected)
-    scaled = prediction_errors(scale * predicted, scale * seen, known)
-    assert torch.allclose(task_posterior(*scaled, known, width=0.3), expected)
+    predicted, target, eligible = drawn(seed)
+    errors, variance = prediction_errors(predicted, target, eligible)
+    expected = task_posterior(errors, variance, eligible, width=0.3)
+    assert torch.allclose(task_posterior(7 * errors, 7 * variance, eligible, width=0.3), expected)
+    scaled = prediction_errors(scale * predicted, scale * target, eligible)
+    assert torch.allclose(task_posterior(*scaled, eligible, width=0.3), expected)
 
 
-def test_what_tells_nothing_leaves_the_flat_prior_over_known_tasks() -> None:
+def test_no_variance_between_tasks_leaves_the_flat_prior_over_eligible_tasks() -> None:
     flat = [[0.5, 0.0, 0.5]]
-    known = torch.tensor([True, False, True])
-    assert task_posterior(torch.zeros(1, 3), torch.zeros(1), known, width=0.1).tolist() == flat
-    assert task_posterior(torch.tensor([[9.0, 2.0, 1.0]]), torch.zeros(1), known, width=0.1).tolist() == flat
+    eligible = torch.tensor([True, False, True])
+    assert task_posterior(torch.zeros(1, 3), torch.zeros(1), eligible, width=0.1).tolist() == flat
+    assert task_posterior(torch.tensor([[9.0, 2.0, 1.0]]), torch.zeros(1), eligible, width=0.1).tolist() == flat
     assert prediction_errors(torch.ones(1, 3, 1), torch.zeros(1, 1), ~ALL)[1].tolist() == [0.0]
 
 
-@pytest.mark.parametrize("missed", [0.0, 1e30, 3e38])
-def test_huge_errors_and_the_narrowest_likelihood_stay_finite(missed: float) -> None:
-    errors = torch.tensor([[missed, missed / 2, 0.0]])
+@pytest.mark.parametrize("largest", [0.0, 1e30, 3e38])
+def test_huge_errors_and_the_narrowest_likelihood_stay_finite(largest: float) -> None:
+    errors = torch.tensor([[largest, largest / 2, 0.0]])
     weights = task_posterior(errors, torch.tensor([1e-30]), torch.tensor([True, True, False]), width=1e-3)
     assert weights.isfinite().all()
     assert weights.sum().item() == pytest.approx(1)
     assert weights[0, 2] == 0
-    assert missed == 0 or weights[0, 1] == 1
+    assert largest == 0 or weights[0, 1] == 1

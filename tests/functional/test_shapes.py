@@ -49,8 +49,8 @@ FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must f
     "draw_live_places": ({"live": N > 0, "uniform": N}, {}),
     "decoding_error": ({"predicted": A, "target": N}, {}),
     "metric_loss": ({"z": N, "task": torch.arange(3)}, {}),
-    "prediction_errors": ({"predicted": A, "seen": N, "known": torch.ones(3) > 0}, {}),
-    "task_posterior": ({"missed": N, "apart": torch.ones(3), "known": torch.ones(3) > 0}, {"width": 0.5}),
+    "prediction_errors": ({"predicted": A, "target": N, "eligible": torch.ones(3) > 0}, {}),
+    "task_posterior": ({"errors": N, "variance": torch.ones(3), "eligible": torch.ones(3) > 0}, {"width": 0.5}),
     "info_nce": (
         {"query": A, "key": A, "negatives": torch.ones(3, 3, 3, 3)},
         {"temperature": 0.1},
