@@ -21,7 +21,7 @@ def halves_loss(first: Tensor, second: Tensor, tasks: Tensor, temperature: float
     Args:
         first: latents of one half of each context, (task, latent).
         second: those of the other half, (task, latent).
-        tasks: ids, (task,); a task drawn twice is no negative of itself.
+        tasks: ids, (task,); a second draw of a task is not a negative of the first.
         temperature: T.
     """
     logits = normalize(first, dim=-1) @ normalize(second, dim=-1).T / temperature  # (task, task)
