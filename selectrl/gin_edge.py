@@ -42,7 +42,7 @@ SHIPPED = next(
 
 @attrs.frozen(kw_only=True)
 class Collection:
-    """What ``selectrl collect`` runs: a task family and the behaviour that fills its dataset.
+    """The input of ``selectrl collect``: a task family and the behaviour that fills its dataset.
 
     Attributes:
         env: the task family.
@@ -56,10 +56,10 @@ class Collection:
 def shipped(kind: str) -> dict[str, Path]:
     """Return gin files of a kind (``methods``, ``envs``, ``ablations``, …) by name: ours, then plugins'."""
     folders = [SHIPPED, *(plugin.gin for plugin in plugins.load_plugins() if plugin.gin)]
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in (path for folder in folders for path in sorted((folder / kind).glob("*.gin"))):
-        found.setdefault(path.stem, path)
-    return found
+        files.setdefault(path.stem, path)
+    return files
 
 
 def shipped_layer(kind: str, name: str) -> Layer:
@@ -113,7 +113,7 @@ def _default_part(field: attrs.Attribute[Any]) -> str | None:
         return None
     fields = attrs.fields(cls)
     takes = any("shared" in inner.metadata or _default_part(inner) for inner in fields)
-    return next((name for name, known in config_classes().items() if known is cls), None) if takes else None
+    return next((name for name, config in config_classes().items() if config is cls), None) if takes else None
 
 
 def experiment_layers(
@@ -125,7 +125,7 @@ def experiment_layers(
     file: Path | None = None,
     settings: Sequence[str] = (),
 ) -> list[Layer]:
-    """Return the layers of an experiment in their order; what is shared reads an environment's macros.
+    """Return the layers of an experiment in order; shared numbers read an environment's macros.
 
     Raises:
         InputError: a name is unknown, the file cannot be read, or a setting has no ``=``.
@@ -137,7 +137,7 @@ def experiment_layers(
 
 
 def default_name(method: str | None, ablation: str | None, file: Path | None) -> str:
-    """Return what an experiment is called unless a layer says so."""
+    """Return the default name of an experiment."""
     return file.stem if file else "-".join(word for word in (method, ablation) if word) or "experiment"
 
 
@@ -161,7 +161,7 @@ def build_experiment(layers: Sequence[Layer], name: str) -> Experiment:
 
     Args:
         layers: later ones win.
-        name: what the experiment is called unless a layer says so.
+        name: default name of the experiment.
 
     Raises:
         InputError: a layer is wrong; the sentence names file, line, binding and choices.
@@ -177,7 +177,7 @@ def build_experiment(layers: Sequence[Layer], name: str) -> Experiment:
 
 
 def build_collection(layers: Sequence[Layer]) -> Collection:
-    """Build what ``selectrl collect`` runs.
+    """Build the input of ``selectrl collect``.
 
     Raises:
         InputError: a layer is wrong; the sentence names file, line, binding and choices.
@@ -216,7 +216,7 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
         for binding in parse(layer):
             chosen[binding.path] = _check(binding, classes)
     used, parts = _reachable(root, chosen, classes)
-    dead = next((one for one in chosen.values() if not one.own and one.path not in used), None)
+    dead = next((binding for binding in chosen.values() if not binding.own and binding.path not in used), None)
     if dead is not None:
         in_use = ", ".join(sorted(parts))
         raise InputError(f"{dead.where}: {dead.path} is bound but nothing uses it; parts in use: {in_use}")
@@ -225,9 +225,9 @@ def _build(root: str, layers: Sequence[Layer]) -> object:
         for selector in parts:
             _register(selector, classes[selector])
         for path in used:
-            one = chosen[path]
-            key = ("", one.selector, one.field) if one.field else (one.selector, "gin.macro", "value")
-            gin.bind_parameter(key, swapped(one.statement.value, lambda reference: reference.gins))
+            binding = chosen[path]
+            key = ("", binding.selector, binding.field) if binding.field else (binding.selector, "gin.macro", "value")
+            gin.bind_parameter(key, swapped(binding.statement.value, lambda reference: reference.gins))
         return gin.get_configurable(classes[root])()
     except FieldError as error:
         raise InputError(_where(error, classes, chosen)) from None
@@ -252,8 +252,8 @@ def _check(binding: Binding, classes: dict[str, type]) -> Binding:
         raise InputError(f"{binding.where}: scopes ({binding.statement.scope}/) are not used here; remove it")
     if binding.field:
         if binding.selector not in classes:
-            known = suggest(binding.selector, classes) + plugins.explain_problems()
-            raise InputError(f"{binding.where}: no part named {binding.selector!r}; {known}")
+            choices = suggest(binding.selector, classes) + plugins.explain_problems()
+            raise InputError(f"{binding.where}: no part named {binding.selector!r}; {choices}")
         fields = {a.name for a in attrs.fields(classes[binding.selector])}
         if binding.field not in fields:
             raise InputError(
@@ -261,8 +261,8 @@ def _check(binding: Binding, classes: dict[str, type]) -> Binding:
             )
     for reference in references(binding.statement.value):
         if isinstance(reference, Part) and reference.selector not in classes:
-            known = suggest(reference.selector, classes) + plugins.explain_problems()
-            raise InputError(f"{binding.where}: no part named {'@' + reference.selector!r}; {known}")
+            choices = suggest(reference.selector, classes) + plugins.explain_problems()
+            raise InputError(f"{binding.where}: no part named {'@' + reference.selector!r}; {choices}")
         if isinstance(reference, Part) and not reference.called:
             raise InputError(f"{binding.where}: @{reference.selector} lacks its parentheses; @{reference.selector}()")
     return binding
@@ -272,14 +272,14 @@ def _reachable(root: str, chosen: dict[str, Binding], classes: dict[str, type]) 
     """Return the paths of the bindings and macros that building the root reads, and the parts that it is made of.
 
     Raises:
-        InputError: a macro is not defined, a required field is not bound, or a part or macro is made of itself.
+        InputError: a macro is not defined, a required field is not bound, or a part or macro contains itself.
     """
     used: set[str] = set()
     done: set[Part | Macro] = set()
 
     def visit(reference: Part | Macro, above: tuple[Part | Macro, ...], where: str) -> None:
         if reference in above:
-            raise InputError(f"{where}: {reference} is made of itself; bind something else")
+            raise InputError(f"{where}: {reference} contains itself; bind something else")
         if reference in done:
             return
         for binding in _read_by(reference, chosen, classes, where):
@@ -289,7 +289,7 @@ def _reachable(root: str, chosen: dict[str, Binding], classes: dict[str, type]) 
         done.add(reference)
 
     visit(Part(root, True), (), root)
-    return used, {one.selector for one in done if isinstance(one, Part)}
+    return used, {reference.selector for reference in done if isinstance(reference, Part)}
 
 
 def _read_by(
@@ -298,7 +298,7 @@ def _read_by(
     """Return the bindings that a part or macro reads itself."""
     if isinstance(reference, Macro):
         if reference.name not in chosen:
-            macros = [path for path, one in chosen.items() if not one.field]
+            macros = [path for path, binding in chosen.items() if not binding.field]
             raise InputError(f"{where}: no macro {reference} is defined; {suggest(reference.name, macros)}")
         return [chosen[reference.name]]
     paths = {f"{reference.selector}.{field.name}": field for field in attrs.fields(classes[reference.selector])}

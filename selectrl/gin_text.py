@@ -35,7 +35,7 @@ class Layer:
 
 @attrs.frozen
 class Binding:
-    """One statement of a layer: ``selector.field = value``, or a macro when there is no field."""
+    """One statement of a layer: ``selector.field = value``, or a macro without a field."""
 
     statement: Any
     where: str
@@ -105,7 +105,7 @@ def text_of(file: Path) -> str:
 def parse(layer: Layer) -> tuple[Binding, ...]:
     """Read the bindings of one layer."""
     parser: Any = None
-    found: list[Binding] = []
+    bindings: list[Binding] = []
     try:
         parser = config_parser.ConfigParser(layer.text, _Delegate())
         for statement in parser:
@@ -113,8 +113,8 @@ def parse(layer: Layer) -> tuple[Binding, ...]:
             if isinstance(statement, config_parser.ImportStatement | config_parser.IncludeStatement):
                 raise InputError(f"{where}: a gin file here can bind values, not import or include; remove the line")
             if isinstance(statement, config_parser.BindingStatement):
-                found.append(Binding(statement, where, layer.own))
-        return bound_once(found)
+                bindings.append(Binding(statement, where, layer.own))
+        return bound_once(bindings)
     except (SyntaxError, tokenize.TokenError, ValueError, TypeError, RecursionError) as error:
         line = getattr(error, "lineno", None) or (parser.current_token.start[0] if parser else 1)
         reason = str(error.args[0]).strip().splitlines()[0] if error.args else str(error)
@@ -129,15 +129,15 @@ def bound_once(bindings: Iterable[Binding]) -> tuple[Binding, ...]:
     Raises:
         InputError: two of them bind the same to different values, of which one would win in silence.
     """
-    found: dict[str, Binding] = {}
+    by_path: dict[str, Binding] = {}
     for binding in bindings:
-        before = found.setdefault(binding.path, binding)
+        before = by_path.setdefault(binding.path, binding)
         values = before.statement.value, binding.statement.value
         if type(values[0]) is not type(values[1]) or values[0] != values[1]:
             raise InputError(
                 f"{binding.where}: {binding.path} is bound to something else in {before.where}; keep one of the two"
             )
-    return tuple(found.values())
+    return tuple(by_path.values())
 
 
 class _Delegate(config_parser.ParserDelegate):  # type: ignore[misc]
@@ -151,7 +151,7 @@ class _Delegate(config_parser.ParserDelegate):  # type: ignore[misc]
 
 
 def swapped(value: Any, swap: Callable[[Part | Macro], Any]) -> Any:
-    """Return a bound value with each reference inside it swapped for what the function makes of it."""
+    """Return a bound value with each reference inside it replaced by the result of the function."""
     if isinstance(value, Part | Macro):
         return swap(value)
     if isinstance(value, list | tuple):
@@ -163,6 +163,6 @@ def swapped(value: Any, swap: Callable[[Part | Macro], Any]) -> Any:
 
 def references(value: Any) -> list[Part | Macro]:
     """Return the references inside a bound value."""
-    found: list[Part | Macro] = []
-    swapped(value, found.append)
-    return found
+    references: list[Part | Macro] = []
+    swapped(value, references.append)
+    return references

@@ -1,4 +1,4 @@
-"""The protocols of what some parts are built of: weights, values, aggregations and negatives."""
+"""The protocols of the pieces of parts: weights, values, aggregations and negatives."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Value(Protocol):
     members: int  #: V networks side by side
 
     def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return what V regresses on, (task, batch).
+        """Return the regression target of V, (task, batch).
 
         Args:
             agent: where the parts meet.
@@ -62,7 +62,7 @@ class Aggregation(Protocol[State]):
         ...
 
     def init(self, like: Tensor, worlds: int) -> State:
-        """Return the state of so many worlds that have seen nothing, of the dtype and device of ``like``."""
+        """Return the state of a number of worlds before any transition, of the dtype and device of ``like``."""
         ...
 
     def step(self, state: State, rows: Tensor, raw: Tensor, live: Tensor) -> State:
@@ -70,7 +70,7 @@ class Aggregation(Protocol[State]):
         ...
 
     def read(self, state: State) -> Belief:
-        """Return the belief after what was seen, (world, latent)."""
+        """Return the belief, (world, latent)."""
         ...
 
 
@@ -85,7 +85,7 @@ class Negatives(Protocol):
         ...
 
     def noise(self, count: int) -> Noise:
-        """Return the noise from which so many negatives of each query are drawn, named ``negatives``."""
+        """Return the noise from which ``count`` negatives of each query are drawn, named ``negatives``."""
         ...
 
     def prepare(self, store: TrainingRows, generator: np.random.Generator) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
-"""The four parts, what they declare to the loop, and the loop that uses them.
+"""The four parts, their declarations to the loop, and the loop that uses them.
 
-A method is a composition of a ContextEncoder, a Critic, an ActorLoss and a ContextCollector. What it trains is an
+A method is a composition of a ContextEncoder, a Critic, an ActorLoss and a ContextCollector. It trains an
 ordered tuple of objectives; the loop runs the tuple and knows no algorithm::
 
     latent = encode(agent, batch)                                   # once, at the step's first parameters
@@ -60,7 +60,7 @@ class Draw:
 
     Attributes:
         name: the stream; two draws of one name are one draw.
-        kind: what is drawn: ``rl`` and ``context`` are independent uniform rows, with replacement, of each task of the
+        kind: ``rl`` and ``context`` are independent uniform rows, with replacement, of each task of the
             meta-batch; ``episodes`` whole episodes in the order of time; ``relabelled`` whole episodes of other tasks,
             with the rewards that the task of the meta-batch would have given.
         fields: which fields are needed; the others come back with width 0.
@@ -239,7 +239,7 @@ class ContextEncoder(Protocol[State]):
         ...
 
     def init(self, worlds: int) -> State:
-        """Return the state of a filter that has seen nothing, for so many worlds."""
+        """Return the state of a filter before any transition, for a number of worlds."""
         ...
 
     def step(self, state: State, rows: Rows, live: Tensor) -> State:
@@ -247,7 +247,7 @@ class ContextEncoder(Protocol[State]):
         ...
 
     def read(self, state: State) -> Belief:
-        """Return the belief after what was seen; before anything was, it is finite too, its spread 1 unless known."""
+        """Return the belief; before any transition it is finite, with spread 1 unless the encoder has a prior."""
         ...
 
 
@@ -263,7 +263,7 @@ class Critic(Protocol):
         ...
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return what it trains; the first carries the TD loss."""
+        """Return its objectives; the first carries the TD loss."""
         ...
 
     def tracks(self) -> tuple[Track, ...]:
@@ -275,7 +275,7 @@ class ActorLoss(Protocol):
     """Trains the agent's policy."""
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return what it trains."""
+        """Return its objectives."""
         ...
 
 
@@ -327,7 +327,7 @@ class TaskFamily(Protocol):
     def worlds(self, tasks: Sequence[int], *, threads: int = 1) -> Any:
         """Return a ``gymnasium.vector.VectorEnv`` with one world per entry of tasks.
 
-        So many threads simulate them, where the family's simulator has threads; what they do depends on none.
+        ``threads`` threads simulate them, if the simulator has threads; results do not depend on their number.
         """
         ...
 

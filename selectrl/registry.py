@@ -55,7 +55,7 @@ class Entry(Generic[P, T]):
     Attributes:
         name: how gin files name it.
         config: the class of its config, data alone.
-        part: builds it from a config and what all parts of its kind are given; the class, or a reference to it.
+        part: the class, or a reference to it; built from a config and the arguments of its kind.
         paper: where it comes from.
         summary: one line on it.
     """
@@ -70,7 +70,7 @@ class Entry(Generic[P, T]):
 class Registry(Generic[P, T]):
     """Parts of one kind by name.
 
-    ``P`` is what a part of this kind is built from besides its config, ``T`` the protocol that it fulfils.
+    ``P`` are the arguments of this kind besides the config, ``T`` is its protocol.
 
     Args:
         kind: the plural under which gin files name them, as in ``@encoders.focal``.

@@ -1,7 +1,7 @@
-"""What an encoder makes of stored context: where tasks lie in latent space, and what tells it a task.
+"""Diagnostics of an encoder on stored context: the places of tasks in latent space, and the donor swap.
 
-An encoder should know a task by its rewards and transitions, not by who acted in its data. The donor swap asks which
-decides: it shows the encoder another task's states and actions with the rewards that the true task pays for them.
+An encoder should tell tasks apart by rewards and transitions, not by the behaviour in their data. The donor swap
+measures that: the encoder reads states and actions of another task with the rewards of the true task for them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def offline_latents(encoder: ContextEncoder[State], stored: RowStore, config: Te
     """Return the mean of the belief after a budget of stored episodes, float32 (task, draw, latent).
 
     Args:
-        encoder: what filters.
+        encoder: the filter.
         stored: data of the tasks.
-        config: budget and seed; a draw is what the offline collector shows in the repeat of that number.
+        config: budget and seed; draw n is the offline collector's context of repeat n.
         draws: contexts per task.
     """
     tasks = stored.tasks.tolist()
@@ -49,7 +49,7 @@ def donor_swap(encoder: ContextEncoder[State], stored: RowStore, config: TestCon
     over draws d. 0: the true rewards decide; 1: the donor's states and actions do.
 
     Args:
-        encoder: what filters.
+        encoder: the filter.
         stored: data of the tasks; it must tell rewards (``reward_of``).
         config: budget and seed.
         draws: contexts per task.
@@ -61,7 +61,7 @@ def donor_swap(encoder: ContextEncoder[State], stored: RowStore, config: TestCon
     tasks = stored.tasks.tolist()
     pairs = [(task, donor) for task in tasks for donor in tasks if task != donor]
     own = torch.from_numpy(offline_latents(encoder, stored, config, draws)).double()
-    found, places = [], {task: place for place, task in enumerate(tasks)}
+    swaps, places = [], {task: place for place, task in enumerate(tasks)}
     if pairs:
         worlds = [(donor, draw) for _, donor in pairs for draw in range(draws)]
         truth = torch.tensor([places[task] for task, _ in pairs for _ in range(draws)])
@@ -69,9 +69,9 @@ def donor_swap(encoder: ContextEncoder[State], stored: RowStore, config: TestCon
     for (task, donor), z in zip(pairs, swapped if pairs else (), strict=True):
         apart = own[places[donor]] - own[places[task]]
         size, along = float(apart.square().sum()), float(((z - own[places[task]]) * apart).sum())
-        found.append({"task": task, "donor": donor, "follow": along / size if size > 0 else None})
-    known = [one["follow"] for one in found if one["follow"] is not None]
-    return {"pairs": found, "follow": float(np.mean(known)) if known else None}
+        swaps.append({"task": task, "donor": donor, "follow": along / size if size > 0 else None})
+    follows = [swap["follow"] for swap in swaps if swap["follow"] is not None]
+    return {"pairs": swaps, "follow": float(np.mean(follows)) if follows else None}
 
 
 def _beliefs(

@@ -31,7 +31,7 @@ T = TypeVar("T", bound="tuple[Any, ...]")
 
 @attrs.frozen(kw_only=True, eq=False)
 class TestResult:
-    """What a meta-test found.
+    """The result of a meta-test.
 
     Attributes:
         tasks: ids of the tested tasks.
@@ -41,7 +41,7 @@ class TestResult:
         scored: observations of the first repeat's scored episodes, (task, point, time + 1, obs); NaN after the end.
         latents: mean of the belief before each scored episode, (task, repeat, point, latent).
         env_steps: environment steps per world, by purpose.
-        about: what a published protocol tells besides; empty in ``equal_budget``.
+        about: further values of a published protocol; empty in ``equal_budget``.
     """
 
     __test__ = False
@@ -70,7 +70,7 @@ class MetaTest(Generic[State]):
         threads: that simulate the worlds.
 
     Raises:
-        InputError: the budget is no multiple of the horizon.
+        InputError: the budget is not a multiple of the horizon.
     """
 
     def __init__(
@@ -195,8 +195,8 @@ class MetaTest(Generic[State]):
             path.append(np.where(live[:, None], obs, np.nan).astype(np.float32)[:: self.config.repeats])
             unread.append((rows, torch.from_numpy(live)))
             if self.collector.updates(block / max(self.blocks, 1), block_end=False):
-                for one in unread:  # a filter goes on, on a copy of its own
-                    state = self.encoder.step(state, *one)
+                for unread_step in unread:  # a filter continues on a copy
+                    state = self.encoder.step(state, *unread_step)
                 unread.clear()
                 belief = self.encoder.read(state)
             live = live & ~done
@@ -227,7 +227,7 @@ class Moved(NamedTuple):
         phase: ``explore`` or ``score``.
         context: environment steps of context so far.
         gained: return so far, of the block or of the scored episode, (world,).
-        live: whose step it was; an episode that ended is over, though its world moves on, (world,).
+        live: whose step it was; an episode that ended is over, although its world still steps, (world,).
     """
 
     worlds: Any

@@ -33,7 +33,7 @@ class World:
 
     Attributes:
         noise: its noise and starts.
-        schedule: what it plays.
+        schedule: its schedule.
         episode: the episode it is in; None when the schedule has ended.
         number: how many episodes began before this one.
         drawn: noise of this episode: each step's normal and uniform, then one held action and one latent.
@@ -42,7 +42,7 @@ class World:
         taken: rows in them; an episode that ended early has fewer than a horizon.
         collected: steps in the context, those of stored data not counted.
         read: steps of context that the belief has read.
-        evaluated: steps of episodes that were scored and are no context.
+        evaluated: steps of scored episodes that are not context.
         gain: return of this episode so far.
         path: observations of this episode.
         returns: of the scored episodes.
@@ -98,7 +98,7 @@ class PublishedTest(Generic[State]):
         collector: how context is gathered.
         config: budget, gate, repeats, prior and seed.
         tasks: ids of the tasks.
-        protocol: the schedule, and what is odd about it.
+        protocol: the schedule and its quirks.
         stored: the tasks' stored data, which only an offline collector needs.
         threads: that simulate the worlds.
 
@@ -158,7 +158,7 @@ class PublishedTest(Generic[State]):
         return self._result()
 
     def _next(self, number: int) -> None:
-        """End a world's episode, and go on with its schedule."""
+        """End a world's episode, and continue its schedule."""
         world = self.worlds[number]
         if world.episode is None:
             return
@@ -168,7 +168,7 @@ class PublishedTest(Generic[State]):
             return
 
     def _begin(self, number: int, event: Event) -> None:
-        """Do what takes no steps, up to the next episode."""
+        """Handle the events that take no steps, up to the next episode."""
         world, only = self.worlds[number], torch.arange(len(self.ids)) == number
         while not isinstance(event, Episode):
             if isinstance(event, Read):
@@ -251,11 +251,13 @@ class PublishedTest(Generic[State]):
         own = tree_map(lambda field: field[number : number + 1], self.state)
         rows = draw_stored(self.stored, [self.ids[number]], block, kind=kind, seed=seed)
         after = take_in(self.encoder, own, rows)
-        self.state = tree_map(lambda one, all_: torch.cat((all_[:number], one, all_[number + 1 :])), after, self.state)
+        self.state = tree_map(
+            lambda new, every: torch.cat((every[:number], new, every[number + 1 :])), after, self.state
+        )
         return int((rows.row >= 0).sum())
 
     def _result(self) -> TestResult:
-        """Gather what the worlds found; one whose schedule ended earlier than others' keeps its last episode."""
+        """Collect the results of the worlds; one whose schedule ended earlier than others' keeps its last episode."""
         worlds, shape = self.worlds, (len(self.tasks), self.config.repeats)
         points = max(len(world.returns) for world in worlds)
         last = [[min(point, len(world.returns) - 1) for point in range(points)] for world in worlds]
@@ -289,12 +291,12 @@ class PublishedTest(Generic[State]):
 
 def padded(paths: Sequence[Sequence[FloatArray]], horizon: int) -> FloatArray:
     """Return paths (time + 1, obs) as one array, (task, episode, time + 1, obs), NaN where nothing is."""
-    most = max(len(one) for one in paths)
+    most = max(len(episodes) for episodes in paths)
     if most == 0:
         return np.zeros((len(paths), 0, 0, 0), np.float32)
-    width = next(path.shape[1] for one in paths for path in one)
+    width = next(path.shape[1] for episodes in paths for path in episodes)
     filled = np.full((len(paths), most, horizon + 1, width), np.nan, np.float32)
-    for task, one in enumerate(paths):
-        for episode, path in enumerate(one):
+    for task, episodes in enumerate(paths):
+        for episode, path in enumerate(episodes):
             filled[task, episode, : len(path)] = path
     return filled

@@ -1,6 +1,6 @@
-"""The published meta-test protocols as schedules: which episode comes next, what it is for, when the belief is read.
+"""The published meta-test protocols as schedules: which episode comes next, its purpose, when the belief is read.
 
-A schedule is a generator for one world. It yields what happens next and is sent the steps that it took, so that it
+A schedule is a generator for one world. It yields the next event and is sent the steps that it took, so that it
 reads like the loop of the code that it restates, and a test can drive it with made-up lengths::
 
     schedule = non_prior(Sizes(budget=600, horizon=200, gate=2))
@@ -25,7 +25,7 @@ class Episode(NamedTuple):
         collects: the collector acts and the transitions enter the context; else the policy's mode acts under the
             mean belief.
         scored: its return is one of the reported ones.
-        start: how many steps of the budget a collector is told to be spent at its first step.
+        start: steps of the budget that the collector counts as spent at its first step.
     """
 
     collects: bool
@@ -42,7 +42,7 @@ class Read(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """What a schedule counts with.
+    """The numbers of a schedule.
 
     Attributes:
         budget: S, environment steps.
@@ -81,7 +81,7 @@ def prior(sizes: Sizes) -> Schedule:
 
 
 def posterior(sizes: Sizes) -> Schedule:
-    """PEARL's schedule: like :func:`prior`, but what opens the gate is a number of episodes, however short."""
+    """PEARL's schedule: like :func:`prior`, but the gate counts episodes of any length."""
     spent = episodes = 0
     while spent < sizes.budget:
         spent += yield Episode(collects=True, scored=True, start=spent)
@@ -118,7 +118,7 @@ class Published:
 
     Attributes:
         schedule: its schedule for one world.
-        quirks: what a reader of its figures must know, one sentence each.
+        quirks: sentences that a reader of its figures needs.
     """
 
     schedule: Callable[[Sizes], Schedule]

@@ -30,7 +30,7 @@ def read_stored(
     """Take in one block of stored data per world: one ``episodes`` episode, or as many independent ``rows``.
 
     Args:
-        encoder: what filters.
+        encoder: the filter.
         state: the filter's state.
         stored: data of the worlds' tasks.
         worlds: (task, repeat) of each world.

@@ -1,4 +1,4 @@
-"""How long and on what batches a run trains."""
+"""Settings of a training: steps and batches."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Plan:
 
 @attrs.frozen
 class Due:
-    """What one step does."""
+    """The work of one step."""
 
     plans: tuple[Plan, ...]
     tracks: tuple[Track, ...]
@@ -80,7 +80,7 @@ class Engine:
     Args:
         agents: agents of one composition that differ in their parameters only; more than one is a population, whose
             tensors gain a leading seed axis. They stay on the CPU: on another device, or in a population, they hold
-            what was trained only after :meth:`sync`.
+            the trained parameters only after :meth:`sync`.
         precision: ``bf16`` multiplies in half precision inside networks; parameters, losses and moments stay float32.
             Others change nothing here: ``tf32`` is a setting of torch's that holds while it trains.
         device: where parameters, moments and batches live.
@@ -173,7 +173,7 @@ class Engine:
         run: Forward = vmap(call) if self.population else call
         if self.compiler:
             settings = {"fullgraph": True, "dynamic": False, "backend": self.compiler, "isolate_recompiles": True}
-            run = cast(Any, torch.compile)(run, **settings)  # whose types do not know the last one
+            run = cast(Any, torch.compile)(run, **settings)  # whose type stubs lack the last argument
         return run
 
     def _products(self) -> AbstractContextManager[Any]:
@@ -195,7 +195,7 @@ class Engine:
         return self._run(Due(plans, tracks), batch)
 
     def _eager(self, due: Due, batch: Batch) -> dict[str, Tensor]:
-        """Run what is due: all of a step that touches tensors."""
+        """Run all that touches tensors in a step."""
         attached = [plan for plan in due.plans if plan.encodes]
         with record_function("encode"), self._products():
             if self.phase.encodes:
@@ -261,7 +261,7 @@ class Engine:
     def state(self, index: int = 0) -> dict[str, Tensor]:
         """Return one agent's parameters, persistent buffers and optimiser states as flat tensors by name.
 
-        They are those of the same agent trained alone, so it may go on alone, in this population or in another.
+        They are those of the same agent trained alone, so it can continue alone, in this population or in another.
         """
         state = {f"agent/{name}": self.member(index, self.frozen[name]) for name in self.persistent}
         for prefix, optimiser in self.optimisers.items():
@@ -273,7 +273,7 @@ class Engine:
         return {name: value.cpu() for name, value in state.items()}
 
     def load(self, states: Sequence[Mapping[str, Tensor]]) -> None:
-        """Take over what :meth:`state` returned of each agent; phases whose optimisers it holds have been entered.
+        """Load the states that :meth:`state` returned; phases whose optimisers they hold have been entered.
 
         Raises:
             CompositionError: names or shapes do not match this composition.
@@ -281,9 +281,9 @@ class Engine:
         expected = {f"agent/{name}": value.shape for name, value in self.agent.state_dict().items()}
         for state in states:
             got = {name: value.shape for name, value in state.items() if name.startswith("agent/")}
-            odd = sorted(name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name))
-            if odd:
-                first = odd[0].removeprefix("agent/")
+            unequal = sorted(name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name))
+            if unequal:
+                first = unequal[0].removeprefix("agent/")
                 raise CompositionError(
                     f"the checkpoint's parameters differ from this composition's, first at {first!r}"
                 )

@@ -26,7 +26,7 @@ class Recorded(NamedTuple):
 
 
 class Graphs(Generic[D]):
-    """Runs a function of (what is due, batch), recording it for each different thing that is due.
+    """Runs a function of (due, batch), with one recorded graph for each different set of due objectives.
 
     The first few calls run as they are, on a stream of their own as recording asks for; they are steps like any other,
     so that no step is done twice or undone. All graphs share one pool of memory.

@@ -1,4 +1,4 @@
-"""Stops a training whose numbers are no longer finite, and says where that began and on which data."""
+"""Stops a training whose numbers are no longer finite, and names the step and the data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Guard:
     Attributes:
         phase: name of the phase.
         batch: (member's place, step) -> the batch of that step, drawn again.
-        folders: each member's, whose last checkpoint is named.
+        folders: run directory of each member, whose last checkpoint is named.
     """
 
     phase: str
@@ -71,7 +71,7 @@ class Guard:
 
 
 def suspects(batch: Batch) -> str:
-    """Say which tasks a batch is of, and which of its rows holds what is not finite, or else what is largest."""
+    """Name the tasks of a batch, and the row with the first value that is not finite, or else the largest value."""
     worst, where = -1.0, "no rows"
     for draw, rows in batch.draws.items():
         for field in FIELDS:

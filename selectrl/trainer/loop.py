@@ -25,14 +25,14 @@ from selectrl.trainer.stage import Stage
 
 @attrs.frozen(kw_only=True)
 class Member:
-    """One seed of a training: what it runs and draws, and where it writes.
+    """One seed of a training, with its phases, draws and folder.
 
     Attributes:
-        phases: what its agent runs; the last is ``rl``.
+        phases: phases of its agent; the last is ``rl``.
         sampler: draws its batches.
         folder: its run's folder, for metrics and checkpoints.
-        test: (rl step) -> a meta-test of its agent, which holds what was trained so far.
-        record: JSON that its checkpoints carry, and of which ``key`` and ``seed`` must be those of one it goes on from.
+        test: (rl step) -> a meta-test of its agent with the present parameters.
+        record: JSON that its checkpoints carry; its ``key`` and ``seed`` must equal those of a loaded checkpoint.
     """
 
     phases: Sequence[Phase]
@@ -49,7 +49,7 @@ class Member:
 
 @attrs.frozen(kw_only=True)
 class Trainer:
-    """Trains one agent, or several seeds of it side by side, through its phases, and resumes where it stopped.
+    """Trains one agent, or several seeds of it in parallel, through its phases, and resumes where it stopped.
 
     Every draw is a pure function of (seed, phase, name, step), so a resumed run is bit-identical to an undisturbed one
     on the same machine, torch version and thread count, and a seed in a population draws what it draws alone.
@@ -57,7 +57,7 @@ class Trainer:
     Attributes:
         engine: parameters and optimisers of all members.
         store: rows of the training tasks, which a phase may prepare from.
-        members: the seeds, in the engine's order; they go on from the newest step that each has a checkpoint of, or
+        members: the seeds, in the engine's order; they continue from the newest step that each has a checkpoint of, or
             begin again.
         config: the loop's settings.
     """
@@ -113,7 +113,7 @@ class Trainer:
     ) -> Iterator[tuple[int, Line]]:
         config, phase = self.config, stage.phase
         last = phase is self.phases[-1]
-        guard = Guard(phase=phase.name, batch=stage.batch, folders=[one.folder for one in self.members])
+        guard = Guard(phase=phase.name, batch=stage.batch, folders=[member.folder for member in self.members])
         if last and start == 0:
             yield from self._tested(0)
         clock, counted = time.perf_counter(), start
@@ -122,7 +122,7 @@ class Trainer:
             guard.watch(step, values)
             now, end, stop = step + 1, step + 1 == phase.steps, stopping()
             every = (config.log_every, config.test_every, config.checkpoint_every)
-            log, test, save = (now % one == 0 or end for one in every)
+            log, test, save = (now % period == 0 or end for period in every)
             if log or test or save or stop:
                 guard.check_losses()
             if test or save or stop:
@@ -144,37 +144,42 @@ class Trainer:
 
     def _tested(self, step: int) -> Iterator[tuple[int, Line]]:
         self.engine.sync()
-        for place, one in enumerate(self.members):
-            yield place, one.test(step)
+        for place, member in enumerate(self.members):
+            yield place, member.test(step)
 
     def _save(self, step: int, phase: str) -> None:
-        for place, one in enumerate(self.members):
-            metrics = one.metrics.flush()  # before the checkpoint that counts on them: a power cut may come in between
-            made = checkpoint.Checkpoint(self.engine.state(place), step, self.total, metrics, phase, one.record)
-            checkpoint.save(one.folder, made)
+        for place, member in enumerate(self.members):
+            metrics = (
+                member.metrics.flush()
+            )  # before the checkpoint that counts on them: a power cut may come in between
+            state = self.engine.state(place)
+            saved = checkpoint.Checkpoint(state, step, self.total, metrics, phase, member.record)
+            checkpoint.save(member.folder, saved)
 
     def _restore(self) -> int:
         """Load the newest checkpoints, drop what is newer than they are, and return how many steps are done."""
-        found = checkpoint.shared([one.folder for one in self.members])
-        done = self._load(found) if found else 0
-        for one in self.members:  # before their metrics are cut: a power cut may come in between
-            checkpoint.set_aside(one.folder, done)
-        for place, one in enumerate(self.members):
-            one.metrics.cut(found[place].metrics if found else 0)
+        saved = checkpoint.shared([member.folder for member in self.members])
+        done = self._load(saved) if saved else 0
+        for member in self.members:  # before their metrics are cut: a power cut may come in between
+            checkpoint.set_aside(member.folder, done)
+        for place, member in enumerate(self.members):
+            member.metrics.cut(saved[place].metrics if saved else 0)
         return done
 
-    def _load(self, found: Sequence[checkpoint.Checkpoint]) -> int:
+    def _load(self, checkpoints: Sequence[checkpoint.Checkpoint]) -> int:
         """Load a checkpoint of each member, all of one step, and return that step."""
-        for one, saved in zip(self.members, found, strict=True):
-            if any(saved.record.get(name, one.record.get(name)) != one.record.get(name) for name in ("key", "seed")):
+        for member, saved in zip(self.members, checkpoints, strict=True):
+            if any(
+                saved.record.get(name, member.record.get(name)) != member.record.get(name) for name in ("key", "seed")
+            ):
                 raise InputError(
-                    f"the newest checkpoint in {one.folder} is of another experiment or seed; delete it, or choose "
+                    f"the newest checkpoint in {member.folder} is of another experiment or seed; delete it, or choose "
                     "another folder"
                 )
-        done, before = found[0].step, 0
+        done, before = checkpoints[0].step, 0
         for phase in self.phases:
             if before < done:  # its optimisers are part of the checkpoint
                 self.engine.enter(phase)
             before += phase.steps
-        self.engine.load([saved.state for saved in found])
+        self.engine.load([saved.state for saved in checkpoints])
         return done

@@ -1,4 +1,4 @@
-"""What the engine refuses before the first step, each in one sentence."""
+"""Refusals of the engine before the first step, each in one sentence."""
 
 from __future__ import annotations
 

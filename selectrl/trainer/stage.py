@@ -29,7 +29,7 @@ class Stage:
 
     Attributes:
         engine: parameters and optimisers of all agents.
-        phases: the phase as each agent declares it, in the engine's order: what an agent prepares is of its own parts,
+        phases: the phase as each agent declares it, in the engine's order: an agent prepares with its own parts,
             while the losses are those of the first, on every agent's parameters.
         store: rows of the training tasks, which the phase may prepare from.
         samplers: each agent's.
@@ -55,7 +55,7 @@ class Stage:
 
         Raises:
             CompositionError: the engine cannot run the phase, see :meth:`Engine.enter`.
-            RunError: a part refuses to go on from what earlier phases trained.
+            RunError: a part refuses the parameters that earlier phases trained.
         """
         if self.phase.prepare is None:
             self.engine.enter(self.phase)

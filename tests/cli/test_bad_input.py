@@ -195,7 +195,7 @@ class TestWords:
             ),
             ("train.steps", "expected path=value"),
             ("train.steps=1e6", "train.steps: expected int, got 1000000.0"),
-            ("weights.binary.threshold=@weights.binary()", "is made of itself"),
+            ("weights.binary.threshold=@weights.binary()", "contains itself"),
         ],
     )
     def test_so_is_a_bad_binding(
