@@ -1,6 +1,6 @@
-"""Work around another package's import, so that a process which never needs that package never pays for it.
+"""Actions around the import of another package, without an import of that package before it is needed.
 
-Nothing is imported here: this module is read before a command handles signals.
+This module imports nothing: it is read before a command handles signals.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Waiter:
-    """A finder of modules that finds none itself: it wraps one module's own import."""
+    """A finder that finds no modules of its own: it wraps the import of one module."""
 
     def __init__(self, module: str, around: Callable[[Callable[[], None]], object]) -> None:
         self.module, self.around = module, around
@@ -39,16 +39,16 @@ class _Waiter:
 
 
 def wrap_import(module: str, around: Callable[[Callable[[], None]], object]) -> None:
-    """Have a function called in place of a module's import; it gets the import, and must call it.
+    """Call a function instead of a module's import; its argument is the import, which it must call.
 
-    Where the module is imported already, nothing happens.
+    Nothing happens if the module is imported already.
     """
     if module not in sys.modules:
         sys.meta_path.insert(0, _Waiter(module, around))
 
 
 def call_after_import(module: str, act: Callable[[], object]) -> None:
-    """Call a function now if a module is imported already, else as soon as it is."""
+    """Call a function after the import of a module; at once if it is imported already."""
 
     def load_and_act(load: Callable[[], None]) -> None:
         load()

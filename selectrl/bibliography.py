@@ -1,6 +1,6 @@
-"""The papers that registered parts come from, by the short form under which ``paper=`` names them.
+"""The papers of the registered parts, by the short form under which ``paper=`` names them.
 
-Fields that are not known for certain are left out. Free of everything, so that any room could read it.
+Uncertain fields are left out. This module imports no other room, so that any room may read it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ WIDTH = 79
 
 @attrs.frozen
 class Paper:
-    """One entry of the bibliography.
+    """An entry of the bibliography.
 
     Attributes:
         key: its BibTeX key.
-        short: how parts name it, ``Gao et al., NeurIPS 2023``.
+        short: its short form in ``paper=``, for example ``Gao et al., NeurIPS 2023``.
         title: its title; braces keep capitals.
-        author: BibTeX's list of authors; empty where it is not known.
-        venue: conference or journal; empty for what appeared on arXiv alone.
+        author: BibTeX's list of authors; empty if unknown.
+        venue: conference or journal; empty for a paper on arXiv only.
         year: year of publication.
-        note: what else is to be said, for example the arXiv number.
+        note: a remark, for example the arXiv number.
     """
 
     key: str
@@ -276,11 +276,11 @@ PAPERS = (
 
 
 def find_papers(paper: str) -> tuple[Paper, ...] | None:
-    """Return the entries that a part's ``paper`` names, several separated by ``"; "``; None when one is not known.
+    """Return the entries that a part's ``paper`` names, several separated by ``"; "``; None if any of them is unknown.
 
     Args:
-        paper: short forms, as a part is registered with.
+        paper: short forms, as in a part's registration.
     """
-    known = {one.short: one for one in PAPERS}
+    papers = {entry.short: entry for entry in PAPERS}
     names = paper.split("; ")
-    return tuple(known[name] for name in names) if all(name in known for name in names) else None
+    return tuple(papers[name] for name in names) if all(name in papers for name in names) else None

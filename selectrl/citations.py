@@ -1,4 +1,4 @@
-"""BibTeX of what an experiment uses: its parts' papers and this library, and nothing else."""
+"""BibTeX for an experiment: the papers of its parts and this library, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TITLE = "{SELECT-RL}: Offline Meta-Reinforcement Learning from Interchangeable P
 
 @attrs.frozen
 class Citation:
-    """One entry to cite, and the parts it is cited for.
+    """An entry to cite, and the parts that it is cited for.
 
     Attributes:
         key: its BibTeX key.
@@ -33,7 +33,7 @@ class Citation:
 
 
 def walk_entries(config: Any) -> Iterator[tuple[str, Entry[..., Any]]]:
-    """Go through the registered parts of a config, itself and the parts inside it, in the order of its fields.
+    """Yield the registered parts of a config, itself and the parts inside it, in the order of its fields.
 
     Args:
         config: an experiment, or a part.
@@ -49,41 +49,41 @@ def walk_entries(config: Any) -> Iterator[tuple[str, Entry[..., Any]]]:
 
 
 def citations(experiment: Experiment) -> tuple[Citation, ...]:
-    """Return what to cite for an experiment: the library, then each paper once, in the order of the parts.
+    """Return the citations for an experiment: the library, then each paper once, in the order of the parts.
 
-    A paper that the bibliography does not know (of a part from another package) is cited by the string with which its
-    part was registered.
+    A paper outside the bibliography (of a part from another package) is cited by the string with which its part was
+    registered.
 
     Args:
         experiment: the composition.
 
     Raises:
-        InputError: for anything but an experiment.
+        InputError: the argument is not an experiment.
     """
     if not isinstance(experiment, Experiment):
         raise InputError(f"cannot cite {experiment!r:.60}: expected an Experiment; get one from selectrl.compose")
     note = {"title": TITLE, "author": "{The SELECT-RL maintainers}", "note": f"Version {__version__}"}
-    found = {"selectrl": (bibtex_entry("misc", "selectrl", note), ["selectrl"])}
+    cited = {"selectrl": (bibtex_entry("misc", "selectrl", note), ["selectrl"])}
     for name, part in walk_entries(experiment):
         papers = find_papers(part.paper)
-        entries = [(one.key, one.bibtex) for one in papers or ()]
+        entries = [(paper.key, paper.bibtex) for paper in papers or ()]
         if papers is None and part.paper:
             entries = [(part.name, bibtex_entry("misc", part.name, {"title": part.name, "note": part.paper}))]
         for key, bibtex in entries:
-            parts = found.setdefault(key, (bibtex, []))[1]
+            parts = cited.setdefault(key, (bibtex, []))[1]
             parts.extend([name] if name not in parts else [])
-    return tuple(Citation(key, tuple(parts), bibtex) for key, (bibtex, parts) in found.items())
+    return tuple(Citation(key, tuple(parts), bibtex) for key, (bibtex, parts) in cited.items())
 
 
 def citation(experiment: Experiment) -> str:
-    """Return BibTeX of exactly what an experiment uses; a comment above each entry names the parts.
+    """Return the BibTeX of :func:`citations`; a comment above each entry names the parts.
 
     Args:
         experiment: the composition, as :func:`selectrl.compose` returns it.
     """
-    return "\n\n".join(f"{comment_of(one)}\n{one.bibtex}" for one in citations(experiment))
+    return "\n\n".join(f"{comment_of(entry)}\n{entry.bibtex}" for entry in citations(experiment))
 
 
-def comment_of(one: Citation) -> str:
-    """Return the comment above an entry: the parts it is cited for, folded to the width of the entry."""
-    return textwrap.fill(", ".join(one.parts), 79, initial_indent="% ", subsequent_indent="% ")
+def comment_of(entry: Citation) -> str:
+    """Return the comment above an entry: the parts that it is cited for, wrapped to the width of the entry."""
+    return textwrap.fill(", ".join(entry.parts), 79, initial_indent="% ", subsequent_indent="% ")

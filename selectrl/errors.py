@@ -1,4 +1,4 @@
-"""The one tree of errors; every message says what was got, what was expected and the remedy."""
+"""The tree of errors; every message names the wrong value, the expected one and the remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 class SelectRLError(Exception):
     """Root of all errors that this package raises on purpose; at the command line it ends with exit code 1.
 
-    Its sentence is one printable line, whatever a damaged or hostile file put into it.
+    Its sentence is one printable line, even if parts of it come from a damaged or hostile file.
     """
 
     exit_code = 1
@@ -23,22 +23,22 @@ class RunError(SelectRLError):
 
 
 class InputError(SelectRLError):
-    """What the user gave is wrong; nothing was written. At the command line it ends with exit code 2."""
+    """The user's input is wrong; nothing was written. At the command line it ends with exit code 2."""
 
     exit_code = 2
 
 
 class UnreadableError(InputError):
-    """A file is there, but cannot be read here: it is neither absent nor damaged.
+    """A file exists, but cannot be read: it is neither missing nor damaged.
 
-    The operating system does not allow it, or it is of another version of this package.
+    The operating system does not allow it, or another version of this package wrote it.
 
-    Whoever catches it must not replace the file, nor do again the work that the file records.
+    A handler must not replace the file, nor repeat the work that the file records.
     """
 
 
 class RecordError(InputError):
-    """A file holds no record of its kind: a field is missing, has a wrong value or does not fit the others."""
+    """A file does not hold a record of its kind: a field is missing, has a wrong value or does not fit the others."""
 
 
 class FieldError(InputError):
@@ -47,7 +47,7 @@ class FieldError(InputError):
     Attributes:
         owner: the config class.
         field: the field's name.
-        problem: what was got and what was expected.
+        problem: the wrong value and the expected one.
     """
 
     def __init__(self, owner: type, field: str, problem: str) -> None:
@@ -56,7 +56,7 @@ class FieldError(InputError):
 
 
 class CompositionError(InputError):
-    """Parts that cannot work together were composed; the sentence names the two and the reason."""
+    """The composed parts do not fit together; the sentence names both and the reason."""
 
 
 class DataError(InputError):
@@ -68,10 +68,10 @@ class ConformanceError(SelectRLError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked this process to stop; as a ``KeyboardInterrupt`` no ``except Exception`` takes it for a failure.
+    """A signal stopped this process; as a ``KeyboardInterrupt`` it passes every ``except Exception``.
 
     Attributes:
-        exit_code: 128 and the signal's number, as schedulers and shells expect.
+        exit_code: 128 plus the signal's number, as schedulers and shells expect.
     """
 
     def __init__(self, number: int) -> None:
@@ -80,32 +80,32 @@ class Interrupted(KeyboardInterrupt):
 
 
 class SelectRLWarning(UserWarning):
-    """Root of what this package warns of; its sentence is one printable line, which the command line prints once."""
+    """Root of all warnings of this package; its sentence is one printable line, which the command line prints once."""
 
     def __init__(self, sentence: str = "") -> None:
         super().__init__(printable(" ".join(sentence.splitlines())))
 
 
 class DamageWarning(SelectRLWarning):
-    """A checkpoint is damaged, and an earlier one takes its place."""
+    """A checkpoint is damaged, and an earlier one replaces it."""
 
 
 class DriftWarning(SelectRLWarning):
-    """Data were made with another simulator than the one that tests."""
+    """The data were collected with another simulator than the installed one, which tests."""
 
 
 class VersionWarning(SelectRLWarning):
-    """A run was made with another version of this package or of a plugin."""
+    """A run was trained with another version of this package or of a plugin."""
 
 
 def printable(text: str) -> str:
-    """Return a text with a question mark in place of control characters, which could steer a terminal, and the like."""
+    """Return a text with a question mark for each character that is not printable: it could control a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def suggest(word: str, options: Iterable[str]) -> str:
-    """Return ``'did you mean …? '`` when one of the options is close to the word, and the whole list after it."""
-    known = sorted(options)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    """Return ``'did you mean …? '`` if an option is close to the word, and the list of all options."""
+    choices = sorted(options)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}choose from: {', '.join(known)}"
+    return f"{hint}choose from: {', '.join(choices)}"

@@ -1,4 +1,4 @@
-"""Validators of config fields: each checks type and range and raises one clear :class:`FieldError`."""
+"""Validators of config fields: each checks type and range and raises a :class:`FieldError`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from selectrl.errors import FieldError, InputError, suggest
 
 Validator: TypeAlias = Callable[[Any, Any, Any], None]
 
-LARGEST = 2**63 - 1  # of 64 bits, as arrays and files hold them
-WIDEST = 2**16  # units of a layer, and numbers of a latent
+LARGEST = 2**63 - 1  # of 64 bits, as in arrays and files
+WIDEST = 2**16  # units of a layer, and components of a latent
 MOST_TASKS = 10**6  # tables by task are as long as the largest id
-MOST = 10**7  # of what is held in memory side by side: rows of a batch, episodes, worlds
+MOST = 10**7  # of objects in memory at the same time: rows of a batch, episodes, worlds
 
 ADDED_LATER = {"added_later": True}
-"""Metadata of a field that came after runs were recorded: its default is left out of records and of keys, which stay
-as they were, and a record without the field means the default."""
+"""Metadata of a field that is younger than recorded runs: records and keys leave its default out and stay unchanged,
+and a record without the field means the default."""
 
 
 def shares(number: str) -> dict[str, str]:
-    """Return the metadata of a field that takes a number which all parts of a comparison share.
+    """Return the metadata of a field whose number is shared by all parts of a comparison.
 
     The field takes that number in every experiment, unless the method or a later layer binds it: the edge makes the
     lowest layer from the registry. A part that is swapped in is thus as large as the part that it replaces.
@@ -36,10 +36,10 @@ def shares(number: str) -> dict[str, str]:
 
 
 def _fail(instance: object, attribute: Any, value: object, expected: str) -> None:
-    raise FieldError(type(instance), attribute.name, f"expected {expected}, got {_shown(value)}")
+    raise FieldError(type(instance), attribute.name, f"expected {expected}, got {_show(value)}")
 
 
-def _shown(value: object) -> str:
+def _show(value: object) -> str:
     try:
         text = repr(value)
     except ValueError:  # Python refuses to print ints of thousands of digits
@@ -92,13 +92,13 @@ def choice(*options: str) -> Validator:
 
     def check(instance: object, attribute: Any, value: object) -> None:
         if value not in options:
-            _fail(instance, attribute, value, f"one of {', '.join(options)} ({suggest(_shown(value), options)})")
+            _fail(instance, attribute, value, f"one of {', '.join(options)} ({suggest(_show(value), options)})")
 
     return check
 
 
 def is_name(value: object) -> bool:
-    """Say whether it is fit for a folder's name: up to 100 letters, digits, ``_``, ``-`` and ``.``, not just dots."""
+    """Return whether a value is fit for a folder's name: 1 to 100 letters, digits, ``_-.``, not only dots."""
     return isinstance(value, str) and bool(re.fullmatch(r"(?!\.*$)[A-Za-z0-9_.-]{1,100}", value))
 
 
@@ -106,11 +106,11 @@ def check_name(value: object, where: str) -> None:
     """Refuse a value that is not fit for a folder's name.
 
     Raises:
-        InputError: it is not; the sentence begins with ``where``.
+        InputError: the value is not fit; the sentence begins with ``where``.
     """
     if not is_name(value):
         expected = "a name of up to 100 letters, digits, '_', '-' and '.'"
-        raise InputError(f"{where}: expected {expected}, got {_shown(value)}")
+        raise InputError(f"{where}: expected {expected}, got {_show(value)}")
 
 
 def name() -> Validator:
@@ -127,8 +127,8 @@ def sizes() -> Validator:
     """A tuple of one or more widths up to 65,536, for example the hidden layers of a network."""
 
     def check(instance: object, attribute: Any, value: object) -> None:
-        good = isinstance(value, tuple) and len(value) > 0
-        if not good or any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= WIDEST for v in value):  # type: ignore[attr-defined]
+        is_filled = isinstance(value, tuple) and len(value) > 0
+        if not is_filled or any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= WIDEST for v in value):  # type: ignore[attr-defined]
             _fail(instance, attribute, value, f"a sequence of ints from 1 to {WIDEST}")
 
     return check
@@ -145,7 +145,7 @@ def names() -> Validator:
 
 
 def optional(inner: Validator) -> Validator:
-    """``None``, or what the inner validator accepts."""
+    """``None``, or a value that the inner validator accepts."""
 
     def check(instance: object, attribute: Any, value: object) -> None:
         if value is not None:
@@ -176,5 +176,5 @@ def config(kind: type) -> Validator:
 
 
 def as_tuple(value: object) -> object:
-    """Turn a list into a tuple and leave everything else to the validator."""
+    """Turn a list into a tuple; every other value is left to the validator."""
     return tuple(value) if isinstance(value, list) else value

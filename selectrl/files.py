@@ -1,4 +1,4 @@
-"""Writing so that a kill at any moment leaves the old file or the new one, never half of either."""
+"""Files that are written atomically: a kill at any moment leaves the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from selectrl.remedies import reason
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it into place.
+    """Let ``write`` fill a temporary file next to ``path``, flush it to disk and rename it to ``path``.
 
-    What killed writes left in the folder is swept away.
+    Temporary files of killed processes in the folder are removed.
 
     Args:
-        path: the file; its folder is made if missing. A file that is there but cannot be read is not replaced: it may
-            hold the work of another.
-        write: fills the file whose path it gets; that file is there already and must not be replaced.
+        path: the file; its folder is created if missing. An existing file that cannot be read is not replaced: it may
+            hold the work of another user.
+        write: fills the file at its argument; that file exists already and must not be replaced.
 
     Raises:
-        UnreadableError: the file is there, but cannot be read.
+        UnreadableError: the file exists, but cannot be read.
         InputError: the folder cannot be written to, the disk is full, or a held folder was renamed or removed.
     """
     try:
@@ -59,10 +59,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 class TemporaryFile(NamedTuple):
-    """A file that is being written, and the folder that it is in, both open.
+    """A file under construction and its folder, both open.
 
     Attributes:
-        path: its name, for as long as nobody renames its folder.
+        path: its name, valid until its folder is renamed.
         handle: the file.
         folder: the folder.
     """
@@ -72,10 +72,10 @@ class TemporaryFile(NamedTuple):
     folder: int
 
     def rename(self, name: str) -> None:
-        """Give the file its name, in its folder.
+        """Rename the file, within its folder.
 
         Raises:
-            InputError: its path leads elsewhere by now, so what was written to the path is not in this file.
+            InputError: its path leads to another file by now, so the content written to that path is not in this file.
             OSError: it cannot be renamed.
         """
         if not os.path.samestat(self.path.lstat(), os.fstat(self.handle)):
@@ -86,34 +86,36 @@ class TemporaryFile(NamedTuple):
 
 @contextmanager
 def open_temporary_file(folder: Path) -> Iterator[TemporaryFile]:
-    """Give a new file, which is gone at the end of the block, unless it was renamed.
+    """Open a new file, which is removed at the end of the block, unless it was renamed.
 
-    It is locked, by which others see that its writer is alive: see :func:`_sweep`.
+    It is locked, which shows other processes that its writer is alive: see :func:`_sweep`.
     """
     with ExitStack() as open_things:
-        place = os.open(folder, _PLACE)
-        open_things.callback(os.close, place)
+        directory = os.open(folder, _DIRECTORY)
+        open_things.callback(os.close, directory)
         handle = None
         while handle is None:
             name = f".selectrl-{secrets.token_hex(8)}.tmp"
-            handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, 0o666, dir_fd=place)
-            with suppress(OSError):  # no locks on this file system, or a sweep is just taking it away
+            handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, 0o666, dir_fd=directory)
+            with suppress(OSError):  # no locks on this file system, or a sweep is removing the file
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not os.fstat(handle).st_nlink:  # a sweep came between creating and locking
                 os.close(handle)
                 handle = None
-        open_things.callback(_remove, name, place)
+        open_things.callback(_remove, name, directory)
         open_things.callback(os.close, handle)
-        open_things.callback(_remove, folder / name)  # what a write has put into another folder of this name
+        open_things.callback(_remove, folder / name)  # a file that was written to another folder of this name
         _sweep(folder, os.fstat(handle).st_mtime)
-        yield TemporaryFile(folder / name, handle, place)
+        yield TemporaryFile(folder / name, handle, directory)
 
 
-_PLACE = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)  # a folder that may be written to but not listed, too
+_DIRECTORY = os.O_DIRECTORY | getattr(
+    os, "O_PATH", os.O_RDONLY
+)  # works also for a folder that may be written to but not listed
 
 
 def _remove(path: str | Path, folder: int | None = None) -> None:
-    """Remove a file, as far as that is possible: where nothing can be written nothing can be removed."""
+    """Remove a file, if possible: in a folder that cannot be written to, nothing can be removed."""
     with suppress(OSError):
         os.unlink(path, dir_fd=folder)
 
@@ -122,14 +124,14 @@ _TEMPORARY = re.compile(r"\.selectrl-[0-9a-f]{16}\.tmp")
 
 
 def _sweep(folder: Path, now: float) -> None:
-    """Remove the temporary files of :func:`open_temporary_file` whose writers are gone: nobody holds their locks.
+    """Remove the temporary files of :func:`open_temporary_file` whose writers have ended: their locks are free.
 
-    Where there are no locks, those count that were not written to for as long as a lease lasts.
+    On a file system without locks, files count that were not written to for the duration of a lease.
     """
     with suppress(OSError), os.scandir(folder) as entries:  # a folder that may be written to but not listed
         for entry in entries:
             if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                with suppress(OSError):  # gone meanwhile, or of an owner who does not let us
+                with suppress(OSError):  # removed meanwhile, or another user's file
                     _remove_if_abandoned(Path(entry.path), now)
 
 
@@ -139,7 +141,7 @@ def _remove_if_abandoned(path: Path, now: float) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
     except BlockingIOError:
-        pass  # its writer lives
+        pass  # its writer is alive
     except OSError:
         if now - os.fstat(handle).st_mtime > lease.EXPIRES:
             path.unlink()
@@ -148,26 +150,26 @@ def _remove_if_abandoned(path: Path, now: float) -> None:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Say whether files can be made in a folder, with the rights that this process has now."""
+    """Return whether this process may create files in a folder."""
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def write_error(path: Path, error: OSError) -> InputError:
-    """Return the error for a file or folder that cannot be written to."""
+    """Return the error on a file or folder that cannot be written to."""
     return InputError(f"cannot write {path}: {reason(error)}")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, and flush their names, without which a power cut may undo all that is in them.
+    """Create a folder and its parents, and flush their names: without that a power cut may undo their whole content.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
         InputError: it is, or is below, a held folder that was renamed or removed.
     """
     require_held(folder)
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)  # another process may have made it meanwhile
+        folder.mkdir(exist_ok=True)  # another process may have created it meanwhile
         flush_names(folder.parent)
 
 
@@ -191,16 +193,16 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[BufferedReader]:
-    """Open a regular file for reading; an ``OSError`` in the block is taken for the file's own.
+    """Open a regular file for reading; an ``OSError`` in the block counts as an error of the file.
 
-    A pipe, a socket or a device is refused at once, where reading it could wait without end.
+    A pipe, a socket or a device is refused at once: reading it could wait without end.
 
     Raises:
-        UnreadableError: the file is there, but cannot be read or is not a regular file.
-        InputError: there is no such file.
+        UnreadableError: the file exists, but cannot be read or is not a regular file.
+        InputError: the file does not exist.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as handle:
+        with open(path, "rb", opener=_open_without_waiting) as handle:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 raise read_error(path, OSError(errno.ENXIO, "it is a pipe, a socket or a device"))
             yield handle
@@ -210,12 +212,12 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
         raise read_error(path, error) from error
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def read_error(path: Path, error: OSError) -> UnreadableError:
-    """Return the error for a file that is there and cannot be read."""
+    """Return the error on a file that exists and cannot be read."""
     return UnreadableError(f"cannot read {path}: {reason(error)}")
 
 
@@ -235,15 +237,15 @@ def read_text(path: Path, encoding: str = "utf-8", errors: str = "strict") -> st
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON strictly, see :func:`selectrl.json_text.parse_json`; an object comes without its seal, which must fit.
+    """Read JSON strictly, see :func:`selectrl.json_text.parse_json`; the seal of an object is checked and left out.
 
     Raises:
-        UnreadableError: the file is there, but cannot be read.
+        UnreadableError: the file exists, but cannot be read.
         InputError: the file is missing, not such JSON, or was changed after it was sealed.
     """
     try:
         value = parse_json(read_text(path))
-    except ValueError as error:  # not text, not JSON, or JSON made to hurt
+    except ValueError as error:  # not text, not JSON, or hostile JSON
         raise InputError(f"{path} is not valid JSON ({error}); restore it or make it again") from error
     try:
         return remove_seal(value) if isinstance(value, dict) else value
@@ -252,10 +254,10 @@ def read_json(path: Path) -> Any:
 
 
 def is_there(path: Path) -> bool:
-    """Say whether there is anything of this name.
+    """Return whether a file, folder or link of this name exists.
 
     Raises:
-        UnreadableError: the operating system does not tell.
+        UnreadableError: the operating system refuses the answer.
     """
     try:
         path.lstat()
@@ -267,16 +269,16 @@ def is_there(path: Path) -> bool:
 
 
 def is_empty_folder(path: Path) -> bool:
-    """Say whether a path is that of an empty folder, and not of a link to it.
+    """Return whether a path is an empty folder, and not a link to one.
 
     Raises:
-        UnreadableError: the operating system does not tell, or the folder cannot be listed.
+        UnreadableError: the operating system refuses the answer, or the folder cannot be listed.
     """
     return is_there(path) and path.is_dir() and not path.is_symlink() and not list_names(path)
 
 
 def list_names(folder: Path) -> list[str]:
-    """List the names in a folder; none where there is no such folder.
+    """Return the names in a folder; an empty list if it does not exist.
 
     Raises:
         UnreadableError: the folder cannot be listed.
@@ -290,12 +292,12 @@ def list_names(folder: Path) -> list[str]:
 
 
 def expand_home(word: str) -> str:
-    """Put the home folder in place of a leading ``~``, which a shell leaves as it is in ``--out=~/runs``.
+    """Replace a leading ``~`` with the home folder; a shell does not do so in ``--out=~/runs``.
 
     Raises:
-        InputError: it is of a user whom this machine does not have.
+        InputError: this machine does not have that user.
     """
     try:
         return str(Path(word).expanduser()) if word.startswith("~") else word
     except RuntimeError as error:
-        raise InputError(f"{word}: there is no such user's home; write ./{word} for a folder of that name") from error
+        raise InputError(f"{word}: this user has no home folder; write ./{word} for a folder of that name") from error

@@ -1,6 +1,6 @@
-"""Strict reading of JSON: what Python's own reader lets pass, and what would hurt later, is refused.
+"""Strict reading of JSON: refuses texts that Python's own reader accepts, but that cause errors later.
 
-Records that figures come from are sealed with a checksum of their own, so that a flipped bit becomes no other figure.
+Records of results are sealed with a checksum, so that a flipped bit cannot change a number unnoticed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-DEEPEST = 50  # levels; what the package writes has fewer than ten, and Python stumbles at some nine hundred
+DEEPEST = 50  # levels; the package writes fewer than 10, and Python fails at about 900
 SEAL = "seal"
-LARGEST = 2**63  # of 64 bits, as arrays and files hold them
+LARGEST = 2**63  # of 64 bits, as in arrays and files
 
 
 def parse_json(text: str) -> Any:
@@ -31,22 +31,22 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
     level = [value]
     for _ in range(DEEPEST):
-        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
+        level = [inner for outer in level if isinstance(outer, dict | list) for inner in _values(outer)]
     if level:
         raise ValueError(f"it is nested deeper than {DEEPEST} levels")
     return value
 
 
 def add_seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record of plain JSON values with a checksum of all the rest in it, which :func:`remove_seal` checks."""
+    """Return a record of plain JSON values with a checksum of all its fields, which :func:`remove_seal` checks."""
     return {**record, SEAL: _checksum(record)}
 
 
 def remove_seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record without its seal; one that never had any is taken as it is.
+    """Check a record's seal and return the record without it; a record without a seal is accepted.
 
     Raises:
-        ValueError: it is not what was sealed.
+        ValueError: the record was changed after it was sealed.
     """
     rest = {name: value for name, value in record.items() if name != SEAL}
     if SEAL in record and record[SEAL] != _checksum(rest):
@@ -58,16 +58,16 @@ def _checksum(record: Mapping[str, Any]) -> str:
     return blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _inside(value: dict[str, Any] | list[Any]) -> list[Any]:
+def _values(value: dict[str, Any] | list[Any]) -> list[Any]:
     return list(value.values()) if isinstance(value, dict) else value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(f"it names {next(name for name in names if names.count(name) > 1)!r:.60} twice")
-    return found
+    return fields
 
 
 def _number(text: str) -> float:

@@ -1,7 +1,7 @@
-"""A lock for file systems that have none: a file that names its owner and is renewed while the owner works.
+"""A lock for file systems without locks: a file that names its owner and is renewed while the owner works.
 
-It excludes others as long as the owner renews it in time. An owner that stands still for longer than ``EXPIRES`` may
-lose it to another process, and is stopped at its next renewal; in between the two may write to one folder.
+It excludes other processes as long as the owner renews it in time. An owner that pauses for longer than ``EXPIRES`` may
+lose it to another process, and is stopped at its next renewal; until then both may write to the same folder.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from selectrl.errors import InputError, RunError
 
 RENEWAL = 15.0  # seconds between two renewals
 EXPIRES = 180.0  # seconds after its last renewal at which a lease ends
-PAUSE = 0.1  # seconds between two looks at a lease that is waited for
-ATTEMPTS = 10  # at taking a lease that others take and give back at the same time
+PAUSE = 0.1  # seconds between two attempts during a wait
+ATTEMPTS = 10  # to take a lease for which other processes compete
 
 
 @contextmanager
@@ -32,12 +32,12 @@ def hold_lease(path: Path, clock: Callable[[], float], *, wait: bool = False) ->
 
     Args:
         path: the lease's file.
-        clock: returns the time by the clock of its file system, which also dates the renewals.
-        wait: whether to wait for another process that holds it.
+        clock: returns the time of the file system's clock, which also dates the renewals.
+        wait: whether to wait while another process holds it.
 
     Raises:
         InputError: another process holds it.
-        RunError: it was lost during the block, which was interrupted.
+        RunError: it was lost during the block, which was then interrupted.
         OSError: the file cannot be written.
     """
     text = json.dumps({**_owner(os.getpid()), "token": secrets.token_hex(8)})
@@ -80,49 +80,49 @@ def _take(path: Path, text: str, clock: Callable[[], float], wait: bool) -> None
 
 
 def _clear(path: Path, now: float) -> None:
-    """Remove a lease whose owner is gone.
+    """Remove a lease whose owner has ended.
 
     Raises:
-        InputError: its owner may still work.
+        InputError: its owner may still be at work.
     """
     try:
         text, age = _text(path), now - path.lstat().st_mtime
     except FileNotFoundError:
-        return  # given back just now
+        return  # released meanwhile
     if age <= EXPIRES and not _is_gone(text):
         raise InputError(
             f"another process holds the lease {path}, renewed {max(age, 0):.0f} seconds ago; wait for it, or choose "
             f"another folder; a killed process's lease ends {EXPIRES:.0f} seconds after its last renewal"
         )
-    grave = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
-        path.rename(grave)
+        path.rename(aside)
     except FileNotFoundError:
-        return  # another process has cleared it
-    if _text(grave) != text:  # it has even taken its own, which is put back
+        return  # another process has removed it
+    if _text(aside) != text:  # another process has taken a new lease meanwhile: put it back
         with suppress(OSError):
-            os.link(grave, path)
-    grave.unlink()
+            os.link(aside, path)
+    aside.unlink()
 
 
 def _text(path: Path) -> str:
-    """Read a lease, at once: a pipe in its place is empty."""
+    """Read a lease without waiting: a pipe in its place counts as empty."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8", errors="replace") as file:
         return file.read()
 
 
 def _owner(pid: int) -> dict[str, str | int | None]:
-    """Return what tells a process from all others: machine, process namespace, id and time of start."""
+    """Return the identity of a process: machine, process namespace, id and time of start."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         space: str | None = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         space = None
-    return {"host": socket.gethostname(), "space": space, "pid": pid, "started": _started(pid)}
+    return {"host": socket.gethostname(), "space": space, "pid": pid, "started": _start_time(pid)}
 
 
-def _started(pid: int) -> str | None:
-    """Return when a process of this machine began, None if there is none that lives."""
+def _start_time(pid: int) -> str | None:
+    """Return the start time of a process of this machine, None if it does not run."""
     try:
         words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -131,29 +131,29 @@ def _started(pid: int) -> str | None:
 
 
 def _is_gone(text: str) -> bool:
-    """Say whether a lease names an owner that was on this machine and lives no more."""
+    """Return whether a lease names an owner on this machine that has ended."""
     try:
         holder = json.loads(text)
         here = _owner(int(holder["pid"]))
         same = here["space"] is not None and all(holder[name] == here[name] for name in ("host", "space"))
         return same and bool(holder["started"] != here["started"])
     except (KeyError, TypeError, ValueError):
-        return False  # written by half
+        return False  # written in part
 
 
 def _renew(path: Path, text: str, ended: threading.Event, lost: threading.Event) -> None:
     renewed = time.monotonic()
     while not ended.wait(RENEWAL):
         try:
-            held = _text(path) == text
-            if held:
+            is_held = _text(path) == text
+            if is_held:
                 os.utime(path)
                 renewed = time.monotonic()
         except FileNotFoundError:
-            held = False
-        except OSError:  # a server that is away for a while
-            held = time.monotonic() - renewed <= EXPIRES
-        if not held:
+            is_held = False
+        except OSError:  # a file server may be unavailable for a while
+            is_held = time.monotonic() - renewed <= EXPIRES
+        if not is_held:
             lost.set()
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             return

@@ -1,4 +1,4 @@
-"""Folders that a command holds: for itself alone, for a moment, or until they are whole."""
+"""Folders that a command locks: for its whole work, for a moment, or until their content is complete."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from selectrl.lease import hold_lease
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold a folder without a lock: what is written below it goes to that very folder or nowhere.
+    """Hold a folder without a lock: a write below it goes to this very folder or fails.
 
     Raises:
-        UnreadableError: it is not there or cannot be opened.
+        UnreadableError: it does not exist or cannot be opened.
     """
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -35,14 +35,14 @@ def hold(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold a folder, made if missing, for this process alone; see also :func:`hold`.
+    """Lock a folder, created if missing, for this process alone; see also :func:`hold`.
 
-    The lock is the operating system's and ends with the process, however that ends; ``SELECTRL_LOCK=lease`` takes a
-    lease instead, see :mod:`selectrl.lease`. A hidden folder is one that this library makes for itself, so a symbolic
-    link in its place is refused.
+    The lock is the operating system's and ends with the process in any case; ``SELECTRL_LOCK=lease`` takes a lease
+    instead, see :mod:`selectrl.lease`. A hidden folder is always created by this library, so a symbolic link in its
+    place is refused.
 
     Raises:
-        InputError: another process holds the folder, its file system knows no locks, or it cannot be made.
+        InputError: another process holds the folder, its file system has no locks, or it cannot be created.
         RunError: a lease was lost during the block.
     """
     with _open_and_lock(folder, wait=False) as handle:
@@ -54,12 +54,12 @@ def lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def wait_and_lock(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it for a moment of reading and writing; another process that does the same waits.
+    """Create a folder and lock it for a short read and write; another process that does the same waits.
 
-    The lock is as that of :func:`lock`.
+    The lock is that of :func:`lock`.
 
     Raises:
-        InputError: the folder cannot be made, or its file system knows no locks.
+        InputError: the folder cannot be created, or its file system has no locks.
         RunError: a lease was lost during the block.
     """
     with _open_and_lock(folder, wait=True):
@@ -71,10 +71,10 @@ LOCKS = ("flock", "lease")
 
 @contextmanager
 def _open_and_lock(folder: Path, *, wait: bool) -> Iterator[int]:
-    """Open a folder, made if missing, and lock it during the block, in the way that the environment asks for."""
-    way = os.environ.get("SELECTRL_LOCK") or "flock"
-    if way not in LOCKS:
-        raise InputError(f"the environment variable SELECTRL_LOCK is {way!r}; {suggest(way, LOCKS)}")
+    """Open a folder, created if missing, and lock it during the block, by the method that the environment selects."""
+    method = os.environ.get("SELECTRL_LOCK") or "flock"
+    if method not in LOCKS:
+        raise InputError(f"the environment variable SELECTRL_LOCK is {method!r}; {suggest(method, LOCKS)}")
     with ExitStack() as open_things:
         hidden = folder.name.startswith(".")
         try:
@@ -83,19 +83,19 @@ def _open_and_lock(folder: Path, *, wait: bool) -> Iterator[int]:
             make_folder(folder)
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if hidden else 0))
             open_things.callback(os.close, handle)
-            if way == "lease":
+            if method == "lease":
                 lease = folder.with_name(f".{folder.name}.selectrl-lease")
                 open_things.enter_context(hold_lease(lease, lambda: _time_in(folder.parent), wait=wait))
         except OSError as error:
             raise write_error(folder, error) from error
         try:
-            if way == "flock":
+            if method == "flock":
                 fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(_busy(folder)) from error
         except OSError as error:
             raise InputError(
-                f"{folder} lies on a file system that gives no locks ({error.strerror or error}), without which two "
+                f"{folder} is on a file system without locks ({error.strerror or error}), without which two "
                 "commands could spoil each other's work; choose a folder on a local disk, or set the environment "
                 "variable SELECTRL_LOCK=lease for every command that works there"
             ) from error
@@ -107,35 +107,35 @@ def _busy(folder: Path) -> str:
 
 
 def _time_in(folder: Path) -> float:
-    """Return the time by the clock of a folder's file system."""
+    """Return the time of the clock of a folder's file system."""
     with open_temporary_file(folder) as temporary:
         return os.fstat(temporary.handle).st_mtime
 
 
 def refuse_link(folder: Path) -> None:
-    """Refuse a symbolic link in place of a folder that this library makes for itself."""
+    """Refuse a symbolic link in place of a folder that this library creates."""
     if folder.is_symlink():
-        raise InputError(f"{folder} is a symbolic link where a folder is expected to be made; remove the link")
+        raise InputError(f"{folder} is a symbolic link, expected a folder that this library creates; remove the link")
 
 
 @contextmanager
 def build_folder(folder: Path, *, over_empty: bool = False) -> Iterator[Path]:
-    """Give a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing is left of it.
+    """Yield a folder to fill, which becomes ``folder`` at the end of the block; after an error nothing of it remains.
 
-    What a killed process left is swept away by the next one that makes the same folder.
+    The remains of a killed process are removed by the next process that builds the same folder.
 
     Args:
         folder: the folder.
-        over_empty: whether it may take the place of an empty folder.
+        over_empty: whether it may replace an empty folder.
 
     Raises:
-        InputError: the folder is there already, cannot be made, or another process is making it.
+        InputError: the folder exists already, cannot be created, or another process is building it.
     """
     if os.path.lexists(folder) and not (over_empty and is_empty_folder(folder)):
-        raise InputError(f"{folder} is there already; choose another name or delete it")
+        raise InputError(f"{folder} exists already; choose another name or delete it")
     work = folder.with_name(f".{folder.name}.selectrl-making")
     try:
-        above = [parent for parent in folder.parents if not parent.exists()]  # innermost first
+        missing = [parent for parent in folder.parents if not parent.exists()]  # innermost first
     except OSError as error:
         raise write_error(folder, error) from error
     with lock(work):
@@ -148,7 +148,7 @@ def build_folder(folder: Path, *, over_empty: bool = False) -> Iterator[Path]:
             flush_names(folder.parent)
         except BaseException as error:
             shutil.rmtree(work, ignore_errors=True)
-            for parent in above:
+            for parent in missing:
                 with suppress(OSError):  # not empty: another process uses it
                     parent.rmdir()
             if isinstance(error, OSError):

@@ -1,17 +1,17 @@
-"""Other people's packages: listed by their entry points, imported once, and never fatal.
+"""Packages of other authors: listed by their entry points, imported once, and never fatal.
 
 A package names the module that registers its parts under the group ``selectrl.components``::
 
     [project.entry-points."selectrl.components"]
     my_encoder = "my_encoder"
 
-In the module's package it may ship gin files, laid out as ours: ``gin/methods/my_encoder.gin``. Where names meet, ours
-win.
+The module's package may contain gin files in the same layout: ``gin/methods/my_encoder.gin``. If two files have the
+same name, this library's file is used.
 
-A plugin is code that runs in this process. An exception of any kind at its import, and an entry point that cannot be
-read, become one sentence; signal handlers and warning filters that it sets are undone. In a command what it prints
-goes to stderr, and errors in its threads are sentences too, see :mod:`selectrl.launch.background`. Nothing helps
-against one that ends the process (``os._exit``), never returns or crashes the interpreter.
+A plugin is code that runs in this process. Any exception at its import, and an entry point that cannot be read, become
+one sentence; signal handlers and warning filters that it sets are undone. In a command its output goes to stderr, and
+errors in its threads are sentences too, see :mod:`selectrl.launch.background`. There is no protection against a plugin
+that ends the process (``os._exit``), never returns or crashes the interpreter.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Plugin:
         distribution: the installed package, with its version.
         module: the module that its entry point names.
         gin: its folder of gin files, or None.
-        problem: why it could not be loaded, in one sentence; empty if it was.
+        problem: a sentence on the reason for which it could not be loaded; empty if it was.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Plugin:
 
 @cache
 def load_plugins() -> tuple[Plugin, ...]:
-    """Import every plugin, at the first call, and return them all; one that fails says so in ``problem``."""
-    plugins = [plugin for package in distributions() for plugin in _of(package)]
+    """Import every plugin, at the first call, and return all of them; a failure is in its ``problem``."""
+    plugins = [plugin for package in distributions() for plugin in _load_package(package)]
     return tuple(sorted(plugins, key=lambda plugin: plugin.name))
 
 
@@ -86,8 +86,8 @@ def fingerprint(part: type) -> str | None:
     """
     modules = dict.fromkeys(base.__module__ for base in part.__mro__)
     own = {"selectrl", *sys.stdlib_module_names} - {"__main__"}
-    found = [_digest(name) for name in modules if name.partition(".")[0] not in own]
-    digests = [digest for digest in found if digest is not None]
+    computed = [_digest(name) for name in modules if name.partition(".")[0] not in own]
+    digests = [digest for digest in computed if digest is not None]
     total = blake2b("".join(digests).encode(), digest_size=16).hexdigest()
     return f"{SCHEME}:{total}" if digests else None
 
@@ -131,24 +131,24 @@ def _is_covered(path: Path) -> bool:
 
 
 def _file(name: str) -> Path | None:
-    """Return the file of an imported module; None for a namespace and for one that was typed in."""
+    """Return the file of an imported module; None for a namespace and for a module without a file."""
     place = getattr(sys.modules.get(name), "__file__", None)
     return Path(place) if place and Path(place).is_file() else None
 
 
 def explain_problems() -> str:
-    """Return what a sentence on an unknown name adds when plugins could not be loaded, or nothing."""
+    """Return the end of a sentence on an unknown name: the plugins that could not be loaded, or an empty string."""
     return "".join(f"; {plugin.problem}" for plugin in load_plugins() if plugin.problem)
 
 
 def describe_plugin(module: str) -> str | None:
-    """Return how a sentence names the plugin that a module is part of, or None if it is part of none."""
+    """Return the words for the plugin of a module in a sentence, or None if it belongs to no plugin."""
     package = module.partition(".")[0]
     plugin = next((plugin for plugin in load_plugins() if plugin.module.partition(".")[0] == package), None)
     return f"the plugin {plugin.name!r} of {plugin.distribution}" if plugin else None
 
 
-def _of(package: Distribution) -> Iterator[Plugin]:
+def _load_package(package: Distribution) -> Iterator[Plugin]:
     """Import the plugins of an installed package; most packages have none."""
     title = f"a package in {package.locate_file('')}"
     try:
@@ -158,7 +158,7 @@ def _of(package: Distribution) -> Iterator[Plugin]:
             raise InputError("its METADATA names no package")
         title = f"{package.name} {package.version}"
         if distribution(package.name).locate_file("") != package.locate_file(""):
-            return  # an earlier folder of the path has another version, which is the one that Python imports
+            return  # Python imports another version from an earlier folder of the path
         points = sorted(package.entry_points.select(group=GROUP), key=lambda point: point.name)
     except Exception as error:
         problem = f"the entry points of {title} cannot be read ({_reason(error)}); repair or uninstall it"
@@ -173,7 +173,7 @@ def _load(point: EntryPoint, title: str) -> Plugin:
     module_name = point.value.partition(":")[0].partition("[")[0].strip()
     try:
         if not all(word.isidentifier() for word in module_name.split(".")):
-            raise InputError(f"its entry point {point.value!r} names no module")
+            raise InputError(f"its entry point {point.value!r} does not name a module")
         with warnings.catch_warnings(), raise_on_signal():
             module = importlib.import_module(module_name)
         # A single module shares its folder with other packages, so gin files there may not be its own.
@@ -193,7 +193,7 @@ def _load(point: EntryPoint, title: str) -> Plugin:
 
 
 def _check_text(path: Path) -> None:
-    """Refuse a gin file that cannot be read, before a command needs it."""
+    """Refuse a gin file that cannot be read, before any command uses it."""
     try:
         path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -12,9 +12,9 @@ _REMEDIES: dict[int | None, str] = {
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
     errno.EROFS: "choose a place that can be written to",
-    errno.ENOENT: "check that its folder is still there",
+    errno.ENOENT: "check that its folder still exists",
     errno.ENOTDIR: "check the path: a part of it is a file where a folder is expected",
-    errno.EEXIST: "move away what is there, or choose another name",
+    errno.EEXIST: "move the existing file away, or choose another name",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.EISDIR: _REGULAR,
     errno.ENXIO: _REGULAR,
@@ -31,10 +31,10 @@ _REMEDIES: dict[int | None, str] = {
 }
 
 ANY_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE)
-"""Errors whose remedy is clear even where no path is known."""
+"""Errors whose remedy does not depend on the path."""
 
 
 def reason(error: OSError) -> str:
-    """Return the end of a sentence on a file or folder: the reason, and what to do."""
+    """Return the end of a sentence on a file or folder: the reason and the remedy."""
     remedy = _REMEDIES.get(error.errno, "check the path, or choose another")
     return f"{error.strerror or ' '.join(str(error).split())}; {remedy}, and give the command again"

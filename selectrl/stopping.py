@@ -1,6 +1,6 @@
-"""Signals that ask a process to stop: at once where nothing would be lost, else after the step and its checkpoint.
+"""Signals that stop a process: at once if no work is lost, else after the current step and its checkpoint.
 
-A signal that the process was told to ignore stays ignored, and outside the main thread nothing changes.
+A signal that the process ignores stays ignored, and outside the main thread nothing changes.
 """
 
 from __future__ import annotations
@@ -22,56 +22,56 @@ Handler = Callable[[int, FrameType | None], None]
 
 @contextmanager
 def raise_on_signal() -> Iterator[None]:
-    """Let a signal end the block where it finds it.
+    """End the block at once when a signal arrives.
 
     Raises:
-        Interrupted: a signal came.
+        Interrupted: a signal arrived.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    with _handled(stop):
+    with _handle(stop):
         yield
 
 
 @contextmanager
 def defer_signals() -> Iterator[Callable[[], bool]]:
-    """Hold a signal back until the end of the block, which asks between its steps whether to save and leave.
+    """Defer a signal until the end of the block, which checks between its steps whether to save and stop.
 
-    After the block the signal is raised again, so that it does what it would have done without: in a command it ends
-    in one sentence, in a task of a cluster the task is queued again. A second Ctrl-C does not wait.
+    After the block the signal is raised again and has its usual effect: a command ends with one sentence, a task of a
+    cluster is queued again. A second Ctrl-C does not wait.
 
     Yields:
-        a function that says whether a signal came.
+        a function that returns whether a signal has arrived.
 
     Raises:
-        Interrupted: a second Ctrl-C, or nothing else has ended the process after the block.
+        Interrupted: a second Ctrl-C arrived, or the signal has not ended the process after the block.
     """
-    came: list[int] = []
+    arrived: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
-        if came and number == signal.SIGINT:
+        if arrived and number == signal.SIGINT:
             raise Interrupted(number)
-        came.append(number)
+        arrived.append(number)
 
-    with _handled(remember):
-        yield lambda: bool(came)
-    if came:
-        signal.raise_signal(came[0])
-        raise Interrupted(came[0])
+    with _handle(remember):
+        yield lambda: bool(arrived)
+    if arrived:
+        signal.raise_signal(arrived[0])
+        raise Interrupted(arrived[0])
 
 
 @contextmanager
-def _handled(handler: Handler) -> Iterator[None]:
+def _handle(handler: Handler) -> Iterator[None]:
     """Let a function handle the signals inside the block."""
-    before: dict[int, Any] = {}
+    previous: dict[int, Any] = {}
     try:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
-                    before[number] = signal.signal(number, handler)
+                    previous[number] = signal.signal(number, handler)
         yield
     finally:
-        for one, earlier in before.items():
-            signal.signal(one, earlier)
+        for signal_number, earlier in previous.items():
+            signal.signal(signal_number, earlier)

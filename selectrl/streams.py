@@ -1,7 +1,7 @@
 """Random streams as pure functions of their name: no generator state is ever stored.
 
-Every draw of this library comes from a Philox generator keyed by what the draw is *for*. That buys exact resume, equal
-draws for a seed alone or in a population, and common random numbers between methods.
+Every draw of this library comes from a Philox generator whose key is the *purpose* of the draw. Hence a run resumes
+exactly, a seed draws the same numbers alone and in a population, and methods have common random numbers.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ def key(*names: str | int) -> int:
 
 
 def stream(*names: str | int) -> np.random.Generator:
-    """Return a fresh generator at the start of the stream that the name path stands for."""
+    """Return a new generator at the start of the stream with this name path."""
     return np.random.Generator(np.random.Philox(key=key(*names)))

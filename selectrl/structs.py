@@ -2,7 +2,7 @@
 
 Axes have one vocabulary, :data:`AXES`. Ranks are fixed: reward,
 terminal, log-probability and V are (task, batch); Q is (twin, task, batch); z is (task, 1 or batch, latent). No tensor
-ever carries a trailing axis of one. A field nobody asked for has width 0.
+has a trailing axis of size 1. A field that was not requested has width 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Spec(NamedTuple):
 
     Attributes:
         obs: width of an observation.
-        action: width of an action; actions live in the box [-1, 1].
+        action: width of an action; actions are in the box [-1, 1].
         horizon: steps after which an episode times out.
         dynamics_vary: whether tasks differ in their dynamics and not only in their reward.
     """
@@ -84,17 +84,17 @@ class Rows(NamedTuple):
     action: Tensor  # (task, batch, action)
     reward: Tensor  # (task, batch)
     next_obs: Tensor  # (task, batch, obs)
-    terminal: Tensor  # (task, batch) 1.0 where nothing follows
-    row: Tensor  # (task, batch) int64, the row's place in its task's data; -1 after the end of an episode
+    terminal: Tensor  # (task, batch) 1.0 where the bootstrap ends
+    row: Tensor  # (task, batch) int64, the row's number in its task's data; -1 after the end of an episode
 
 
 class Latent(NamedTuple):
-    """What an encoder says of the tasks of a batch.
+    """The encoding of the tasks of a batch.
 
     Attributes:
         z: the task variable at s, (task, 1 or batch, latent).
-        z_next: the task variable at s'; set encoders give z again, belief filters the belief one step later.
-        features: what the encoder's own losses read, by name (row embeddings, means, variances).
+        z_next: the task variable at s'; set encoders repeat z, belief filters give the belief one step later.
+        features: inputs of the encoder's own losses, by name (row embeddings, means, variances).
     """
 
     z: Tensor
@@ -102,23 +102,23 @@ class Latent(NamedTuple):
     features: dict[str, Tensor]
 
     def of(self, draw: str) -> Tensor:
-        """Return the task variable at s of another draw's rows; only a belief filter's differs from row to row."""
+        """Return the task variable at s of another draw's rows; only for a belief filter it differs from row to row."""
         return self.features.get(f"z/{draw}", self.z)
 
     def detach(self) -> Latent:
-        """Return the same values cut from the graph that made them."""
+        """Return the same values without their graph."""
         return Latent(self.z.detach(), self.z_next.detach(), {k: v.detach() for k, v in self.features.items()})
 
 
 class Batch(NamedTuple):
-    """All that a loss may look at besides parameters.
+    """All inputs of a loss besides parameters.
 
     Attributes:
         tasks: ids of the meta-batch's tasks, (task,) int64.
         draws: rows by draw name (``"rl"``, ``"context"``, …).
-        noise: standard noise by name, shaped as declared.
-        progress: fraction of the phase that has passed, a scalar in [0, 1).
-        latent: the encoding of this step; absent while the encoder itself runs.
+        noise: standard noise by name, in the declared shape.
+        progress: completed fraction of the phase, a scalar in [0, 1).
+        latent: the encoding of this step; its width is 0 while the encoder itself runs.
     """
 
     tasks: Tensor
@@ -129,7 +129,7 @@ class Batch(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """The scalar that is minimised, and terms that are only logged."""
+    """The scalar to minimise, and terms for the log only."""
 
     total: Tensor
     terms: dict[str, Tensor]
@@ -141,7 +141,7 @@ class Sample(NamedTuple):
     Attributes:
         action: in [-1, 1], (task, batch, action).
         log_prob: its log-probability, (task, batch); 0 for a deterministic policy.
-        size: mean over dimensions of the squared head outputs before squashing, (task, batch); actors may penalise it.
+        size: mean over components of the squared head outputs before squashing, (task, batch); actors may penalise it.
     """
 
     action: Tensor
@@ -150,11 +150,11 @@ class Sample(NamedTuple):
 
 
 class Belief(NamedTuple):
-    """An encoder's present belief of each world's task at meta-test.
+    """An encoder's current belief on each world's task at meta-test.
 
     Attributes:
         z: its mean, (world, latent).
-        spread: its standard deviation per dimension, (world, latent), as far as the encoder knows one.
+        spread: its standard deviation per component, (world, latent), if the encoder has one.
     """
 
     z: Tensor
@@ -162,14 +162,14 @@ class Belief(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What a collector may look at when it acts, besides the observation and z.
+    """The inputs of a collector's action besides the observation and z.
 
     Attributes:
         normal: N(0, 1) redrawn each step, (world, action).
         held: N(0, 1) redrawn each block, (world, action).
         uniform: U(0, 1) redrawn each step, (world, action).
-        spread: the belief's, when it was last read, (world, latent).
-        progress: fraction of the budget spent, in [0, 1).
+        spread: that of the belief at its latest reading, (world, latent).
+        progress: used fraction of the budget, in [0, 1).
     """
 
     normal: Tensor

@@ -1,4 +1,4 @@
-"""Arrays on the disk; apart from other files, so that a command without data does not wait for NumPy."""
+"""Files of arrays; separate from other files, so that a command without data does not wait for NumPy."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ class Tensors(Protocol):
         """Return a tensor."""
 
     def get_slice(self, name: str) -> Any:
-        """Return a tensor of which only that is read which is indexed."""
+        """Return a tensor that is read by indexing only."""
 
 
 class _InMemory(dict[str, Any]):
-    """The tensors of a file that was read."""
+    """The tensors of a file in memory."""
 
     get_tensor = get_slice = dict.__getitem__
 
 
 @contextmanager
 def open_tensors(path: Path, framework: Literal["np", "pt"] = "np") -> Iterator[Tensors]:
-    """Open a safetensors file: mapped into memory, or read whole where its file system cannot map files.
+    """Open a safetensors file: mapped into memory, or read completely if its file system cannot map files.
 
     Args:
         path: the file.
-        framework: tensors are NumPy arrays, or of torch.
+        framework: kind of the tensors: NumPy arrays or torch tensors.
 
     Raises:
-        UnreadableError: the file is there, but cannot be read.
-        InputError: there is no such file.
+        UnreadableError: the file exists, but cannot be read.
+        InputError: the file does not exist.
         SafetensorError: it is damaged.
     """
     with open_regular(path):
-        mapped = _mapped(path, framework)
+        mapped = _map(path, framework)
         if mapped is not None:
             with mapped as handle:
                 yield handle
@@ -70,18 +70,18 @@ def open_tensors(path: Path, framework: Literal["np", "pt"] = "np") -> Iterator[
         if framework == "np":
             yield _InMemory(numpy_arrays(content))
         else:
-            from safetensors.torch import load  # torch takes long to load
+            from safetensors.torch import load  # importing torch takes long
 
             yield _InMemory(load(content))
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return kind and shape of each tensor of a safetensors file, as its header says; errors as :func:`open_tensors`.
+    """Return kind and shape of each tensor from the header of a safetensors file; errors as :func:`open_tensors`.
 
     The values are not read, unless the file system cannot map files.
     """
     with open_regular(path):
-        mapped = _mapped(path, "np")
+        mapped = _map(path, "np")
         if mapped is None:
             parts = deserialize(read_bytes(path))  # type: ignore[no-untyped-call]
             return {name: (part["dtype"], tuple(part["shape"])) for name, part in parts}
@@ -90,8 +90,8 @@ def tensor_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             return {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
 
 
-def _mapped(path: Path, framework: Literal["np", "pt"]) -> Any:
-    """Map a file, or return None where that fails; if it cannot be read either, reading it says why."""
+def _map(path: Path, framework: Literal["np", "pt"]) -> Any:
+    """Map a file, or return None if that fails; an unreadable file then raises when it is read."""
     try:
         return safe_open(path, framework=framework)
     except OSError:

@@ -1,8 +1,7 @@
-"""Torch's import, kept from failing over a package that has nothing to do with it.
+"""Import of torch on a machine with a damaged package that torch does not need.
 
-Torch looks for the device backends of other packages when it is imported, and for that reads the entry points of all
-installed packages; a file among them that cannot be read ends its import. Only then is that search left out. Where it
-can work, torch and the backends are as they are without this package.
+At its import torch searches the entry points of all installed packages for device backends; one file that cannot be
+read ends the import. Only then is that search left out. Otherwise torch and the backends work as without this package.
 """
 
 from __future__ import annotations
@@ -21,26 +20,26 @@ SWITCH = "TORCH_DEVICE_BACKEND_AUTOLOAD"
 
 @contextmanager
 def shield_torch_import() -> Iterator[None]:
-    """Leave out torch's search for backends inside the block if it cannot succeed.
+    """Disable torch's search for backends inside the block if it would fail.
 
     Warns:
-        SelectRLWarning: it is left out; the sentence names the package to repair.
+        SelectRLWarning: the search is disabled; the sentence names the package to repair.
     """
-    problem = None if os.environ.get(SWITCH) == "0" else _problem()
+    problem = None if os.environ.get(SWITCH) == "0" else _find_problem()
     if problem is None:
         yield
         return
     warnings.warn(f"{problem}; torch is imported without device backends of other packages", SelectRLWarning, 2)
-    before = os.environ.get(SWITCH)
+    previous = os.environ.get(SWITCH)
     os.environ[SWITCH] = "0"
     try:
         yield
     finally:
-        os.environ.pop(SWITCH) if before is None else os.environ.update({SWITCH: before})
+        os.environ.pop(SWITCH) if previous is None else os.environ.update({SWITCH: previous})
 
 
-def _problem() -> str | None:
-    """Say which package keeps the entry points from being read, or None if they can be."""
+def _find_problem() -> str | None:
+    """Return a sentence on the package whose entry points cannot be read, or None if all can."""
     try:
         entry_points(group="torch.backends")
     except Exception as error:
@@ -52,9 +51,9 @@ def _problem() -> str | None:
             _ = package.entry_points
         except Exception as error:
             title = f"{package.name or 'a package'} in {Path(str(package.locate_file(''))).absolute()}"
-            return f"the entry points of {title} cannot be read ({_first(error)}); repair or uninstall it"
-    return f"the entry points of the installed packages cannot be read ({_first(reason)})"
+            return f"the entry points of {title} cannot be read ({_first_line(error)}); repair or uninstall it"
+    return f"the entry points of the installed packages cannot be read ({_first_line(reason)})"
 
 
-def _first(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'without a message')}"

@@ -296,7 +296,7 @@ def test_an_unknown_kind_of_lock_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     [
         (errno.ENOSPC, "free the disk"),
         (errno.EACCES, "ask its owner for access, or choose another place"),
-        (errno.ENOENT, "check that its folder is still there"),
+        (errno.ENOENT, "check that its folder still exists"),
         (errno.ENOTDIR, "a part of it is a file where a folder is expected"),
         (errno.EIO, "check the disk that it is on"),
         (None, "check the path, or choose another"),

@@ -79,7 +79,7 @@ def test_a_module_that_is_missing_is_one_sentence(load: Any, tmp_path: Path) -> 
 def test_an_entry_point_that_names_no_module_is_one_sentence(value: str, load: Any, tmp_path: Path) -> None:
     install(tmp_path, "plugin_value", source=None, value=value)
     (problem,) = (plugin.problem for plugin in load().values() if "plugin_value" in plugin.distribution)
-    assert f"{value!r} names no module" in problem or "cannot be read" in problem
+    assert f"{value!r} does not name a module" in problem or "cannot be read" in problem
 
 
 @pytest.mark.parametrize("points", [b"no equals sign\n", b"= plugin_points\n", b"\xff = x\n"])

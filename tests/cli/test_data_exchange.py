@@ -260,7 +260,7 @@ class TestMinari:
         ).sentence(2)
         done = call("data", "import-minari", "tiny", "--data", tmp_path, "--name", "back")
         assert done.out.startswith(f"8 tasks in {tmp_path}/point_robot/back, fingerprint ")
-        assert "is there already" in call("data", "import-minari", "tiny", "--data", tmp_path, "--name", "back").err
+        assert "exists already" in call("data", "import-minari", "tiny", "--data", tmp_path, "--name", "back").err
 
 
 class TestDrift:

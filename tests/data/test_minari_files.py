@@ -372,7 +372,7 @@ class TestRefusals:
 
     def test_a_namespace_that_is_there(self, exported: Path, ragged: OfflineDataset) -> None:
         before = sorted(exported.rglob("*"))
-        with pytest.raises(InputError, match="is there already; choose another name"):
+        with pytest.raises(InputError, match="exists already; choose another name"):
             export_minari(ragged, NAMESPACE, root=exported)
         assert sorted(exported.rglob("*")) == before
 

@@ -306,7 +306,7 @@ class TestRefusals:
 
     def test_a_folder_that_is_there(self, refused: Callable[..., str], tmp_path: Path) -> None:
         (tmp_path / "data" / "point_robot" / "out").mkdir(parents=True)
-        assert "is there already; choose another name" in refused()
+        assert "exists already; choose another name" in refused()
 
     def test_a_file_in_the_way(self, refused: Callable[..., str], tmp_path: Path) -> None:
         (tmp_path / "data").touch()

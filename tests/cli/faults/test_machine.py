@@ -200,7 +200,7 @@ def test_a_file_system_without_locks(
     with monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", refuse)
         sentence = last(call("train", *words, "--out", tmp_path / "refused"), 2)
-        assert "lies on a file system that gives no locks (No locks available)" in sentence
+        assert "is on a file system without locks (No locks available)" in sentence
         assert "another process" not in sentence
         assert "SELECTRL_LOCK=lease" in sentence
         patch.setenv("SELECTRL_LOCK", "lease")

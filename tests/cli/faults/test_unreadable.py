@@ -99,14 +99,14 @@ def sentence(done: Any, path: Path, reason: str) -> None:
 
 def fail(monkeypatch: pytest.MonkeyPatch, name: str, number: int = errno.EIO) -> None:
     """Let no file whose path ends so be opened for reading."""
-    opened = files._open_at_once
+    opened = files._open_without_waiting
 
     def refuse(path: str, flags: int) -> int:
         if os.fspath(path).endswith(name):
             raise OSError(number, os.strerror(number), path)
         return opened(path, flags)
 
-    monkeypatch.setattr(files, "_open_at_once", refuse)
+    monkeypatch.setattr(files, "_open_without_waiting", refuse)
 
 
 @pytest.mark.parametrize("name", RECORDS)
