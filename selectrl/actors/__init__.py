@@ -56,7 +56,7 @@ WEIGHTS.add(
     ConstantConfig,
     ConstantWeight,
     paper="Fujimoto & Gu, NeurIPS 2021",
-    summary="clones every action alike (TD3+BC)",
+    summary="the same weight for every action (TD3+BC)",
 )
 WEIGHTS.add(
     "exp",
@@ -70,7 +70,7 @@ WEIGHTS.add(
     LeakyConfig,
     LeakyWeight,
     paper="Grigsby, Fan & Zhu, ICLR 2024",
-    summary="1 where the data's action beats V(s), a little elsewhere",
+    summary="1 where the data's action beats V(s), a small weight elsewhere",
 )
 WEIGHTS.add(
     "sigmoid",

@@ -16,17 +16,17 @@ from selectrl.structs import Batch, Losses, Spec
 
 
 class BracActor(SoftActor[BracConfig]):
-    r"""The soft actor plus :math:`\alpha\,\operatorname{mean}\hat D`, a dual estimate of KL(π‖β).
+    r"""The soft actor with the penalty :math:`\alpha\,\operatorname{mean}\hat D`, a dual estimate of KL(π‖β).
 
-    Objectives, in this order: ``dual_steps`` steps of the dual critic on one optimiser, the first on the step's rows,
-    the others on fresh ones; then the policy and the multiplier on one estimate, made with the updated dual critic:
+    Objectives, in this order: ``dual_steps`` steps of the dual critic with the same optimiser, the first on the step's
+    rows, the others on fresh rows; then the policy and the multiplier, on an estimate from the updated dual critic:
 
     .. math:: \alpha_{used} = \operatorname{clip}(\alpha, 0, \alpha_{max}), \qquad
        \alpha \leftarrow \alpha + lr\,(\operatorname{mean}\hat D - D_{target})
 
-    As in CSRO's code the multiplier itself is not clipped and may wind up. Differs from CSRO's code: the multiplier
-    does not move when the constraint is off (bind ``@actors.sac`` for that), and fresh rows reuse the step's task
-    variables, which are equal because the encoder has not moved (a belief filter gives each draw its own).
+    As in CSRO's code the multiplier itself is not clipped and may grow without bound. Differs from CSRO's code: the
+    multiplier does not move when the constraint is off (bind ``@actors.sac`` for that), and fresh rows use the step's
+    task variables again, which are equal because the encoder has not moved (a belief filter has a z for each row).
 
     References:
         Wu, Tucker & Nachum, "Behavior Regularized Offline Reinforcement Learning", 2019.
@@ -43,7 +43,7 @@ class BracActor(SoftActor[BracConfig]):
         return self.dual.value(obs, action, z)[0]
 
     def dual_loss(self, agent: Agent, batch: Batch, rows: str, noise: str, mix: str) -> Losses:
-        """The dual critic's loss on one draw of rows: the estimate negated, and a penalty between the two actions."""
+        """The dual critic's loss on a draw of rows: the negative estimate, and a penalty between the two actions."""
         rl, z = batch.draws[rows], batch.latent.of(rows)
         action = agent.policy.sample(rl.obs, z, batch.noise[noise]).action
         estimate = dual_kl(self.c(rl.obs, action, z), self.c(rl.obs, rl.action, z)).mean()
@@ -52,7 +52,7 @@ class BracActor(SoftActor[BracConfig]):
         return Losses(self.config.dual_penalty * penalty - estimate, {"estimate": estimate, "penalty": penalty})
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
-        """The policy's loss and the multiplier's, on one estimate of the divergence."""
+        """The losses of the policy and of the multiplier, on the same estimate of the divergence."""
         rl, z = batch.draws["rl"], batch.latent.z
         sample = self.sample(agent, batch)
         divergence = dual_kl(self.c(rl.obs, sample.action, z), self.c(rl.obs, rl.action, z)).mean()
@@ -63,7 +63,7 @@ class BracActor(SoftActor[BracConfig]):
         return Losses(policy_loss + multiplier_loss, terms)
 
     def dual_objective(self, step: int) -> Objective:
-        """Return the dual critic's objective of one of its steps; the first reads the step's own rows and noise."""
+        """Return the objective of a dual step; the first reads the training step's own rows and noise."""
         rows, noise, mix = ("rl", "policy", "mix") if step == 0 else (f"rl_{step}", f"policy_{step}", f"mix_{step}")
         return Objective(
             name="dual" if step == 0 else f"dual_{step}",
@@ -74,7 +74,7 @@ class BracActor(SoftActor[BracConfig]):
         )
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return the dual critic's steps, then the policy's and multiplier's objective."""
+        """Return the objectives of the dual steps, then that of policy and multiplier."""
         moves = {
             "policy": Optim(lr=self.config.lr),
             "actor.multiplier": Optim(name="sgd", lr=self.config.divergence_lr),

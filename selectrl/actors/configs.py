@@ -1,4 +1,4 @@
-"""Configs of the actor losses and of the weights of their cloning term; free of torch."""
+"""Configs of the actor losses and of the weights of their cloning term; they do not import torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class BinaryConfig:
 
 @attrs.frozen(kw_only=True)
 class ConstantConfig:
-    """One weight for every action; at 1 the actor is TD3+BC, at 0 TD3.
+    """The same weight for every action; with 1 the actor is TD3+BC, with 0 TD3.
 
     Attributes:
         value: the weight.
@@ -34,9 +34,9 @@ class ConstantConfig:
 
 @attrs.frozen(kw_only=True)
 class LeakyConfig:
-    """Eq. 3 with a leak: actions that do not beat the value of the state are cloned too, but little.
+    """Eq. 3 with a leak: actions that do not beat the value of the state are also cloned, with a small weight.
 
-    AMAGO's leaky filter is a ramp on both sides of its hinge; this is the step of Eq. 3 with its leak.
+    AMAGO's leaky filter is a ramp on both sides of the threshold; this is the step of Eq. 3 with its leak.
 
     Attributes:
         beta: weight at or below the threshold; 0 is ``binary``, 1 is ``constant``.
@@ -49,12 +49,12 @@ class LeakyConfig:
 
 @attrs.frozen(kw_only=True)
 class SoftConfig:
-    """What smooth weights have in common: a temperature.
+    """The settings that smooth weights share: a temperature.
 
     Attributes:
-        temperature: T, by which the advantage is divided.
-        relative: T is in units of the batch's mean |A|, so that it does not depend on the scale of rewards; else in
-            units of value, as published.
+        temperature: T, the divisor of the advantage.
+        relative: T is in units of the batch's mean |A|, so that it does not depend on the scale of rewards; otherwise
+            in units of value, as published.
     """
 
     temperature: float = attrs.field(default=1.0, validator=number(0, above=True))
@@ -81,10 +81,10 @@ class SigmoidConfig(SoftConfig):
 
 @attrs.frozen(kw_only=True)
 class TopPConfig:
-    """Clones a fixed share of the rows: those of the largest advantage in the whole meta-batch.
+    """Clones a fixed share of the rows: those with the largest advantage in the whole meta-batch.
 
-    Unlike Eq. 3 it needs no V of the right height; V only levels the states. BAIL also clones a share, but picks it
-    once, by returns against an upper envelope.
+    Unlike Eq. 3 it does not need an exact V, which only makes states comparable. BAIL also clones a share, but selects
+    it once, by returns relative to an upper envelope.
 
     Attributes:
         fraction: the share, (0, 1].
@@ -98,11 +98,11 @@ class WeightedBcConfig:
     """SELECT's actor.
 
     Attributes:
-        policy: what it trains.
-        alpha: weight of the Q term against the cloning term, α of Eq. 2. The paper gives no value; 2.5 is TD3+BC's.
-        lambda_on: whose |Q₁| normalises: ``dataset`` actions (Eq. 2) or the ``policy``'s (the TD3+BC and wPC code).
+        policy: the policy to train.
+        alpha: weight of the Q term against the cloning term, α of Eq. 2. The paper does not give it; 2.5 is TD3+BC's.
+        lambda_on: the actions whose |Q₁| normalises: ``dataset`` (Eq. 2) or ``policy`` (the TD3+BC and wPC code).
         weight: weight of the cloning term by advantage; ``binary`` is Eq. 3, ``constant`` makes it TD3+BC.
-        actor_every: the policy moves on every n-th step.
+        actor_every: steps between updates of the policy.
         lr: learning rate of the policy (Adam).
     """
 
@@ -119,7 +119,7 @@ class SacConfig:
     """The unconstrained soft actor of PEARL, FOCAL and CSRO.
 
     Attributes:
-        policy: what it trains.
+        policy: the policy to train.
         regulariser: weight of rlkit's penalty on μ² and log²σ before squashing.
         lr: learning rate of the policy (Adam).
     """
@@ -131,15 +131,15 @@ class SacConfig:
 
 @attrs.frozen(kw_only=True)
 class BracConfig(SacConfig):
-    """The soft actor kept near the behaviour policy by a dual estimate of the KL divergence.
+    """The soft actor, kept near the behaviour policy by a dual estimate of the KL divergence.
 
     Attributes:
         divergence_init: initial multiplier α; 50 or 500 by environment.
-        divergence_max: bound of the multiplier as used; the raw one is not clipped.
-        divergence_target: the divergence that the multiplier aims at.
-        divergence_lr: learning rate of the multiplier, plain gradient.
+        divergence_max: bound of the multiplier in the loss; the parameter itself is not clipped.
+        divergence_target: target of the divergence.
+        divergence_lr: learning rate of the multiplier (gradient descent).
         dual_hidden: hidden widths of the dual critic.
-        dual_steps: dual steps per training step: the first on the step's rows, the others on fresh ones.
+        dual_steps: dual steps per training step: the first on the step's rows, the others on fresh rows.
         dual_penalty: weight of the penalty on the dual critic's magnitude.
         dual_lr: learning rate of the dual critic (Adam).
     """

@@ -9,7 +9,7 @@ from selectrl.structs import Batch, Losses
 
 
 class SacActor(SoftActor[SacConfig]):
-    """Minimises the soft actors' loss alone.
+    """Minimises the soft actor's loss without a constraint.
 
     References:
         Haarnoja et al., ICML 2018; the actor of PEARL, FOCAL and CSRO.

@@ -1,4 +1,4 @@
-"""What soft actors share: the policy's draw, and its loss before any constraint."""
+"""The base of soft actors: the policy's sample, and its loss before any constraint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ C = TypeVar("C", bound=SacConfig)
 
 
 class SoftActor(nn.Module, ABC, Generic[C]):
-    r"""Holds :math:`\operatorname{mean}(\tau_\pi\log\pi(\tilde a|s,z) - \min_j Q_j(s,\tilde a,z)) + R`.
+    r"""The base of soft actors, with their loss before any constraint.
+
+    .. math:: \operatorname{mean}(\tau_\pi\log\pi(\tilde a|s,z) - \min_j Q_j(s,\tilde a,z)) + R
 
     R is rlkit's :math:`10^{-3}(\operatorname{mean}\mu^2 + \operatorname{mean}\log^2\sigma)`. Q is read after its
     update.
@@ -33,12 +35,12 @@ class SoftActor(nn.Module, ABC, Generic[C]):
         self.noise = Noise("policy", "normal", ("task", "rl", spec.action))
 
     def sample(self, agent: Agent, batch: Batch) -> Sample:
-        """Return the policy's draw at the step's rows."""
+        """Return the policy's sample at the step's rows."""
         sample: Sample = agent.policy.sample(batch.draws["rl"].obs, batch.latent.z, batch.noise["policy"])
         return sample
 
     def soft_loss(self, agent: Agent, batch: Batch, sample: Sample) -> Tensor:
-        """Return the unconstrained loss of a draw, a scalar."""
+        """Return the unconstrained loss of a sample, a scalar."""
         q = agent.critic.q(batch.draws["rl"].obs, sample.action, batch.latent.z).amin(0)
         soft: Tensor = (agent.policy.temperature * sample.log_prob - q).mean()
         return soft + self.config.regulariser * sample.size.mean()
@@ -49,4 +51,4 @@ class SoftActor(nn.Module, ABC, Generic[C]):
 
     @abstractmethod
     def objectives(self) -> tuple[Objective, ...]:
-        """Return the policy's objective, after those that it needs."""
+        """Return the policy's objective, after those on which it depends."""

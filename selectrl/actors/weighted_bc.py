@@ -1,4 +1,4 @@
-"""SELECT's actor: maximise Q under a behaviour-cloning term that trusts only actions better than average."""
+"""SELECT's actor: it maximises Q with a behaviour-cloning term on actions that are better than average."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class WeightedBcActor(nn.Module):
     .. math:: -\lambda\,\operatorname{mean} Q_1(s, \pi(s,z), z) + \operatorname{mean}\,[w\,(\pi(s,z) - a)^2],\quad
        \lambda = \frac{\alpha}{\operatorname{mean}|Q_1|},\quad w = 1[Q_1(s,a,z) - V(s,z) > 0]
 
-    Means run over all rows of all tasks of the meta-batch and over action dimensions, whether w is 0 or not; λ is one
-    scalar. Q₁ is read after its update of the same step, V before its own (its optimiser is late). A policy with noise
-    enters both terms by its sample.
+    Means are over all rows of all tasks of the meta-batch, including those with w = 0, and over action dimensions; λ is
+    a scalar. Q₁ is read after its update in the same step, V before its update (its optimiser is late). A stochastic
+    policy enters both terms by its sample.
 
     Differs from TD3+BC's and wPC's code, which normalise by |Q₁| at the policy's action (``lambda_on="policy"``).
 

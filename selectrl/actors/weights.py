@@ -28,7 +28,7 @@ class BinaryWeight:
         self.config = config
 
     def weigh(self, advantage: Tensor) -> Tensor:
-        """Return 1[A > threshold], shaped as the advantage."""
+        """Return 1[A > threshold], in the shape of the advantage."""
         return (advantage > self.config.threshold).to(advantage.dtype)
 
 
@@ -39,7 +39,7 @@ class ConstantWeight:
         self.config = config
 
     def weigh(self, advantage: Tensor) -> Tensor:
-        """Return the constant, shaped as the advantage."""
+        """Return the constant, in the shape of the advantage."""
         return advantage.new_full(advantage.shape, self.config.value)
 
 
@@ -50,7 +50,7 @@ class LeakyWeight:
         self.config = config
 
     def weigh(self, advantage: Tensor) -> Tensor:
-        """Return 1 where A > threshold and β elsewhere, shaped as the advantage."""
+        """Return 1 where A > threshold and β elsewhere, in the shape of the advantage."""
         above = (advantage > self.config.threshold).to(advantage.dtype)
         return above + self.config.beta * (1 - above)
 
@@ -62,20 +62,20 @@ class SoftWeight(ABC, Generic[C]):
         self.config = config
 
     def scale(self, advantage: Tensor) -> Tensor:
-        """Return A / T without gradient, shaped as the advantage."""
+        """Return A / T without gradient, in the shape of the advantage."""
         scaled = relative_advantage(advantage) if self.config.relative else advantage.detach()
         return scaled / self.config.temperature
 
     @abstractmethod
     def weigh(self, advantage: Tensor) -> Tensor:
-        """Return the weight, shaped as the advantage."""
+        """Return the weight, in the shape of the advantage."""
 
 
 class ExpWeight(SoftWeight[ExpConfig]):
     """The clipped exponential of advantage-weighted regression."""
 
     def weigh(self, advantage: Tensor) -> Tensor:
-        """Return the clipped exponential, shaped as the advantage."""
+        """Return the clipped exponential, in the shape of the advantage."""
         return self.scale(advantage).exp().clamp(max=self.config.clip)
 
 
@@ -83,16 +83,16 @@ class SigmoidWeight(SoftWeight[SigmoidConfig]):
     """A smooth Eq. 3."""
 
     def weigh(self, advantage: Tensor) -> Tensor:
-        """Return the logistic function, shaped as the advantage."""
+        """Return the logistic function, in the shape of the advantage."""
         return self.scale(advantage).sigmoid()
 
 
 class TopPWeight:
-    """A fixed share of the rows: those of the largest advantage in the whole meta-batch."""
+    """A fixed share of the rows: those with the largest advantage in the whole meta-batch."""
 
     def __init__(self, config: TopPConfig) -> None:
         self.config = config
 
     def weigh(self, advantage: Tensor) -> Tensor:
-        """Return 1 in the share and 0 elsewhere, shaped as the advantage."""
+        """Return 1 in the share and 0 elsewhere, in the shape of the advantage."""
         return top_fraction(advantage, fraction=self.config.fraction)

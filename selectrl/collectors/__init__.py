@@ -102,5 +102,5 @@ COLLECTORS.add(
     ReturnFilteredConfig,
     ReturnFilteredCollector,
     paper="Wang et al., ICML 2023",
-    summary="another collector, of which blocks with a good return are kept",
+    summary="another collector, which keeps only blocks with a good return",
 )

@@ -1,4 +1,4 @@
-"""What collectors share: they act on the mean belief, read it again after each block and keep every block."""
+"""The base of collectors: they act on the mean belief, read it again after each block and keep every block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ C = TypeVar("C")
 
 
 class PolicyCollector(ABC, Generic[C]):
-    """Collects with the agent's policy; a collector says how it acts, and what it does otherwise.
+    """Collects with the agent's policy; a subclass defines the action, and may override the rest.
 
     Args:
         config: the collector's settings.

@@ -1,4 +1,4 @@
-"""Context from a policy that acts on its belief of the moment."""
+"""Context from a policy that acts on its current belief."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from selectrl.structs import Moment
 class BeliefCollector(PolicyCollector[BeliefConfig]):
     """The policy's mode under a belief that is read after every step, in collection and in scored episodes.
 
-    The belief is carried from one episode to the next; exploring is what the policy does when its belief is vague. A
-    scored episode filters a copy, so it leaves nothing in the context.
+    The belief continues from each episode to the next; the policy explores while its belief is uncertain. A scored
+    episode filters a copy of the belief, so it adds nothing to the context.
 
     References:
         Dorfman, Shenfeld & Tamar, NeurIPS 2021.

@@ -1,4 +1,4 @@
-"""Configs of the collectors; free of torch."""
+"""Configs of the collectors; they do not import torch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class ProximalConfig:
     """SELECT's proximal context collection.
 
     Attributes:
-        sigma: σ_test, deviation of the noise in units of the action box [-1, 1]. The paper gives no value; .2 is
-            published practice (TD3's smoothing), near 1 the actions are near random.
-        clip: where the noise is clipped, in the same units; ``None`` is 2.5 σ.
+        sigma: σ_test, deviation of the noise in units of the action box [-1, 1]. The paper does not give it; 0.2
+            is TD3's smoothing, and near 1 the actions are almost random.
+        clip: bound of the noise, in the same units; ``None`` is 2.5 σ.
     """
 
     sigma: float = attrs.field(default=0.2, validator=number(0))
@@ -31,7 +31,7 @@ class NonPriorConfig:
     """CSRO's non-prior context collection.
 
     Attributes:
-        random_fraction: fraction of the budget spent on uniform random actions before the policy takes over.
+        random_fraction: fraction of the budget with uniform random actions, before the policy acts.
     """
 
     random_fraction: float = attrs.field(default=0.5, validator=number(0, 1))
@@ -49,10 +49,10 @@ class BeliefConfig:
 
 @attrs.frozen(kw_only=True)
 class OfflineConfig:
-    """Context drawn from the unseen task's stored data: not available in practice, an upper bound in a report.
+    """Context from the unseen task's stored data: not available in practice, an upper bound in a report.
 
     Attributes:
-        draw: a block is one whole stored episode (``episodes``) or as many independent ``rows``, as CSRO reads them.
+        draw: a block is a whole stored episode (``episodes``), or the same number of independent ``rows`` as in CSRO.
     """
 
     draw: str = attrs.field(default="episodes", validator=choice("episodes", "rows"))
@@ -65,7 +65,7 @@ class AnnealedConfig:
     Attributes:
         sigma_start: σ before the first step, in units of the action box [-1, 1].
         sigma_end: σ when the budget is spent.
-        schedule: how it falls, ``linear`` or ``cosine``.
+        schedule: ``linear`` or ``cosine``.
     """
 
     sigma_start: float = attrs.field(default=0.5, validator=number(0))
@@ -75,7 +75,7 @@ class AnnealedConfig:
 
 @attrs.frozen(kw_only=True)
 class BeliefScaledConfig:
-    """Proximal noise as wide as the belief is unsure; it is clipped at 2.5 σ.
+    """Proximal noise in proportion to the belief's uncertainty; it is clipped at 2.5 σ.
 
     Attributes:
         scale: σ per unit of the belief's mean spread.
@@ -105,16 +105,16 @@ class PosteriorConfig:
 
 def _require_acting(instance: object, attribute: Any, value: object) -> None:
     if isinstance(value, OfflineConfig):
-        problem = "expected a collector that acts, got @collectors.offline(), whose blocks are stored data"
+        problem = "expected a collector that acts, got @collectors.offline(), which reads stored data"
         raise FieldError(type(instance), attribute.name, problem)
 
 
 @attrs.frozen(kw_only=True)
 class ReturnFilteredConfig:
-    """Another collector, of whose blocks only those with a good return become context.
+    """Another collector; only its blocks with a good return become context.
 
     Attributes:
-        collector: what collects.
+        collector: the collector of the blocks.
         quantile: a block is kept if its return is at least this quantile of the returns so far in its world.
     """
 

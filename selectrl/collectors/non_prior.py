@@ -11,10 +11,10 @@ from selectrl.structs import Moment
 
 
 class NonPriorCollector(PolicyCollector[NonPriorConfig]):
-    """Uniform random actions for the first part of the budget, samples of the policy under the belief after it.
+    """Uniform random actions for the first part of the budget, then samples of the policy under the belief.
 
     Differs from CSRO's code: the random part is a fraction of the *collection* budget, and the belief is read after
-    every block; the code counts evaluation steps in both and reads no belief before a gate.
+    every block; the code counts evaluation steps too, and does not read the belief before a gate.
 
     References:
         Gao et al., NeurIPS 2023.

@@ -11,13 +11,13 @@ from selectrl.structs import Moment
 
 
 class OfflineCollector(PolicyCollector[OfflineConfig]):
-    """Each block is one episode of the unseen task's stored data, or as many independent rows as a block has steps.
+    """Each block is an episode of the unseen task's stored data, or independent rows, one per step of a block.
 
-    No method has such data in practice; the gap to self-collected context is what a collector has to close. This is the
-    only part that opens the data of test tasks.
+    No method has such data in practice; a collector has to close the gap between self-collected context and this. Only
+    this part reads the data of test tasks.
 
-    FOCAL's and CSRO's code draws independent rows, CORRO's one whole trajectory; a belief filter reads nothing sensible
-    from rows out of order.
+    FOCAL's and CSRO's code draws independent rows, CORRO's code a whole trajectory. A belief filter needs rows in their
+    order.
 
     References:
         The offline protocols of FOCAL's, CSRO's and CORRO's code.

@@ -1,4 +1,4 @@
-"""Context from the policy itself: it acts on its belief and updates it after each block."""
+"""Context from the policy itself, which acts on its belief and updates it after each block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from selectrl.structs import Moment
 
 
 class OnlineCollector(PolicyCollector[OnlineConfig]):
-    """The mode of the policy under the mean belief; no exploration.
+    """The mode of the policy under the mean belief, without exploration.
 
     In a deterministic environment the first block repeats the context-free episode.
 

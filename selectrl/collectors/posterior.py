@@ -1,4 +1,4 @@
-"""Posterior sampling: act for a block as if a draw from the belief were the task."""
+"""Posterior sampling: the policy acts for a block as if a draw from the belief were the task."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from selectrl.structs import Belief, Moment
 class PosteriorCollector(PolicyCollector[PosteriorConfig]):
     r"""The mode of the policy under :math:`z = \mu + \sigma\epsilon`, redrawn for each block.
 
-    Before any context an encoder believes N(0, I), so the first block acts on a draw from the prior. Scored episodes
-    act on the belief's mean, as for every collector.
+    Before any context the belief is N(0, I), so the first block acts on a draw from the prior. Scored episodes act on
+    the belief's mean, as with every collector.
 
-    Differs from the published code, whose scored episodes act on draws and are the context themselves.
+    Differs from the published code, in which scored episodes act on draws and are themselves the context.
 
     References:
         Rakelly et al., "PEARL", ICML 2019.

@@ -1,4 +1,4 @@
-"""SELECT's proximal context collection: stay near the meta-policy and let noise explore; and its relatives."""
+"""SELECT's proximal context collection, the meta-policy with small noise, and its variants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selectrl.functional.values import smooth_action
 from selectrl.protocols import Policy
 from selectrl.structs import Moment
 
-CLIP = 2.5  # where noise is clipped, in its own deviations, unless a config says otherwise
+CLIP = 2.5  # bound of the noise, in its own deviations, unless a config sets it
 
 
 def push(action: Tensor, normal: Tensor, config: ProximalConfig) -> Tensor:
@@ -24,7 +24,7 @@ def push(action: Tensor, normal: Tensor, config: ProximalConfig) -> Tensor:
 class ProximalCollector(PolicyCollector[ProximalConfig]):
     r"""Eq. 4 of SELECT: :math:`a = \operatorname{clip}(\pi(s,z) + \operatorname{clip}(\epsilon, \pm c), \pm1)`.
 
-    ε ~ N(0, σ²) is redrawn every step, there is no random phase, and the executed action enters the context.
+    ε ~ N(0, σ²) is drawn at every step, there is no random phase, and the executed action enters the context.
 
     References:
         SELECT, AAMAS 2025, Eq. 4. The paper gives neither σ nor c.
@@ -36,7 +36,7 @@ class ProximalCollector(PolicyCollector[ProximalConfig]):
 
 
 class HeldCollector(PolicyCollector[HeldConfig]):
-    """Eq. 4 with ε drawn once per block: a constant push instead of a shake, whose effects do not cancel over steps."""
+    """Eq. 4 with ε drawn once per block: a constant offset, whose effects do not cancel over steps."""
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus the block's clipped noise, (world, action)."""
@@ -46,15 +46,15 @@ class HeldCollector(PolicyCollector[HeldConfig]):
 class AnnealedCollector(PolicyCollector[AnnealedConfig]):
     r"""Eq. 4 with a σ that falls over the budget: from wide exploration to context near the policy.
 
-    With p the fraction of the budget spent, :math:`\sigma = \sigma_0 + (\sigma_1-\sigma_0)\,h(p)`, where h is p
+    With p the used fraction of the budget, :math:`\sigma = \sigma_0 + (\sigma_1-\sigma_0)\,h(p)`, where h is p
     (linear) or :math:`(1-\cos\pi p)/2` (cosine); c is 2.5 σ.
     """
 
     def sigma(self, progress: float) -> float:
         """Return the noise's deviation after a fraction of the budget."""
         config = self.config
-        passed = progress if config.schedule == "linear" else (1 - math.cos(math.pi * progress)) / 2
-        return config.sigma_start + (config.sigma_end - config.sigma_start) * passed
+        share = progress if config.schedule == "linear" else (1 - math.cos(math.pi * progress)) / 2
+        return config.sigma_start + (config.sigma_end - config.sigma_start) * share
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:
         """Return the policy's mode plus clipped noise, (world, action)."""
@@ -63,12 +63,13 @@ class AnnealedCollector(PolicyCollector[AnnealedConfig]):
 
 
 class BeliefScaledCollector(PolicyCollector[BeliefScaledConfig]):
-    r"""Eq. 4 with a σ as wide as the belief is unsure, world by world.
+    r"""Eq. 4 with a σ in proportion to the belief's uncertainty, in each world.
 
     .. math:: \sigma = \operatorname{clip}(k \bar s, \sigma_{low}, \sigma_{high})
 
-    k is the scale, s̄ the mean spread over dimensions, c is 2.5 σ. Before any context a belief's spread is 1. That of a
-    posterior shrinks with evidence; that of a plain mean is the deviation of its row embeddings and need not.
+    k is the scale, s̄ the mean spread over dimensions, c is 2.5 σ. Before any context the belief's spread is 1. The
+    spread of a posterior shrinks with evidence; the spread of a plain mean is the deviation of its row embeddings,
+    which may not shrink.
     """
 
     def act(self, policy: Policy, obs: Tensor, z: Tensor, moment: Moment) -> Tensor:

@@ -1,4 +1,4 @@
-"""Return-filtered context: keep only the blocks in which the agent did well."""
+"""Return-filtered context: only blocks with a good return are kept."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from selectrl.structs import Belief, Moment
 
 
 class ReturnFilteredCollector:
-    """Another collector, of whose blocks only those enter the context that return enough.
+    """Another collector; only its blocks with a large enough return enter the context.
 
-    A world keeps a block if its return is at least the given quantile (interpolated) of all returns that it collected
-    so far, dropped ones and this one included; so its first block is always kept. A dropped block spends its budget all
-    the same, and the belief falls back to what it was before it.
+    A world keeps a block if its return is at least the quantile (interpolated) of all returns that it collected so far,
+    including dropped blocks and this block; so its first block is always kept. A dropped block also uses budget, and
+    the belief returns to its state before the block.
 
-    Differs from IDAQ, which fixes its threshold in a stage of its own, and also knows thresholds on the uncertainty of
+    Differs from IDAQ, which sets its threshold in a separate stage, and also has thresholds on the uncertainty of
     learned models.
 
     References:
@@ -42,6 +42,6 @@ class ReturnFilteredCollector:
         return self.inner.updates(progress, block_end)
 
     def keeps(self, returns: Tensor) -> Tensor:
-        """Keep what the inner collector keeps and returns enough, (world,); returns (world, block)."""
-        good = returns[:, -1] >= returns.quantile(self.config.quantile, dim=1)
-        return self.inner.keeps(returns) & good
+        """Keep a block that the inner collector keeps and whose return is large enough, (world,)."""
+        is_good = returns[:, -1] >= returns.quantile(self.config.quantile, dim=1)
+        return self.inner.keeps(returns) & is_good

@@ -1,4 +1,4 @@
-"""Critics: they value actions and states under a task variable. Each is registered here with its config."""
+"""Critics: they estimate the values of actions and states given z. Each is registered here with its config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configs of the critics and of their estimators of V; free of torch."""
+"""Configs of the critics and of their estimators of V; they do not import torch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from selectrl.registry import VALUES
 
 @attrs.frozen(kw_only=True)
 class TdTargetConfig:
-    """V regresses on the critic's own y, the wPC reading of the paper."""
+    """V is regressed on the critic's own y, the wPC reading of the paper."""
 
 
 @attrs.frozen(kw_only=True)
 class MinTargetQConfig:
-    """V regresses on min Q′(s, a) at the data's action: the value of the behaviour."""
+    """V is regressed on min Q′(s, a) at the data's action: the value of the behaviour policy."""
 
 
 @attrs.frozen(kw_only=True)
 class MinTargetQPolicyConfig:
-    """V regresses on min Q′(s, π(s, z)), the paper read literally: the value of the policy."""
+    """V is regressed on min Q′(s, π(s, z)), the literal reading of the paper: the value of the policy."""
 
 
 @attrs.frozen(kw_only=True)
 class ExpectileConfig:
-    """IQL's V: the upper expectile of min Q′(s, a) over the data's actions, so that only the better ones beat it.
+    """IQL's V: the upper expectile of min Q′(s, a) over the data's actions, which only the better actions exceed.
 
     Attributes:
-        expectile: τ; .5 is the mean, towards 1 the best action of the data. IQL has .7, and .9 on AntMaze.
+        expectile: τ; 0.5 is the mean, a value near 1 the best action of the data. IQL has 0.7, and 0.9 on AntMaze.
     """
 
     expectile: float = attrs.field(default=0.7, validator=number(0, 1, above=True))
@@ -37,11 +37,12 @@ class ExpectileConfig:
 
 @attrs.frozen(kw_only=True)
 class EnsembleConfig:
-    """Several V networks, each regressed on y from its own initial parameters, read as one.
+    """Several V networks, each regressed on y from its own initial parameters, combined to a single value.
 
     Attributes:
-        members: how many networks.
-        reduce: ``mean``, or ``min``, which lowers V where the networks disagree and so clones more of what is rare.
+        members: number of networks.
+        reduce: ``mean``, or ``min``, which lowers V where the networks disagree, so that rare actions are cloned more
+            often.
     """
 
     members: int = attrs.field(default=5, validator=integer(1, 100))
@@ -50,11 +51,11 @@ class EnsembleConfig:
 
 @attrs.frozen(kw_only=True)
 class QVConfig:
-    """What critics of a twin Q and a V have in common.
+    """The settings that critics of a twin Q and a V share.
 
     Attributes:
         hidden: widths of the hidden layers.
-        discount: γ; .9 on Point-Robot, .99 elsewhere.
+        discount: γ; 0.9 on Point-Robot, 0.99 elsewhere.
         reward_scale: ρ; 100 on Point-Robot, 5 elsewhere.
         tau: Polyak rate of the targets.
         q_lr: learning rate of the twin Q (Adam).
@@ -73,7 +74,7 @@ class QVConfig:
 
 @attrs.frozen(kw_only=True)
 class TwinQVConfig(QVConfig):
-    """SAC-v1's critic; its one target is a copy of V."""
+    """SAC-v1's critic; its only target is a copy of V."""
 
 
 @attrs.frozen(kw_only=True)
@@ -81,10 +82,10 @@ class DualTargetConfig(QVConfig):
     """SELECT's critic; its targets are copies of the twin Q and of the policy.
 
     Attributes:
-        target_every: the targets move on every n-th step, TD3's delay.
+        target_every: steps between updates of the targets, TD3's delay.
         smoothing: deviation of TD3's target smoothing noise, in units of the action box [-1, 1].
-        smoothing_clip: where that noise is clipped.
-        value: how V is estimated; the paper leaves it open, ``td_target`` is the wPC reading.
+        smoothing_clip: bound of that noise.
+        value: the estimator of V; the paper leaves it open, ``td_target`` is the wPC reading.
     """
 
     target_every: int = attrs.field(default=2, validator=integer(1))

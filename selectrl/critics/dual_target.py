@@ -1,4 +1,4 @@
-"""SELECT's critic: dual target networks for Q, and a V that relies on them."""
+"""SELECT's critic: dual target networks for Q, and a V that depends on them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from selectrl.structs import Batch, Losses, Spec
 
 
 class DualTargetCritic(QVNetworks[DualTargetConfig]):
-    r"""Twin Q on a TD3-style target, and V beside it, in one objective.
+    r"""Twin Q on a TD3-style target, and V, in a single objective.
 
     .. math:: y = \rho r + (1-d)\,\gamma\big(\min_j Q'_j(s', \tilde a', z') - \tau_\pi\log\pi'\big), \qquad
        \tilde a' = \operatorname{clip}(\pi'(s', z') + \operatorname{clip}(\sigma\epsilon, \pm c), \pm 1)
 
-    V has no target network and is not used in y; it serves the constraint's weight. The entropy term vanishes for a
+    V has no target network and is not used in y; the constraint's weight reads it. The entropy term vanishes for a
     deterministic policy, whose temperature is 0.
 
-    The paper leaves V's target open ("relies on outputs of target Qs"): see the registry of values. Targets move on
-    TD3's delay. V moves late in the step, so the actor reads it before its update, as the wPC code does.
+    The paper leaves V's target open ("relies on outputs of target Qs"); see the registry of values. Targets move with
+    TD3's delay. V moves late in the step, so the actor reads it before its update, as in the wPC code.
 
     References:
         SELECT, AAMAS 2025; Fujimoto, van Hoof & Meger, "TD3", ICML 2018; wPC, AAAI 2023.
@@ -48,7 +48,7 @@ class DualTargetCritic(QVNetworks[DualTargetConfig]):
         return self.backup(rl, next_q - agent.policy.temperature * sample.log_prob)
 
     def target_q(self, agent: Agent, batch: Batch, action: Tensor) -> Tensor:
-        """Return the smaller of both target Q of an action at the step's rows, (task, batch)."""
+        """Return the smaller target Q of an action at the step's rows, (task, batch)."""
         return agent.target(self.q_net).value(batch.draws["rl"].obs, action, batch.latent.z).amin(0)
 
     def v(self, obs: Tensor, z: Tensor, policy: Policy) -> Tensor:
@@ -58,7 +58,7 @@ class DualTargetCritic(QVNetworks[DualTargetConfig]):
     def loss(self, agent: Agent, batch: Batch) -> Losses:
         """The TD loss of both Q, plus V's regression; they share the target and no parameter.
 
-        V sees z cut from the encoder, so an encoder that takes critic gradients takes those of Q alone.
+        V reads a detached z, so an encoder that takes critic gradients takes only those of Q.
         """
         rl, z = batch.draws["rl"], batch.latent.z
         target = self.td_target(agent, batch)
@@ -71,7 +71,7 @@ class DualTargetCritic(QVNetworks[DualTargetConfig]):
         return Losses(td + regression, terms)
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return the one objective."""
+        """Return the objective of Q and V."""
         late = Optim(lr=self.config.v_lr, late=True)  # the actor of the same step reads V before this update
         moves = {"critic.q_net": Optim(lr=self.config.q_lr), "critic.v_net": late}
         return (Objective(name="critic", loss=self.loss, moves=moves, draws=(self.rows,), noise=self.noise),)

@@ -1,4 +1,4 @@
-"""The networks that critics of a twin Q and a V have in common."""
+"""The networks that critics of a twin Q and a V share."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ C = TypeVar("C", bound=QVConfig)
 
 
 class QVNetworks(nn.Module, ABC, Generic[C]):
-    """A twin Q and a V on the RL rows; what they learn is up to the critics built on them.
+    """A twin Q and a V on the RL rows; subclasses define their losses.
 
     Args:
         config: sizes and scales.
         spec: shapes of the family.
         latent_dim: width of z.
-        members: V networks side by side; 0 is a single one without a member axis.
+        members: number of V networks; 0 is a single network without a member axis.
     """
 
     def __init__(self, config: C, spec: Spec, latent_dim: int, *, members: int = 0) -> None:
@@ -35,7 +35,7 @@ class QVNetworks(nn.Module, ABC, Generic[C]):
         self.v_net = MLP(spec.obs, latent_dim, config.hidden, 0, members=members)
 
     def q(self, obs: Tensor, action: Tensor, z: Tensor, twins: int = 2) -> Tensor:
-        """Return both values of (s, a), or Q₁ alone, (twins, task, batch)."""
+        """Return both values of (s, a), or only Q₁, (twins, task, batch)."""
         return self.q_net.value(obs, action, z, twins)
 
     def backup(self, rl: Rows, next_value: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""SAC-v1's critic: twin Q and V, with a Polyak copy of V alone."""
+"""SAC-v1's critic: twin Q and V, with a Polyak copy only of V."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class TwinQVCritic(QVNetworks[TwinQVConfig]):
     .. math:: y = \rho r + (1-d)\,\gamma \bar V(s', z'), \qquad
        V(s, z) \to \min_j Q_j(s, \tilde a, z) - \tau_\pi \log\pi(\tilde a | s, z)
 
-    The first objective steps Q; the second reads the updated Q. Both see z cut from the encoder unless the encoder says
-    otherwise.
+    The first objective steps Q; the second reads the updated Q. Both read a detached z, unless the encoder takes critic
+    gradients.
 
     Differs from CSRO's and FOCAL's code:
 
-    1. No value penalty, which is off in all six shipped configurations; it paired the divergence at s with the value at
-       s'.
-    2. d is 1 at true ends alone (``data.terminals="true"``). Theirs marks the last transition of every stored episode
-       as terminal, time-outs included (``data.terminals="paper"``), so that the value of a state falls with the time
-       left, which the state does not hold.
+    1. No value penalty, which is off in all six of their configurations; it combined the divergence at s with the value
+       at s'.
+    2. d is 1 only at true terminations (``data.terminals="true"``). Theirs marks the last transition of every stored
+       episode as terminal, also at a time limit (``data.terminals="paper"``), so that the value of a state decreases
+       with the remaining time, which the state does not contain.
 
     References:
         Haarnoja et al., ICML 2018; the update order of PEARL, FOCAL and CSRO.
@@ -58,7 +58,7 @@ class TwinQVCritic(QVNetworks[TwinQVConfig]):
         return Losses(loss, {"loss": loss, "v": v.mean()})
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return the TD objective and V's."""
+        """Return the TD objective and the objective of V."""
         td = Objective(
             name="critic", loss=self.td_loss, moves={"critic.q_net": Optim(lr=self.config.q_lr)}, draws=(self.rows,)
         )

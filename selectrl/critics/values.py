@@ -20,7 +20,7 @@ from selectrl.protocols import Agent
 from selectrl.structs import Batch
 
 C = TypeVar("C")
-TargetQ: TypeAlias = Callable[[Tensor], Tensor]  # an action at the step's rows -> the smaller of both target Q
+TargetQ: TypeAlias = Callable[[Tensor], Tensor]  # an action at the step's rows -> the smaller target Q
 
 
 class SingleValue(ABC, Generic[C]):
@@ -33,7 +33,7 @@ class SingleValue(ABC, Generic[C]):
 
     @abstractmethod
     def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: TargetQ) -> Tensor:
-        """Return what V regresses on, (task, batch)."""
+        """Return the target of V's regression, (task, batch)."""
 
     def loss(self, v: Tensor, target: Tensor) -> Tensor:
         """Return the mean square, a scalar."""
@@ -92,7 +92,7 @@ class EnsembleValue:
         return td_target
 
     def loss(self, v: Tensor, target: Tensor) -> Tensor:
-        """Return the mean squares, added up over the networks."""
+        """Return the mean squares, summed over the networks."""
         return value_loss(v, target)
 
     def combine(self, v: Tensor) -> Tensor:

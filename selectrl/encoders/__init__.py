@@ -1,4 +1,4 @@
-"""Context encoders: they work out the task from transitions. Each is registered here with its config."""
+"""Context encoders: they infer the task from transitions. Each is registered here with its config."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ ENCODERS.add(
     TaskPosteriorConfig,
     TaskPosteriorEncoder,
     paper="Gao et al., NeurIPS 2023",
-    summary="CSRO's; its belief is a posterior over the training tasks under a decoder (ours)",
+    summary="CSRO's encoder, with a belief over the training tasks from a decoder (ours)",
 )
 ENCODERS.add(
     "reconstruction",

@@ -25,5 +25,5 @@ POLICIES.add(
     DeterministicConfig,
     DeterministicPolicy,
     paper="Fujimoto, van Hoof & Meger, ICML 2018",
-    summary="tanh of the network, no noise of its own",
+    summary="tanh of the network, without noise",
 )

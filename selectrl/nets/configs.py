@@ -1,4 +1,4 @@
-"""Configs of the policies; free of torch."""
+"""Configs of the policies; they do not import torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class TanhGaussianConfig:
     Attributes:
         hidden: widths of the hidden layers.
         log_std_min: smallest log-deviation before squashing.
-        log_std_max: largest; 0 in FOCAL and CSRO (σ ≤ 1), 2 in PEARL.
+        log_std_max: largest log-deviation; 0 in FOCAL and CSRO (σ ≤ 1), 2 in PEARL.
         temperature: entropy coefficient that critic and actor share; 1 under a reward scale is SAC-v1.
     """
 

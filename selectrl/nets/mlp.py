@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons conditioned on a task variable, alone or several side by side."""
+"""Multi-layer perceptrons conditioned on a task variable: a single network, or several in parallel."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ def _uniform(shape: Sequence[int], bound: float) -> nn.Parameter:
 
 
 class Linear(nn.Linear):
-    """torch's affine layer, which answers in the precision of its input whatever autocast multiplies in."""
+    """torch's affine layer; the precision of its output is that of its input, also under autocast."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Apply it, (…, in) -> (…, out)."""
+        """Apply the layer, (…, in) -> (…, out)."""
         return super().forward(input).to(input.dtype)
 
 
 class MLP(nn.Module):
     """ReLU network(s) on rows x, and optionally on a task variable z.
 
-    The first layer multiplies x and z apart, so a z that is constant per task is multiplied once per task and not once
-    per row. With ``members`` the networks stand side by side and the output gains a leading axis.
+    The first layer multiplies x and z separately, so a z that is constant per task is multiplied once per task and not
+    once per row. With ``members`` several networks run in parallel and the output has a leading axis.
 
     Args:
         rows: width of x.
-        latent: width of z; 0 for networks that do not see it.
+        latent: width of z; 0 for networks that do not read it.
         hidden: widths of the hidden layers.
-        out: width of the output; 0 gives one value per row and no trailing axis.
-        members: how many networks; 0 gives a single one and no leading axis.
+        out: width of the output; 0 gives a value per row and no trailing axis.
+        members: number of networks; 0 gives a single network and no leading axis.
         head: bound of the uniform initialisation of the last layer; ``None`` initialises all layers as torch does.
 
-    The initialisation is rlkit's, which the published methods inherit: hidden weights U(±1/√n) with n the number of
-    *output* units, hidden biases 0.1, last layer U(±3e-3) throughout. That of torch's ``nn.Linear`` is U(±1/√n) with n
-    the number of *input* units, for weights and biases of every layer.
+    The initialisation is rlkit's, as in the published methods: hidden weights U(±1/√n) with n the number of *output*
+    units, hidden biases 0.1, weights and biases of the last layer U(±3e-3). The initialisation of torch's ``nn.Linear``
+    is U(±1/√n) with n the number of *input* units, for weights and biases of every layer.
     """
 
     def __init__(
@@ -65,15 +65,16 @@ class MLP(nn.Module):
 
         Args:
             x: (…, rows).
-            z: (task, 1 or batch, latent) beside x of (task, batch, rows), or with leading axes that fit those of x.
-            members: apply only so many of the networks that stand side by side.
+            z: (task, 1 or batch, latent) for x of (task, batch, rows), or with leading axes that broadcast with those
+                of x.
+            members: apply only the first networks, this number of them.
 
         Returns:
-            (…, out) or (…) if out is 0, with the member axis in front if there are members; of x's precision, in which
-            losses go on, whatever autocast multiplies in.
+            (…, out) or (…) if out is 0, with a leading member axis if there are members; in the precision of x, also
+            under autocast.
 
         Raises:
-            ValueError: x and z differ in their number of axes; z would be spread over rows in silence.
+            ValueError: x and z differ in their number of axes, so that z would broadcast over rows silently.
         """
         if z is not None:
             require_rank(x.dim(), z=z)
@@ -98,7 +99,7 @@ class MLP(nn.Module):
         return out.squeeze(-1) if self.scalar else out
 
     def _relu(self, flat: Tensor, layer: int) -> Tensor:
-        """Bend a hidden layer's output, in place: what made it does not need its value backwards, and it is no view."""
+        """Apply ReLU to a hidden layer's output, in place: the backward pass does not need the value before it."""
         return flat.relu_() if layer + 1 < len(self.weights) else flat
 
     def __call__(self, x: Tensor, z: Tensor | None = None, members: int | None = None) -> Tensor:
@@ -107,11 +108,11 @@ class MLP(nn.Module):
 
 
 class QNetwork(MLP):
-    """Q(s, a, z), several at once: (member, task, batch)."""
+    """Q(s, a, z) of several networks in parallel: (member, task, batch)."""
 
     def __init__(self, obs: int, action: int, latent: int, hidden: Sequence[int], *, members: int = 2) -> None:
         super().__init__(obs + action, latent, hidden, 0, members=members)
 
     def value(self, obs: Tensor, action: Tensor, z: Tensor, members: int | None = None) -> Tensor:
-        """Return the values of all members, or of the first few alone, (member, task, batch)."""
+        """Return the values of all members, or only of the first ones, (member, task, batch)."""
         return self(torch.cat((obs, action), -1), z, members)

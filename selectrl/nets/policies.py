@@ -15,7 +15,7 @@ HEAD = 1e-3  # bound of the last layer's initialisation, smaller than that of va
 
 
 class TanhGaussianPolicy(nn.Module):
-    """A tanh-squashed diagonal Gaussian whose mean and deviation are two heads of one network."""
+    """A tanh-squashed diagonal Gaussian whose mean and deviation are two heads of a network."""
 
     stochastic = True
 
@@ -46,7 +46,7 @@ class TanhGaussianPolicy(nn.Module):
 
 
 class DeterministicPolicy(nn.Module):
-    """tanh of a network's output; sampling adds nothing."""
+    """tanh of a network's output; a sample is the mode."""
 
     stochastic = False
     temperature = 0.0

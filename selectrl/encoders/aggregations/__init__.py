@@ -1,1 +1,1 @@
-"""Aggregations: they make one task variable of many row embeddings."""
+"""Aggregations: they reduce row embeddings to a task variable."""

@@ -1,4 +1,4 @@
-"""Configs of the aggregations: how a set encoder makes one task variable of many row embeddings."""
+"""Configs of the aggregations, which reduce a set encoder's row embeddings to a task variable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class MeanConfig:
 
 @attrs.frozen(kw_only=True)
 class InverseVarianceConfig:
-    """The mean weighted by the inverse of a variance that the network gives each row and dimension."""
+    """The mean weighted by an inverse variance, which the network predicts per row and dimension."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,6 @@
-"""How one task variable is made of many row embeddings, at once in training and row by row at meta-test.
+"""Aggregations of row embeddings to a task variable: whole sets in training, row by row at meta-test.
 
-Every aggregation here is a mean of row embeddings under softmax weights, so that one running state serves them all.
+Every aggregation here is a mean of row embeddings under softmax weights, so that all can use the same running state.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from selectrl.structs import Belief
 
 
 class PoolState(NamedTuple):
-    """What was seen so far by each world, relative to the largest log-weight."""
+    """The running sums of each world, relative to its largest log-weight."""
 
     peak: Tensor  # (world, latent), largest log-weight
     weight: Tensor  # (world, latent), sum of weights
@@ -34,14 +34,14 @@ class PoolState(NamedTuple):
 class SoftmaxAggregation(nn.Module, ABC):
     r"""A mean under softmax weights, :math:`z = \sum_i w_i e_i`, :math:`w = \operatorname{softmax}_i(\ell_i)`.
 
-    Before any row z is 0 and its spread 1. After rows the spread is the weighted standard deviation of the embeddings,
-    unless a subclass knows better.
+    Before any row z is 0 and its spread is 1. After rows the spread is the weighted standard deviation of the
+    embeddings, unless a subclass overrides it.
 
     Args:
         latent_dim: width of an embedding.
     """
 
-    extra = 0  #: outputs per row that the row network gives beside the embedding
+    extra = 0  #: outputs per row of the row network, in addition to the embedding
     sampled = False  #: whether z is drawn from (z, spread) in training
 
     def __init__(self, latent_dim: int) -> None:
@@ -64,7 +64,7 @@ class SoftmaxAggregation(nn.Module, ABC):
     def pool(self, rows: Tensor, raw: Tensor, live: Tensor | None = None) -> Belief:
         """Aggregate sets: rows (…, row, latent), raw (…, row, extra) -> (…, latent).
 
-        Only rows where live (…, row) is true count, one or more in each set; without it all do.
+        Only live rows (…, row) count, at least one in each set; without live all rows count.
         """
         log_weight = self.log_weight(rows, raw)
         if live is not None:
@@ -75,12 +75,12 @@ class SoftmaxAggregation(nn.Module, ABC):
         return Belief(mean, self.spread(log_weight.logsumexp(dim=-2), variance).expand_as(mean))
 
     def init(self, like: Tensor, worlds: int) -> PoolState:
-        """Return the state of so many worlds that have seen nothing, of the dtype and device of ``like``."""
+        """Return the initial state of worlds, before any row, of the dtype and device of ``like``."""
         zeros = like.new_zeros(worlds, self.latent_dim)
         return PoolState(torch.full_like(zeros, torch.finfo(zeros.dtype).min), zeros, zeros, zeros)
 
     def step(self, state: PoolState, rows: Tensor, raw: Tensor, live: Tensor) -> PoolState:
-        """Take in one embedding (world, latent) where live (world,) is true."""
+        """Add an embedding (world, latent) to each live world (world,)."""
         mask = live[:, None]
         log_weight = self.log_weight(rows, raw).expand_as(rows)
         peak = torch.where(mask, torch.maximum(state.peak, log_weight), state.peak)
@@ -94,16 +94,16 @@ class SoftmaxAggregation(nn.Module, ABC):
         )
 
     def read(self, state: PoolState) -> Belief:
-        """Return the belief after what was seen, (world, latent)."""
-        seen = state.weight > 0
-        weight = torch.where(seen, state.weight, 1)
+        """Return the belief after the rows so far, (world, latent)."""
+        has_rows = state.weight > 0
+        weight = torch.where(has_rows, state.weight, 1)
         mean = state.total / weight
         spread = self.spread(state.peak + weight.log(), state.squares / weight - mean.square())
-        return Belief(mean, torch.where(seen, spread, 1))
+        return Belief(mean, torch.where(has_rows, spread, 1))
 
 
 class MeanAggregation(SoftmaxAggregation):
-    """The arithmetic mean; FOCAL's, CSRO's and SELECT's."""
+    """The arithmetic mean, as in FOCAL, CSRO and SELECT."""
 
     def __init__(self, config: MeanConfig, latent_dim: int) -> None:
         super().__init__(latent_dim)
@@ -115,14 +115,14 @@ class MeanAggregation(SoftmaxAggregation):
 
 
 class PrecisionAggregation(SoftmaxAggregation):
-    """Weights are precisions: the network gives each row and dimension a variance, softplus of an extra output."""
+    """A mean whose weights are precisions: each row and dimension has a variance, softplus of an extra output."""
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__(latent_dim)
         self.extra = latent_dim
 
     def log_weight(self, rows: Tensor, raw: Tensor) -> Tensor:
-        """Return -log σ², (…, latent), with σ² kept above 1e-7."""
+        """Return -log σ², (…, latent), with σ² of at least 1e-7."""
         return -softplus(raw).clamp(min=1e-7).log()
 
 
@@ -153,7 +153,7 @@ class ProductOfGaussians(PrecisionAggregation):
 
 
 class AttentionAggregation(SoftmaxAggregation):
-    """CORRO's single-query attention: the weights' logits are one learned linear score of the embedding.
+    """CORRO's single-query attention: the logit of a weight is a learned linear score of the embedding.
 
     References:
         Yuan & Lu, "CORRO", ICML 2022.

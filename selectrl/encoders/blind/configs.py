@@ -1,4 +1,4 @@
-"""Config of the encoder that says nothing."""
+"""Config of the encoder whose z is always 0."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from selectrl.fields import WIDEST, integer, shares
 
 @attrs.frozen(kw_only=True)
 class BlindConfig:
-    """No encoder: z is 0 in every task.
+    """The settings of no encoder: z is 0 in every task.
 
     Attributes:
         latent_dim: width of z, so that critic and policy are as large as with an encoder.

@@ -1,4 +1,4 @@
-"""No encoder at all: the floor that every other one must beat."""
+"""No encoder: the lower bound of a comparison."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from selectrl.structs import Batch, Belief, Latent, Rows, Spec
 
 
 class BlindEncoder(nn.Module):
-    """Gives z = 0 for every task and context, so that one policy must serve all tasks.
+    """Gives z = 0 for every task and context, so that one policy has to serve all tasks.
 
-    Its z is as wide as the others', so that critic and policy keep their sizes and only the knowledge of the task is
-    missing. The spread of its belief stays 1, for it learns nothing. With SELECT's actor and plain behaviour cloning
-    this is TD3+BC on the data of all tasks.
+    Its z has the width of other encoders' z, so that critic and policy keep their sizes and only the information on the
+    task is missing. The spread of its belief stays 1. With SELECT's actor and plain behaviour cloning this is TD3+BC on
+    the data of all tasks.
 
     Args:
         config: width of z.
@@ -42,11 +42,11 @@ class BlindEncoder(nn.Module):
         return Latent(z, z, {})
 
     def init(self, worlds: int) -> tuple[Tensor]:
-        """Return the state of so many worlds: how many transitions were seen, (world,)."""
+        """Return the initial state of worlds: their number of transitions, (world,)."""
         return (self.zero.new_zeros(worlds),)
 
     def step(self, state: tuple[Tensor], rows: Rows, live: Tensor) -> tuple[Tensor]:
-        """Count a transition where live (world,) is true."""
+        """Count a transition in each live world (world,)."""
         return (state[0] + live,)
 
     def read(self, state: tuple[Tensor]) -> Belief:

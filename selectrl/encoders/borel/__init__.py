@@ -1,1 +1,1 @@
-"""BOReL: a belief over the task, filtered at every step."""
+"""BOReL: a belief over the task, updated at every step."""

@@ -1,4 +1,4 @@
-"""The networks of a variational belief filter: a recurrent encoder of a stream, and decoders."""
+"""The networks of a variational belief filter: a recurrent encoder of a sequence, and decoders."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Gaussian(NamedTuple):
 
 
 class Embeddings(nn.Module):
-    """One ReLU layer for each of some fields of a transition, side by side; s and s' share theirs.
+    """A ReLU layer for each field of a transition, concatenated; s and s' share a layer.
 
     Args:
         spec: shapes of the family.
-        fields: which fields, in this order.
+        fields: the fields to embed, in this order.
         widths: widths of the embeddings of an action, a state and a reward.
     """
 
@@ -45,8 +45,8 @@ class Embeddings(nn.Module):
 class BeliefGRU(nn.Module):
     """A GRU that reads (a, s', r) of each step and gives a Gaussian belief over the task after it.
 
-    It is written out, so that it runs on stacked parameters too. A step that is not live has both gates at exactly 1,
-    which leaves the hidden state as it is, bit for bit.
+    Its equations are explicit, so that it also runs on stacked parameters. In a step that is not live both gates are
+    exactly 1, so the hidden state stays bit-equal.
 
     Args:
         spec: shapes of the family.
@@ -76,7 +76,7 @@ class BeliefGRU(nn.Module):
         return Gaussian(mean, log_var.clamp(*LOG_VAR))
 
     def gates(self, rows: Rows, live: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the rows (…) add to the reset and update gates (…, 2 · hidden) and to the new state."""
+        """Return the rows' terms (…) of the reset and update gates (…, 2 · hidden) and of the new state."""
         both, new = self.of_input(self.embed(rows)).split((2 * self.hidden, self.hidden), -1)
         return torch.where(live[..., None], both, torch.inf), new
 
@@ -94,7 +94,7 @@ class BeliefGRU(nn.Module):
         Args:
             hidden: states before the first step, (sequence, hidden).
             rows: transitions, (sequence, step, …).
-            live: where there is a step, (sequence, step).
+            live: true where a sequence has a step, (sequence, step).
 
         Returns:
             The states before the first step and after each, (sequence, step + 1, hidden).
@@ -107,17 +107,17 @@ class BeliefGRU(nn.Module):
 
 
 class BeliefDecoder(nn.Module):
-    """Predicts one part of a transition from z and the rest of it.
+    """Predicts a field of a transition from z and other fields.
 
     Args:
         spec: shapes of the family.
-        reads: fields of the transition that it sees.
+        reads: fields of the transition that it reads.
         widths: widths of the embeddings of an action, a state and a reward.
         latent: width of z.
         hidden: widths of the hidden layers.
         out: width of the prediction; 0 for a scalar.
-        init: ``rlkit`` or ``torch``, the law of the hidden layers' initialisation; the last layer's weights are torch's
-            in both.
+        init: ``rlkit`` or ``torch``, the initialisation of the hidden layers; the last layer has torch's weights in
+            both cases.
     """
 
     def __init__(

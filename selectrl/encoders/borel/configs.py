@@ -15,22 +15,23 @@ class BorelConfig:
         latent_dim: width of the Gaussian belief; z is twice as wide.
         gru_hidden: width of the hidden state.
         action_embedding: width of an action's embedding, in the filter and in each decoder.
-        obs_embedding: width of a state's.
-        reward_embedding: width of a reward's.
+        obs_embedding: width of a state's embedding.
+        reward_embedding: width of a reward's embedding.
         decoder_hidden: widths of the hidden layers of each decoder.
-        decoder_init: how the decoders' hidden layers start: by ``rlkit``'s law, as all other networks here, or by
-            ``torch``'s default, as the authors' do.
-        decode_transition: whether the reward decoder reads s and a beside s'; off where reward is a function of s'.
-        decode_state: whether a second decoder predicts s' from s and a; ``None`` means where dynamics vary.
-        state_weight: weight of that decoder's error, a sum over dimensions, against the reward's.
-        kl_weight: weight of the KL chain, with error and chain as means over time.
-        episodes: episodes joined to one sequence, the test's budget / horizon + 1, so that the filter is trained on
-            streams as long as those it meets.
-        sequences: sequences of each task in a batch.
-        beliefs: beliefs of each sequence that are decoded, drawn without bias.
-        decodings: steps of each sequence that they decode, likewise.
-        relabel: probability that the first episode of a sequence is one of another task's, with the rewards that this
-            task would have given; needs the family's reward function, and is 0 in fair comparisons.
+        decoder_init: initialisation of the decoders' hidden layers: ``rlkit``, as in all other networks here, or
+            ``torch``, its default, as in the authors' code.
+        decode_transition: whether the reward decoder reads s and a in addition to s'; off where the reward is a
+            function of s'.
+        decode_state: whether a second decoder predicts s' from s and a; ``None`` means only where dynamics vary.
+        state_weight: weight of that decoder's error, a sum over dimensions, relative to the reward's error.
+        kl_weight: weight of the KL chain; errors and chain are means over time.
+        episodes: episodes per sequence, the test's budget / horizon + 1, so that the filter is trained on sequences as
+            long as those of a test.
+        sequences: sequences per task in a batch.
+        beliefs: number of beliefs per sequence that decode, drawn without bias.
+        decodings: number of steps per sequence that are decoded, drawn without bias.
+        relabel: probability that the first episode of a sequence comes from another task, with the rewards of this
+            task; needs the family's reward function, and is 0 in fair comparisons.
         steps: steps of the vae phase.
         lr: learning rate of filter and decoders (Adam).
     """

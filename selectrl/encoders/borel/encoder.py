@@ -1,4 +1,4 @@
-"""BOReL: a belief over the task, filtered at every step and pre-trained as a variational autoencoder."""
+"""BOReL: a belief over the task, updated at every step and pre-trained as a variational autoencoder."""
 
 from __future__ import annotations
 
@@ -27,31 +27,32 @@ class HiddenState(NamedTuple):
 
 
 class BorelEncoder(nn.Module):
-    r"""A GRU filters a Gaussian belief q_t over the task; decoders of rewards (and states) give it meaning.
+    r"""A GRU that filters a Gaussian belief q_t over the task, trained by decoders of rewards (and states).
 
     .. math:: \operatorname{mean}_t\operatorname{mean}_k\,(r_k - \hat r(z_t, s_k, a_k, s'_k))^2
        + \beta\,\operatorname{mean}_t KL(q_t\,\|\,q_{t-1}), \qquad z_t \sim q_t,\ q_{-1} = \mathcal N(0, I)
 
-    A sequence is some episodes of one task joined, true start states included, and the belief is carried from one to
-    the next. Every z_t decodes past and future. In the rl phase the filter is frozen: it sweeps the data once, and
-    :meth:`encode` looks z = (mean, log-variance) up at s and at s'.
+    A sequence consists of several episodes of a task, with their true start states, and the belief continues from each
+    episode to the next. Every z_t decodes past and future steps. In the rl phase the filter is frozen: it reads the
+    data once, and :meth:`encode` looks up z = (mean, log-variance) at s and at s'.
 
     Differs from the authors' code:
 
-    1. A sequence is k single episodes of the data, drawn anew for each batch; theirs are stored k together. No flag
-       marks an episode's end, and the first state of an episode is its own, not the last of the one before.
+    1. A sequence is k single episodes of the data, drawn for each batch; their episodes are stored in groups of k. No
+       flag marks the end of an episode, and an episode starts with its own first state, not with the last state of the
+       previous episode.
     2. Steps after an early end change neither belief nor loss.
-    3. The grid of beliefs × steps is subsampled without bias, and both terms are means over time; theirs decodes the
-       whole grid and sums over t, the same up to one factor, which Adam does not feel.
+    3. The grid of beliefs × steps is subsampled without bias, and both terms are means over time; their code decodes
+       the whole grid and sums over t. The losses are equal up to a factor, to which Adam is invariant.
     4. The log-variance is clamped to [-10, 4].
-    5. Filter and decoders see training tasks alone, and states of the goal never reset the belief.
-    6. Relabelled rewards are a view drawn for each batch from clean donors, exactly those of the reward function.
-    7. Hidden layers of the decoders start from rlkit's law; theirs start from torch's (``decoder_init="torch"``).
-    8. Tasks are drawn for each step and differ within a meta-batch. In the rl phase theirs draws them with replacement
-       (``train.replacement``) and keeps them for 1,000 updates, 2,000 on Ant (``train.hold_tasks``); and it draws the
-       training tasks themselves so, which leaves about two thirds of them.
-    9. Which Q the actor reads depends on the order of updates: here the updated one. Theirs builds the actor's loss
-       before the critics' step and takes its gradient after it (``train.order`` has the actor before the critic).
+    5. Filter and decoders read only training tasks, and states of the goal never reset the belief.
+    6. Relabelled rewards are drawn for each batch from unchanged donor episodes and equal the reward function exactly.
+    7. Hidden layers of the decoders have rlkit's initialisation; theirs have torch's (``decoder_init="torch"``).
+    8. Tasks are drawn for each step and differ within a meta-batch. In the rl phase their code draws tasks with
+       replacement (``train.replacement``) and keeps them for 1,000 updates, 2,000 on Ant (``train.hold_tasks``). It
+       also draws the set of training tasks with replacement, which leaves about two thirds of them.
+    9. The actor reads the updated Q. Their code builds the actor's loss before the critics' step and takes its gradient
+       after it (``train.order`` can put the actor before the critic).
 
     References:
         Dorfman, Shenfeld & Tamar, "Offline Meta Reinforcement Learning", NeurIPS 2021; Zintgraf et al., "VariBAD",
@@ -62,7 +63,7 @@ class BorelEncoder(nn.Module):
         spec: shapes of the family.
 
     Raises:
-        CompositionError: rewards are to be relabelled where dynamics vary.
+        CompositionError: the config asks for relabelled rewards, but dynamics vary.
     """
 
     critic_params: Mapping[str, Optim] = {}
@@ -93,35 +94,35 @@ class BorelEncoder(nn.Module):
     # --- the vae phase ------------------------------------------------------------------------------------------------
 
     def join_episodes(self, batch: Batch) -> tuple[Rows, Tensor]:
-        """Return the batch's sequences (sequence, step, …), and where they have a step, (sequence, step)."""
+        """Return the batch's sequences (sequence, step, …), and which steps are live, (sequence, step)."""
         count = len(batch.tasks) * self.config.sequences
         rows = Rows(*(field.reshape(count, -1, *field.shape[2:]) for field in batch.draws["sequences"]))
         if self.config.relabel:
-            foreign = batch.noise["relabel"].flatten() < self.config.relabel
+            is_relabelled = batch.noise["relabel"].flatten() < self.config.relabel
             donors = [field.reshape(count, -1, *field.shape[2:]) for field in batch.draws["donors"]]
-            rows = Rows(*(replace_first(*pair, foreign) for pair in zip(rows, donors, strict=True)))
+            rows = Rows(*(replace_first(*pair, is_relabelled) for pair in zip(rows, donors, strict=True)))
         return rows, rows.row >= 0
 
     def elbo(self, agent: Agent, batch: Batch) -> Losses:
-        """The evidence lower bound, negated; on a draw of beliefs and of steps to decode."""
+        """Return the negative evidence lower bound, on a draw of beliefs and of steps to decode."""
         rows, live = self.join_episodes(batch)
         q = self.filter.beliefs(self.filter.sweep(self.filter.init(len(live)), rows, live))
-        at = draw_live_places(prepend_prior(live), batch.noise["beliefs"].flatten(0, 1))
-        mean, log_var = (take_places(value, at) for value in q)
+        places = draw_live_places(prepend_prior(live), batch.noise["beliefs"].flatten(0, 1))
+        mean, log_var = (take_places(value, places) for value in q)
         z = mean + (0.5 * log_var).exp() * batch.noise["latents"].flatten(0, 1)
         steps = draw_live_places(live, batch.noise["decodings"].flatten(0, 1))
-        shown = Rows(*(take_places(field, steps) for field in rows))
-        reward = decoding_error(self.decoder["reward"](shown, z), shown.reward)
+        decoded = Rows(*(take_places(field, steps) for field in rows))
+        reward = decoding_error(self.decoder["reward"](decoded, z), decoded.reward)
         kl = kl_chain(*q, live)
         loss = reward + self.config.kl_weight * kl
         terms = {"reward": reward, "kl": kl, "belief_std": (0.5 * log_var).exp().mean()}
         if "state" in self.decoder:
-            terms["state"] = decoding_error(self.decoder["state"](shown, z), shown.next_obs)
+            terms["state"] = decoding_error(self.decoder["state"](decoded, z), decoded.next_obs)
             loss = loss + self.config.state_weight * terms["state"]
         return Losses(loss, {"loss": loss, **terms})
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
-        """Return the vae phase, and rl with its lookup of beliefs."""
+        """Return the vae phase, and the rl phase with the table of beliefs."""
         config = self.config
         lead = ("task", config.sequences)
         draws = [Draw("sequences", "episodes", size=config.sequences * config.episodes)]
@@ -148,7 +149,7 @@ class BorelEncoder(nn.Module):
 
     @torch.no_grad()
     def prepare(self, store: TrainingRows, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Filter all training data once, each task's episodes in a random order and joined as in the vae phase."""
+        """Filter all training data once; each task's episodes, in random order, form sequences as in the vae phase."""
         shape = (len(store.tasks), store.episodes, store.time + 1, self.latent_dim)
         table = store.reward.new_zeros(shape)
         for local, count in enumerate(store.episode_counts.tolist()):
@@ -164,9 +165,9 @@ class BorelEncoder(nn.Module):
         return {"encoder.table": table, "encoder.place": store.place}
 
     def encode(self, batch: Batch) -> Latent:
-        """Look the beliefs of the RL rows up, and of all other draws' rows (features ``z/<draw>``).
+        """Look up the beliefs at the RL rows, and at the rows of all other draws (features ``z/<draw>``).
 
-        Without a table, before any data was swept, every row gets q_0, which is what the filter knows by then.
+        Before ``prepare`` has filled the table, every row has the prior q_0.
         """
         if not self.table.numel():
             prior = self.read(self.init(1)).z.expand(len(batch.tasks), 1, -1)
@@ -180,30 +181,30 @@ class BorelEncoder(nn.Module):
     def look_up(self, tasks: Tensor, row: Tensor, after: int = 0) -> Tensor:
         """Return the beliefs at the states of rows (task, batch), or at their successors, (task, batch, latent)."""
         place = self.place[tasks][:, None]
-        row = row.clamp(min=0)  # of an episode's missing steps, which nothing reads
+        row = row.clamp(min=0)  # a negative place is a step after the episode's end, which nothing reads
         state = row + row // (self.table.shape[2] - 1) + after  # an episode has one state more than it has rows
         return self.table.flatten(1, 2)[place, state]
 
     # --- the filter ---------------------------------------------------------------------------------------------------
 
     def init(self, worlds: int) -> HiddenState:
-        """Return the state of so many worlds that have seen nothing."""
+        """Return the initial state of worlds, before any transition."""
         return HiddenState(self.filter.init(worlds))
 
     def step(self, state: HiddenState, rows: Rows, live: Tensor) -> HiddenState:
-        """Take in one transition (world, …) where live (world,) is true."""
+        """Filter a transition (world, …) in each live world (world,)."""
         return HiddenState(self.filter.advance(state.hidden, *self.filter.gates(rows, live)))
 
     def read(self, state: HiddenState) -> Belief:
-        """Return mean and log-variance as z, (world, latent); the spread is the mean's deviation and 0 beyond."""
+        """Return mean and log-variance as z, (world, latent); the spread is the mean's deviation, then 0."""
         mean, log_var = self.filter.beliefs(state.hidden)
         return Belief(torch.cat((mean, log_var), -1), torch.cat(((0.5 * log_var).exp(), torch.zeros_like(mean)), -1))
 
 
-def replace_first(own: Tensor, donor: Tensor, foreign: Tensor) -> Tensor:
-    """Return sequences (sequence, step, …) that begin with the donor's steps where foreign (sequence,) is true."""
+def replace_first(own: Tensor, donor: Tensor, mask: Tensor) -> Tensor:
+    """Return sequences (sequence, step, …) whose first steps are the donor's where mask (sequence,) is true."""
     steps = donor.shape[1]
-    first = torch.where(foreign.reshape(-1, *[1] * (own.dim() - 1)), donor, own[:, :steps])
+    first = torch.where(mask.reshape(-1, *[1] * (own.dim() - 1)), donor, own[:, :steps])
     return torch.cat((first, own[:, steps:]), 1)
 
 

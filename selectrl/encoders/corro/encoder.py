@@ -1,4 +1,4 @@
-"""CORRO: transitions of one task are told from what the same (s, a) might have brought in another."""
+"""CORRO: an encoder that contrasts a task's transitions with outcomes of the same (s, a) in other tasks."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ if TYPE_CHECKING:
 
 
 class CorroEncoder(SetEncoder[CorroConfig]):
-    """A row network trained by InfoNCE in a phase of its own, then frozen, under a pooling that the TD loss trains.
+    """A row network trained by InfoNCE in a separate phase, then frozen, with a pooling that the TD loss trains.
 
-    Phases: whatever the source of negatives trains itself, ``contrastive``, and rl, in which the row network's
-    embeddings of all training rows are looked up in a table.
+    Phases: those of the source of negatives, ``contrastive``, and rl, which looks up the row network's embeddings of
+    all training rows in a table.
 
     Differs from the authors' code (numbers are those of PKU-RL/CORRO at 210ad40):
 
-    1. One run with three phases; theirs are three scripts that hand checkpoints on, the last tenth of each unused.
-    2. Query and key are stratified over the tasks of a meta-batch, 16 times 4, where theirs are 64 i.i.d. draws. In the
-       rl phase tasks are drawn for each step and differ within a meta-batch; theirs are drawn with replacement
+    1. One run with three phases; theirs are three scripts that pass checkpoints on, the last tenth of each unused.
+    2. Query and key are stratified over the tasks of a meta-batch, 16 times 4; theirs are 64 i.i.d. draws. In the rl
+       phase tasks are drawn for each step and differ within a meta-batch; theirs are drawn with replacement
        (``train.replacement``) and kept for 200 updates (``train.hold_tasks``).
-    3. The context in the rl phase may be independent rows; theirs is one trajectory (``context_draw="episodes"``).
-    4. Both critics' gradients reach the pooling in one backward, which equals their two passes.
-    5. No test task is seen in training; a split by task id, not by the order of files.
-    6. Negatives may, as theirs, come close to the query's own task.
-    7. The row network reads standard units; theirs reads columns as they are, of which positions and velocities on
-       Half-Cheetah-Vel drown the reward: after 3,000 steps all rows still had one embedding (``standardise=False``).
-    8. A fall ends the bootstrap; their data record no terminal, so that every transition bootstraps.
-    9. A collapse stops the run in one sentence before the rl phase; theirs goes on with one z for all tasks.
+    3. The context in the rl phase may be independent rows; theirs is a trajectory (``context_draw="episodes"``).
+    4. The gradients of both critics reach the pooling in one backward pass, which equals their two passes.
+    5. No data of test tasks is used in training; the split is by task id, not by the order of files.
+    6. Negatives may be similar to the query's own task, as in their code.
+    7. The row network reads standardised columns; theirs reads unscaled columns. On Half-Cheetah-Vel positions and
+       velocities then dominate the reward, and all rows still have the same embedding after 3,000 steps
+       (``standardise=False``).
+    8. A fall ends the bootstrap; their data do not record terminals, so that every transition bootstraps.
+    9. A collapse stops the run with a message before the rl phase; their code continues with the same z for all tasks.
 
     Args:
         config: widths, pooling, negatives and the contrastive phase.
@@ -63,8 +64,8 @@ class CorroEncoder(SetEncoder[CorroConfig]):
         super().__init__(config, spec)
         if self.pooling.extra:
             raise CompositionError(
-                "encoders.corro trains its row network by embeddings alone, so nothing would train the weights that "
-                f"{tag(config.aggregation)} reads beside them; bind "
+                "encoders.corro trains only the embeddings of its row network, so the weights that "
+                f"{tag(config.aggregation)} also reads would stay untrained; bind "
                 "encoders.corro.aggregation = @aggregations.attention()"
             )
         self.negatives: Negatives = NEGATIVES.build(config.negatives, spec)
@@ -80,7 +81,7 @@ class CorroEncoder(SetEncoder[CorroConfig]):
         self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
 
     def columns(self, rows: Rows) -> Tensor:
-        """Return what the row network reads of each transition, in standard units once there are some."""
+        """Return the inputs of the row network, in standard units after ``prepare_units``."""
         return (super().columns(rows) - self.centre) / self.scale
 
     def candidates(self, batch: Batch) -> Rows:
@@ -90,10 +91,10 @@ class CorroEncoder(SetEncoder[CorroConfig]):
         count = reward.shape[2]
 
         def join(name: str, negatives: Tensor | None = None) -> Tensor:
-            ours, theirs = (getattr(rows, name)[:, :, None] for rows in (query, key))
+            of_query, of_key = (getattr(rows, name)[:, :, None] for rows in (query, key))
             if negatives is None:
-                negatives = ours.expand(-1, -1, count, *ours.shape[3:])
-            return torch.cat((ours, theirs, negatives), 2)
+                negatives = of_query.expand(-1, -1, count, *of_query.shape[3:])
+            return torch.cat((of_query, of_key, negatives), 2)
 
         return Rows(
             obs=join("obs"),
@@ -105,19 +106,21 @@ class CorroEncoder(SetEncoder[CorroConfig]):
         )
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
-        """The contrastive loss, with one forward for queries, keys and negatives."""
+        """The contrastive loss, with one forward pass for queries, keys and negatives."""
         z, _ = self.embed(self.candidates(batch))  # (task, query, 2 + K, latent)
         query, key, negatives = z[:, :, 0], z[:, :, 1], z[:, :, 2:]
         loss = info_nce(query, key, negatives, temperature=self.config.temperature)
-        alike, different = (query * key).sum(-1).mean(), (query[:, :, None] * negatives).sum(-1).mean()
-        return Losses(loss, {"loss": loss, "key_similarity": alike, "negative_similarity": different})
+        key_similarity = (query * key).sum(-1).mean()
+        negative_similarity = (query[:, :, None] * negatives).sum(-1).mean()
+        terms = {"loss": loss, "key_similarity": key_similarity, "negative_similarity": negative_similarity}
+        return Losses(loss, terms)
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return nothing: in the rl phase the row network is frozen."""
+        """Return no objectives: in the rl phase the row network is frozen."""
         return ()
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
-        """Return the negatives' own phases, the contrastive one, and rl with a table of embeddings."""
+        """Return the phases of the negatives, the contrastive phase, and the rl phase with a table of embeddings."""
         contrast = Objective(
             name="contrastive",
             loss=self.loss,
@@ -136,36 +139,36 @@ class CorroEncoder(SetEncoder[CorroConfig]):
         return (*self.negatives.phases(), contrastive, attrs.evolve(rl, prepare=self.prepare))
 
     def prepare_units(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
-        """Return what the negatives need, and the units in which the row network reads."""
-        made = self.negatives.prepare(store, generator)
+        """Return the buffers of the negatives, and the units of the row network's inputs."""
+        buffers = self.negatives.prepare(store, generator)
         if not self.config.standardise:
-            return made
+            return buffers
         centre, scale = standard_units(store, super().columns, self.fields)
-        return {**made, "encoder.centre": centre, "encoder.scale": scale}
+        return {**buffers, "encoder.centre": centre, "encoder.scale": scale}
 
     @torch.no_grad()
     def prepare(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return the embeddings of every row of the training tasks.
 
         Raises:
-            RunError: they are all alike.
+            RunError: the embeddings have collapsed to a point.
         """
-        tables, real = [], []
+        tables, stored = [], []
         for task in range(len(store.tasks)):
             rows = read_task_rows(store, task, self.fields)
             tables.append(self.embed(rows)[0])
-            real.append(tables[-1][rows.row >= 0])
-        if (spread := float(torch.cat(real).var(0, correction=0).sum())) < self.config.min_spread:
-            scaled = "" if self.config.standardise else ", or bind encoders.corro.standardise = True"
+            stored.append(tables[-1][rows.row >= 0])
+        if (spread := float(torch.cat(stored).var(0, correction=0).sum())) < self.config.min_spread:
+            advice = "" if self.config.standardise else ", or bind encoders.corro.standardise = True"
             raise RunError(
-                f"encoders.corro has collapsed: its embeddings of all training rows vary by {spread:.2g} where "
-                f"min_spread asks for {self.config.min_spread:g}, so that every task would have one z; raise "
-                f"encoders.corro.contrastive_steps ({self.config.contrastive_steps}) or encoders.corro.lr{scaled}"
+                f"encoders.corro has collapsed: the variance of all training rows' embeddings is {spread:.2g}, but "
+                f"min_spread is {self.config.min_spread:g}, so every task would have the same z; raise "
+                f"encoders.corro.contrastive_steps ({self.config.contrastive_steps}) or encoders.corro.lr{advice}"
             )
         return {"encoder.cache": torch.cat(tables), "encoder.place": store.place}
 
     def encode(self, batch: Batch) -> Latent:
-        """Pool each task's context, looked up in the table once there is one; rows past an episode's end do not count.
+        """Pool each task's context, from the table if it is filled; rows after an episode's end do not count.
 
         Features are those of every set encoder: ``rows`` (task, context, latent), ``mean`` and ``spread``.
         """

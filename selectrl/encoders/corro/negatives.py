@@ -1,4 +1,4 @@
-"""Where CORRO's negatives come from: what a query's (s, a) might have brought in another task."""
+"""Sources of CORRO's negatives: the outcomes of a query's (s, a) in other tasks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ C = TypeVar("C")
 
 
 class RewardNegatives(nn.Module, ABC, Generic[C]):
-    """Negatives that keep the query's own next observation and take another reward.
+    """Negatives with the query's own next observation and another reward.
 
     Args:
         config: the source's settings.
@@ -39,18 +39,18 @@ class RewardNegatives(nn.Module, ABC, Generic[C]):
         super().__init__()
         if spec.dynamics_vary:
             raise CompositionError(
-                f"encoders.corro cannot learn from {tag(config)} where the dynamics vary: such negatives keep the "
-                "query's own next observation; bind encoders.corro.negatives = @negatives.cvae()"
+                f"encoders.corro cannot learn from {tag(config)} where the dynamics vary, because such negatives "
+                "keep the query's own next observation; bind encoders.corro.negatives = @negatives.cvae()"
             )
         self.config = config
 
     def phases(self) -> tuple[Phase, ...]:
-        """Return nothing: there is nothing to train."""
+        """Return no phases: this source has no parameters."""
         return ()
 
     @abstractmethod
     def noise(self, count: int) -> Noise:
-        """Return the noise from which so many negatives of each query are drawn, named ``negatives``."""
+        """Return the noise ``negatives``, from which the negatives of each query are drawn."""
 
     def prepare(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return the buffers of the contrastive phase: none."""
@@ -62,7 +62,7 @@ class RewardNegatives(nn.Module, ABC, Generic[C]):
 
 
 def read_task_rows(store: TrainingRows, place: int, fields: Collection[str]) -> Rows:
-    """Return all rows that are stored of one task in the order of their numbers, (1, episode * time, …)."""
+    """Return all stored rows of a task in the order of their numbers, (1, episode * time, …)."""
     episodes = torch.arange(store.episodes, device=store.device)[None]
     return store.whole(torch.full_like(episodes, place), episodes, fields)
 
@@ -70,12 +70,12 @@ def read_task_rows(store: TrainingRows, place: int, fields: Collection[str]) -> 
 def standard_units(
     store: TrainingRows, columns: Callable[[Rows], Tensor], fields: Collection[str]
 ) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation, (width,) each, of what is made of every stored row; 1 for a column that is constant.
+    """Return mean and deviation of columns over all stored rows, (width,) each; 1 for a constant column.
 
     Args:
         store: rows of the training tasks.
-        columns: rows (…) -> (…, width).
-        fields: what it reads of a row.
+        columns: function from rows (…) to columns (…, width).
+        fields: the fields of a row that it reads.
     """
     count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for task in range(len(store.tasks)):
@@ -89,12 +89,12 @@ def standard_units(
 
 
 def repeat_next_obs(query: Rows, like: Tensor) -> Tensor:
-    """Return the query's own s' for each of its negatives; like is (task, query, negative)."""
+    """Return the query's own s' for each of its negatives, with the leading axes of like (task, query, negative)."""
     return query.next_obs[:, :, None].expand(*like.shape, -1)
 
 
 class RewardNoiseNegatives(RewardNegatives[RewardNoiseConfig]):
-    """The query's own outcome with Gaussian noise on its reward.
+    """The query's outcome with Gaussian noise on its reward.
 
     Args:
         config: the noise's deviation.
@@ -105,7 +105,7 @@ class RewardNoiseNegatives(RewardNegatives[RewardNoiseConfig]):
     """
 
     def noise(self, count: int) -> Noise:
-        """Return one number per negative."""
+        """Return a normal number per negative."""
         return Noise("negatives", "normal", ("task", "query", count))
 
     def replace(self, query: Rows, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -115,10 +115,10 @@ class RewardNoiseNegatives(RewardNegatives[RewardNoiseConfig]):
 
 
 class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
-    """The reward that another training task, drawn for each negative, gives the query's transition.
+    """The reward of the query's transition in another training task, drawn for each negative.
 
     Args:
-        config: nothing to choose.
+        config: no settings.
         spec: shapes of the family.
 
     Raises:
@@ -134,18 +134,18 @@ class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
         self.register_buffer("place", torch.zeros(0, dtype=torch.int64), persistent=False)
 
     def noise(self, count: int) -> Noise:
-        """Return one number per negative, which chooses the other task."""
+        """Return a uniform number per negative, which selects the other task."""
         return Noise("negatives", "uniform", ("task", "query", count))
 
     def prepare(self, store: TrainingRows, generator: Generator) -> dict[str, Tensor]:
         """Return the reward of every stored row under every training task.
 
         Raises:
-            CompositionError: the family does not tell its reward as a function of a transition.
+            CompositionError: the family does not have a reward function of transitions.
         """
         if store.reward_of is None:
             raise CompositionError(
-                "negatives.true_task needs the reward as a function of a transition, which this family does not tell; "
+                "negatives.true_task needs a reward function of transitions, which this family does not have; "
                 "bind encoders.corro.negatives = @negatives.cvae()"
             )
         rewards = []
@@ -159,7 +159,7 @@ class TrueTaskNegatives(RewardNegatives[TrueTaskConfig]):
         """Return other tasks' rewards and the query's own s'."""
         uniform, own = batch.noise["negatives"], self.place[batch.tasks][:, None, None]
         others = self.rewards.shape[0] - 1
-        shift = (uniform * others).to(torch.int64).clamp(max=others - 1)  # a product just below may round up
+        shift = (uniform * others).to(torch.int64).clamp(max=others - 1)  # a product just below others may round up
         other = (own + 1 + shift) % (others + 1)
         reward: Any = self.rewards[own, other, query.row[..., None]]
         return reward, repeat_next_obs(query, reward)

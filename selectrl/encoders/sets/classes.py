@@ -1,4 +1,4 @@
-"""Encoders that know training tasks by name hold something for every id; more ids than room are refused."""
+"""The check that an encoder with parameters for each training task has enough of them for the data."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class HasClasses(Protocol):
-    """A config of an encoder with room for so many task ids."""
+    """A config of an encoder with a limited number of task ids."""
 
     @property
     def classes(self) -> int:
-        """How many; ids count from 0."""
+        """The number of task ids, which count from 0."""
         ...
 
 
 def make_class_check(config: HasClasses) -> Prepare:
     """Return a ``prepare`` without buffers.
 
-    It raises a CompositionError if the id of a training task has no class.
+    It raises a CompositionError if the id of a training task exceeds the classes.
     """
 
     def prepare(store: TrainingRows, generator: np.random.Generator) -> dict[str, Tensor]:

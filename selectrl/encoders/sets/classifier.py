@@ -1,4 +1,4 @@
-"""Task variables that tell the training tasks apart by name: the loss of UNICORN's supervised form."""
+"""Task variables that classify the training tasks: the loss of UNICORN's supervised form."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from selectrl.structs import Batch, Losses, Spec
 
 
 class ClassifierEncoder(SetEncoder[ClassifierConfig]):
-    r"""A set encoder from whose z a linear head must name the task.
+    r"""A set encoder from whose z a linear head predicts the task id.
 
     .. math:: w_{cls}\operatorname{mean}_t\big[-\log\operatorname{softmax}(W z_t + b)_{y_t}\big] + w_{DML} L_{DML}(z)
 
-    The head has one output per possible task id; those of unseen tasks learn only that they are never right. The
+    The head has an output per possible task id; the probability of ids outside the training tasks goes to 0. The
     distance metric is off unless its weight is bound.
 
-    Differs from UNICORN's supervised form, of which the paper alone was at hand and no code: the linear head and its
+    Differs from UNICORN's supervised form, of which only the paper and no code was available: the linear head and its
     weight are ours; the context is independent rows; z is the mean of row embeddings.
 
     References:
@@ -38,9 +38,9 @@ class ClassifierEncoder(SetEncoder[ClassifierConfig]):
         """The encoder's loss: cross-entropy of the task ids and the distance metric."""
         metric, logits = metric_term(batch, self.config.metric_weight), self.head(batch.latent.z[:, 0])
         entropy = cross_entropy(logits, batch.tasks)
-        right = (logits.argmax(-1) == batch.tasks).to(logits.dtype).mean()
+        accuracy = (logits.argmax(-1) == batch.tasks).to(logits.dtype).mean()
         total = metric.total + self.config.classifier_weight * entropy
-        return Losses(total, {**metric.terms, "cross_entropy": entropy, "accuracy": right})
+        return Losses(total, {**metric.terms, "cross_entropy": entropy, "accuracy": accuracy})
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return the encoder's objective, which moves the head too."""
@@ -48,6 +48,6 @@ class ClassifierEncoder(SetEncoder[ClassifierConfig]):
         return (Objective(name="encoder", loss=self.loss, moves=moves),)
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
-        """Return the rl phase with the encoder's objective in front; it refuses data of more tasks than classes."""
+        """Return the rl phase with the encoder's objective first; it refuses data of more tasks than classes."""
         (phase,) = super().phases(rl)
         return (attrs.evolve(phase, prepare=make_class_check(self.config)),)

@@ -1,4 +1,4 @@
-"""Configs of the encoders of sets: FOCAL's and those built like it. Free of torch."""
+"""Configs of the encoders of sets: FOCAL's and those derived from it; they do not import torch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from selectrl.registry import AGGREGATIONS
 
 @attrs.frozen(kw_only=True)
 class SetConfig:
-    """What encoders of unordered sets of transitions have in common.
+    """The settings that encoders of unordered sets of transitions share.
 
     Attributes:
         latent_dim: width of z.
         hidden: widths of the hidden layers.
-        next_obs: whether s' belongs to the context; ``None`` means where dynamics vary.
-        aggregation: how one z is made of the row embeddings.
-        squash: what is done to a row's embedding: ``tanh``, ``sphere`` (scaled to length 1) or ``none``.
+        next_obs: whether s' belongs to the context; ``None`` means only where dynamics vary.
+        aggregation: the reduction of the row embeddings to z.
+        squash: the last step of a row's embedding: ``tanh``, ``sphere`` (scale to length 1) or ``none``.
         lr: learning rate of the encoder (Adam).
     """
 
@@ -46,14 +46,14 @@ class FocalConfig(SetConfig):
 
 @attrs.frozen(kw_only=True)
 class CsroConfig(FocalConfig):
-    """CSRO's encoder: FOCAL's, with CLUB's bound on what z knows of the behaviour policy. SELECT uses it as it is.
+    """CSRO's encoder: FOCAL's with CLUB's bound on the information of z on the behaviour policy. SELECT uses it too.
 
     Attributes:
         club_weight: weight of the CLUB bound; 25 Point-Robot, 10 Half-Cheetah-Vel, 50 Ant-Goal and Humanoid-Dir, 25
             Hopper and Walker.
         club_hidden: hidden widths of CLUB's network.
         club_squash: tanh on CLUB's whole output, as the authors do; it keeps the variance above 0.313.
-        club_fit_weight: factor on CLUB's likelihood loss, nearly inert under Adam.
+        club_fit_weight: factor of CLUB's likelihood loss, with almost no effect under Adam.
         club_lr: learning rate of CLUB's network (Adam).
     """
 
@@ -71,11 +71,11 @@ class TaskPosteriorConfig(CsroConfig):
     """CSRO's encoder, whose belief at meta-test is a posterior over the training tasks.
 
     Attributes:
-        width: deviation of the likelihood, in deviations between the tasks' predictions; ``None`` leaves CSRO's belief.
-        anchor_rate: share of each step's z in the running mean of its task.
+        width: deviation of the likelihood, in deviations between the tasks' predictions; ``None`` keeps CSRO's belief.
+        anchor_rate: weight of each step's z in the running mean of its task.
         decoder_hidden: hidden widths of the decoder of rewards and transitions.
         decoder_lr: learning rate of the decoder (Adam).
-        classes: task ids that there is room for; more than the largest id of a training task.
+        classes: number of task ids; more than the largest id of a training task.
     """
 
     width: float | None = attrs.field(default=0.05, validator=optional(number(0, above=True)))
@@ -92,8 +92,8 @@ class OffpearlConfig(SetConfig):
     """PEARL's probabilistic set encoder, trained by the TD loss and a divergence to the prior.
 
     Attributes:
-        aggregation: how the posterior is made of the row embeddings; one that is sampled.
-        squash: as in all set encoders; PEARL's factors are free, ``none``.
+        aggregation: the reduction of the row embeddings to the posterior, which has to be sampled.
+        squash: as in all set encoders; PEARL does not bound its factors, ``none``.
         kl_weight: weight of the divergence, summed over tasks and dimensions; PEARL sets 0.1, and 1.0 for Ant-Goal.
     """
 
@@ -107,7 +107,7 @@ class ReconstructionConfig(FocalConfig):
     """FOCAL's encoder with a decoder of rewards and, where s' is in the context, of transitions.
 
     Attributes:
-        reconstruction_weight: weight of what the decoder misses.
+        reconstruction_weight: weight of the decoder's error.
         decoder_hidden: hidden widths of the decoder.
         decoder_lr: learning rate of the decoder (Adam).
     """
@@ -121,7 +121,7 @@ class ReconstructionConfig(FocalConfig):
 
 @attrs.frozen(kw_only=True)
 class ClassifierConfig(FocalConfig):
-    """A set encoder from whose z a linear head names the task.
+    """A set encoder from whose z a linear head predicts the task id.
 
     Attributes:
         metric_weight: weight of the distance-metric loss; off by default.

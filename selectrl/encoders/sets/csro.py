@@ -1,4 +1,4 @@
-"""CSRO's max-min mutual information, which SELECT uses too."""
+"""CSRO's max-min mutual information, which SELECT also uses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from selectrl.structs import Spec
 
 
 class CsroEncoder(SetEncoder[CsroConfig]):
-    r"""FOCAL's loss pulls information on the task into z; CLUB's bound keeps the behaviour policy's style out of it.
+    r"""FOCAL's loss adds information on the task to z; CLUB's bound removes information on the behaviour policy.
 
     Two objectives, in this order: the estimator q(z | s, a) is fitted to the row embeddings, then the encoder minimises
     :math:`w_{club} L_{club} + 10\,L_{DML}` with the estimator frozen at its new parameters.
 
-    Differs from CSRO's code in cost alone: the bound over all pairs of rows is computed in its exact linear form, not
-    on an M×M grid, and the context is embedded once per step. What it conditions on, (s, a), is CSRO's choice in all
-    six shipped configurations.
+    Differs from CSRO's code only in cost: the bound over all pairs of rows is computed in its exact linear form, not on
+    an M×M grid, and the context is embedded once per step. The condition (s, a) of the estimator is that of all six
+    configurations of CSRO.
 
     References:
         Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023; SELECT, AAMAS 2025.

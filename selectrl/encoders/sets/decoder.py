@@ -1,4 +1,4 @@
-"""What a task makes of a state and an action, as far as its z tells: rewards and, where dynamics vary, transitions."""
+"""A decoder of rewards and, where dynamics vary, transitions from a state, an action and the task's z."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Decoder(MLP):
         self.next_obs = next_obs
 
     def target(self, rows: Rows) -> Tensor:
-        """Return what is to be predicted of rows (…), (…, 1 or 1 + obs)."""
+        """Return the targets of rows (…), (…, 1 or 1 + obs)."""
         reward = rows.reward[..., None]
         return torch.cat((reward, rows.next_obs - rows.obs), -1) if self.next_obs else reward
 
     def predict(self, rows: Rows, z: Tensor) -> Tensor:
-        """Return the prediction for rows (…) under z of as many axes and one more, (…, 1 or 1 + obs)."""
+        """Return the prediction for rows (…) under z (…, latent), (…, 1 or 1 + obs)."""
         return self(torch.cat((rows.obs, rows.action), -1), z)
 
     def squared_errors(self, rows: Rows, z: Tensor) -> dict[str, Tensor]:
         """Return the mean squared errors ``reward`` and ``next_obs`` of rows (task, row) under z (task, 1, latent)."""
-        found, target = self.predict(rows, z), self.target(rows)
-        missed = {"reward": reconstruction_loss(found[..., :1], target[..., :1])}
+        prediction, target = self.predict(rows, z), self.target(rows)
+        errors = {"reward": reconstruction_loss(prediction[..., :1], target[..., :1])}
         if self.next_obs:
-            missed["next_obs"] = reconstruction_loss(found[..., 1:], target[..., 1:])
-        return missed
+            errors["next_obs"] = reconstruction_loss(prediction[..., 1:], target[..., 1:])
+        return errors

@@ -1,4 +1,4 @@
-"""FOCAL: a deterministic encoder that keeps tasks apart in latent space."""
+"""FOCAL: a deterministic encoder that separates tasks in latent space."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from selectrl.structs import Batch, Losses
 
 
 class FocalEncoder(SetEncoder[FocalConfig]):
-    """A set encoder trained by the distance-metric loss alone; no critic gradient reaches it.
+    """A set encoder trained only by the distance-metric loss; no critic gradient reaches it.
 
-    Differs from FOCAL-ICLR's code: trained in the loop of CSRO (fixed offline data, independent context and RL draws)
-    instead of re-sampling growing bootstrap buffers; z is detached everywhere outside this loss, as its optimiser order
-    had it in effect. With a meta-batch drawn without replacement no two contexts share a task, so the loss only repels.
+    Differs from FOCAL-ICLR's code: it is trained in the loop of CSRO (fixed offline data, independent context and RL
+    draws), not from growing bootstrap buffers; z is detached everywhere outside this loss, as is effectively the case
+    in FOCAL's order of optimisers. A meta-batch drawn without replacement has a single context per task, so the loss
+    only repels.
 
     References:
         Li, Yang & Luo, ICLR 2021.
@@ -25,5 +26,5 @@ class FocalEncoder(SetEncoder[FocalConfig]):
         return metric_term(batch, self.config.metric_weight)
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return what the encoder trains in the rl phase."""
+        """Return the encoder's objective."""
         return (Objective(name="encoder", loss=self.loss, moves=self.optims),)

@@ -14,22 +14,22 @@ from selectrl.structs import Batch, Losses, Spec
 
 
 class OffpearlEncoder(SetEncoder[OffpearlConfig]):
-    r"""A posterior over z, shaped by the TD loss of Q and held near N(0, I).
+    r"""A posterior over z, trained by the TD loss of Q and kept near N(0, I).
 
     .. math:: L_{TD}\big(Q(s, a, z)\big) + \lambda \sum_t \mathrm{KL}\big(q(z | c_t) \,\Vert\, \mathcal N(0, I)\big),
        \qquad z = \mu + \sigma\epsilon
 
-    It has no objective of its own: the critic's first objective gains the divergence, and one backward moves Q and the
-    encoder. V, targets and policy see the same z without its graph. The divergence is a sum over the tasks of the
-    meta-batch, the TD loss a mean over rows, so λ is bound to the size of the meta-batch.
+    It does not have its own objective: the divergence is added to the critic's first objective, and one backward pass
+    moves Q and the encoder. V, targets and policy read the same z without its graph. The divergence is a sum over the
+    tasks of the meta-batch and the TD loss is a mean over rows, so λ depends on the size of the meta-batch.
 
     Differs from
 
     1. PEARL's code: context and RL rows come from the same fixed data and nothing is collected in training; z is drawn
-       once per step, where PEARL draws it once when it infers the posterior and again before it is used.
+       once per step, while PEARL draws it when it infers the posterior and again before it uses it.
     2. FOCAL's Batch PEARL: the prior has the deviation 1 in training as at meta-test, not 0.05; the gradient of the TD
-       loss does reach the encoder, which FOCAL steps before that gradient exists.
-    3. CSRO's code, which kept the row network of twice the width but no posterior for it to feed.
+       loss reaches the encoder, while FOCAL steps the encoder before that gradient exists.
+    3. CSRO's code, which keeps the row network of twice the width, but without a posterior that uses it.
 
     Args:
         config: widths, aggregation and the weight of the divergence.
@@ -46,7 +46,7 @@ class OffpearlEncoder(SetEncoder[OffpearlConfig]):
         super().__init__(config, spec)
         if not self.pooling.sampled:
             raise CompositionError(
-                f"{tag(config)} samples z from a posterior, of which {tag(config.aggregation)} knows no variance; "
+                f"{tag(config)} samples z from a posterior, but {tag(config.aggregation)} does not give its variance; "
                 "bind an aggregation that is sampled, for example @aggregations.product_of_gaussians()"
             )
         self.critic_params = self.optims

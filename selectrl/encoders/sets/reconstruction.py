@@ -11,22 +11,21 @@ from selectrl.structs import Batch, Losses, Spec
 
 
 class ReconstructionEncoder(SetEncoder[ReconstructionConfig]):
-    r"""FOCAL's encoder whose z must also let a decoder predict what the task makes of a state and an action.
+    r"""FOCAL's encoder, trained also by a decoder that predicts reward and next state from (s, a, z).
 
     .. math:: w_{DML} L_{DML}(z) + w_{rec}\Big[\operatorname{mean}(\hat r - r)^2
        + \operatorname{mean}\big(\hat\delta - (s' - s)\big)^2\Big], \qquad (\hat r, \hat\delta) = D(s, a, z)
 
-    The change of state is predicted where s' belongs to the context, which by default is where dynamics vary. The
-    decoder reads rows of a draw of its own and not those that z was made of: z has to carry what holds for the whole
-    task, and a decoder cannot be served by what z remembers of single rows. A metric weight of 0 leaves GENTLE's
-    auto-encoder alone.
+    The change of state is predicted if s' belongs to the context, by default where dynamics vary. The decoder reads its
+    own draw of rows, not the context: z then has to hold information on the whole task and not on single rows. With a
+    metric weight of 0 the loss is that of GENTLE's auto-encoder.
 
     Differs from
 
-    1. UNICORN's code: the decoder has no learned variances (squared errors, not a likelihood); it is asked about other
-       rows than the context; the context is independent rows, not one episode; no change of state where dynamics are
+    1. UNICORN's code: the decoder does not learn variances (squared errors, not a likelihood); it predicts other rows
+       than those of the context; the context is independent rows, not an episode; no change of state where dynamics are
        shared. Its metric loss keeps FOCAL's weight unless bound; UNICORN's Hopper configuration sets 1.5.
-    2. GENTLE: no pseudo-transitions, with which it brings the context closer to that of a test.
+    2. GENTLE: no pseudo-transitions, which make its context more similar to that of a test.
 
     References:
         Li et al., "Towards an Information Theoretic Framework of Context-Based Offline Meta-RL" (UNICORN),
@@ -41,11 +40,11 @@ class ReconstructionEncoder(SetEncoder[ReconstructionConfig]):
         self.decoded = Draw("decode", "context", self.fields)
 
     def loss(self, agent: Agent, batch: Batch) -> Losses:
-        """The encoder's loss: the distance metric and what the decoder misses."""
+        """The encoder's loss: the distance metric and the decoder's errors."""
         metric = metric_term(batch, self.config.metric_weight)
-        missed = self.decoder.squared_errors(batch.draws["decode"], batch.latent.z)
-        total = metric.total + self.config.reconstruction_weight * sum(missed.values())
-        return Losses(total, {**metric.terms, **missed})
+        errors = self.decoder.squared_errors(batch.draws["decode"], batch.latent.z)
+        total = metric.total + self.config.reconstruction_weight * sum(errors.values())
+        return Losses(total, {**metric.terms, **errors})
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return the encoder's objective, which moves the decoder too."""

@@ -1,4 +1,4 @@
-"""Encoders of unordered sets of transitions: what FOCAL, CSRO, SELECT, OffPEARL and CORRO share."""
+"""Encoders of unordered sets of transitions: the base of FOCAL, CSRO, SELECT, OffPEARL and CORRO."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ C = TypeVar("C", bound=SetConfig)
 class RowEncoder(nn.Module, ABC, Generic[C]):
     """Embeds each transition by a network and aggregates the embeddings, in any order, to the task variable.
 
-    Aggregations that are sampled (the product of Gaussians) draw z in training and give its mean at meta-test.
+    A sampled aggregation (the product of Gaussians) draws z in training and gives its mean at meta-test.
 
     Args:
         config: widths, squashing and aggregation.
@@ -47,17 +47,17 @@ class RowEncoder(nn.Module, ABC, Generic[C]):
 
     @property
     def optims(self) -> dict[str, Optim]:
-        """Prefixes of all that makes z, with their optimiser."""
+        """Prefixes of all parameters of z, with their optimiser."""
         parts = ["net", "pooling"] if list(self.pooling.parameters()) else ["net"]
         return {f"encoder.{part}": Optim(lr=self.config.lr) for part in parts}
 
     def columns(self, rows: Rows) -> Tensor:
-        """Return what the row network reads of each transition: rows (…) -> (…, width)."""
+        """Return the inputs of the row network: rows (…) -> (…, width)."""
         columns = [rows.obs, rows.action, rows.reward[..., None]]
         return torch.cat([*columns, rows.next_obs] if "next_obs" in self.fields else columns, -1)
 
     def embed(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Embed each transition: rows (…) -> embeddings (…, latent) and what the aggregation reads (…, extra)."""
+        """Embed each transition: rows (…) -> embeddings (…, latent) and inputs of the aggregation (…, extra)."""
         out = self.net(self.columns(rows))
         embedding, raw = out[..., : self.latent_dim], out[..., self.latent_dim :]
         if self.config.squash == "tanh":
@@ -81,10 +81,10 @@ class RowEncoder(nn.Module, ABC, Generic[C]):
 
     @abstractmethod
     def objectives(self) -> tuple[Objective, ...]:
-        """Return what the encoder trains in the rl phase, in front of critic and actor."""
+        """Return the encoder's objectives in the rl phase, which come before those of critic and actor."""
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
-        """Return the rl phase with the encoder's objectives in front."""
+        """Return the rl phase with the encoder's objectives first."""
         return (
             attrs.evolve(
                 rl,
@@ -99,13 +99,13 @@ class SetEncoder(RowEncoder[C]):
     """A row encoder whose belief at meta-test is its aggregation of all rows so far."""
 
     def init(self, worlds: int) -> tuple[Any, ...]:
-        """Return the state of so many worlds that have seen nothing."""
+        """Return the initial state of worlds, before any transition."""
         return self.pooling.init(self.net.weights[0], worlds)
 
     def step(self, state: tuple[Any, ...], rows: Rows, live: Tensor) -> tuple[Any, ...]:
-        """Add one transition (world, …) to each world where live (world,) is true."""
+        """Add a transition (world, …) to each live world (world,)."""
         return self.pooling.step(state, *self.embed(rows), live)
 
     def read(self, state: tuple[Any, ...]) -> Belief:
-        """Return the belief after what was seen."""
+        """Return the belief after the transitions so far."""
         return self.pooling.read(state)

@@ -20,19 +20,19 @@ from selectrl.structs import Batch, Belief, Losses, Rows, Spec
 
 
 class Evidence(NamedTuple):
-    """What was seen so far by each world."""
+    """The running sums of each world."""
 
-    missed: Tensor  # (world, class), squared errors of the predictions under each training task's z
-    apart: Tensor  # (world,), how far those predictions lay apart
-    pooled: tuple[Any, ...]  # the aggregation's own
+    errors: Tensor  # (world, class), squared errors of the predictions under each training task's z
+    variance: Tensor  # (world,), variance of these predictions between tasks
+    pooled: tuple[Any, ...]  # the aggregation's state
 
 
 class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
-    r"""CSRO's encoder, whose belief at meta-test is a mean of the training tasks' z by how well they explain rewards.
+    r"""CSRO's encoder, whose belief at meta-test is a posterior mean of the training tasks' z.
 
-    A pooled context is wrong where an agent collects it under a wrong belief: its states and actions are such as no
-    behaviour policy of its task brought about, and z follows them, too. Here states and actions are only what is asked
-    about. A decoder is trained beside the encoder to predict r (and s', where dynamics vary) from (s, a) and the
+    A pooled context misleads when an agent collects it under a wrong belief: its states and actions differ from those
+    of all behaviour policies of the task, and z depends on them too. Here z depends on states and actions only through
+    predictions. A decoder is trained with the encoder to predict r (and s', where dynamics vary) from (s, a) and the
     task's z; at meta-test it predicts every transition under the z of every training task, and
 
     .. math:: z = \sum_t w_t c_t, \qquad w_t \propto \exp\frac{-\sum_i \lVert\hat x(s_i, a_i, c_t) - x_i\rVert^2}
@@ -42,8 +42,8 @@ class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
     :func:`selectrl.functional.evidence.task_posterior`. The spread is the posterior's own; before any context z is the
     mean of all training tasks.
 
-    What CSRO trains stays as it is: z reaches the decoder cut off, so a policy is that of the same method on
-    ``encoders.csro``.
+    The training of CSRO does not change: the decoder reads a detached z, so the policy equals that of the same method
+    with ``encoders.csro``.
 
     References:
         Gao et al., "Context Shift Reduction for Offline Meta-Reinforcement Learning", NeurIPS 2023, for training;
@@ -58,13 +58,13 @@ class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
         self.decoded = Draw("decode", "context", self.fields)
 
     def anchor_loss(self, agent: Agent, batch: Batch) -> Losses:
-        """The anchors' loss: how far they are from this step's task variables."""
+        """The anchors' loss: their squared distance to this step's task variables."""
         return self.anchors.loss(batch.tasks, batch.latent.features["mean"])
 
     def decoder_loss(self, agent: Agent, batch: Batch) -> Losses:
-        """The decoder's loss: squared errors on rows that z was not made of."""
-        missed = self.decoder.squared_errors(batch.draws["decode"], batch.latent.features["mean"].detach()[:, None])
-        return Losses(sum(missed.values(), torch.zeros(())), missed)
+        """The decoder's loss: squared errors on rows outside the context of z."""
+        errors = self.decoder.squared_errors(batch.draws["decode"], batch.latent.features["mean"].detach()[:, None])
+        return Losses(sum(errors.values(), torch.zeros(())), errors)
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return CSRO's objectives, the anchors' and the decoder's."""
@@ -79,33 +79,33 @@ class TaskPosteriorEncoder(RowEncoder[TaskPosteriorConfig]):
         )
 
     def phases(self, rl: Phase) -> tuple[Phase, ...]:
-        """Return the rl phase with the encoder's objectives in front; it refuses data of more tasks than classes."""
+        """Return the rl phase with the encoder's objectives first; it refuses data of more tasks than classes."""
         (phase,) = super().phases(rl)
         return (attrs.evolve(phase, prepare=make_class_check(self.config)),)
 
     def init(self, worlds: int) -> Evidence:
-        """Return the state of so many worlds that have seen nothing."""
+        """Return the initial state of worlds, before any transition."""
         zeros = self.anchors.total.new_zeros(worlds, self.config.classes)
         return Evidence(zeros, zeros[:, 0], self.pooling.init(self.net.weights[0], worlds))
 
     def step(self, state: Evidence, rows: Rows, live: Tensor) -> Evidence:
-        """Add one transition (world, …) to each world where live (world,) is true."""
+        """Add a transition (world, …) to each live world (world,)."""
         each = Rows(*(field[:, None] for field in rows))
         predicted = self.decoder.predict(each, self.anchors.means()[None])  # (world, class, column)
-        missed, apart = prediction_errors(predicted, self.decoder.target(rows), self.anchors.has_mean())
+        errors, variance = prediction_errors(predicted, self.decoder.target(rows), self.anchors.has_mean())
         return Evidence(
-            state.missed + torch.where(live[:, None], missed, 0),
-            state.apart + torch.where(live, apart, 0),
+            state.errors + torch.where(live[:, None], errors, 0),
+            state.variance + torch.where(live, variance, 0),
             self.pooling.step(state.pooled, *self.embed(rows), live),
         )
 
     def read(self, state: Evidence) -> Belief:
-        """Return the belief after what was seen; the set encoder's own if the width is None or before any training."""
+        """Return the belief after the transitions so far; the pooled belief if width is None or before training."""
         pooled, width = self.pooling.read(state.pooled), self.config.width
         if width is None:
             return pooled
-        known, means = self.anchors.has_mean(), self.anchors.means()
-        weights = task_posterior(state.missed, state.apart, known, width=width)
+        has_mean, means = self.anchors.has_mean(), self.anchors.means()
+        weights = task_posterior(state.errors, state.variance, has_mean, width=width)
         z = weights @ means
         spread = torch.einsum("wc,wcz->wz", weights, (means - z[:, None]).square()).sqrt()
-        return Belief(torch.where(known.any(), z, pooled.z), torch.where(known.any(), spread, pooled.spread))
+        return Belief(torch.where(has_mean.any(), z, pooled.z), torch.where(has_mean.any(), spread, pooled.spread))

@@ -1,4 +1,4 @@
-"""Terms of the losses that several set encoders share: the distance metric, and CLUB's bound."""
+"""Loss terms that several set encoders share: the distance metric, and CLUB's bound."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def metric_term(batch: Batch, weight: float) -> Losses:
 
 
 class Club(MLP):
-    """CLUB's estimator q(z | s, a), and CSRO's two losses with it; its module is ``encoder.club`` in the agent.
+    """CLUB's estimator q(z | s, a), and CSRO's two losses with it; the agent's module ``encoder.club``.
 
     Args:
         config: widths and weights.
@@ -34,13 +34,13 @@ class Club(MLP):
         self.config = config
 
     def moments(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return mean and variance that the estimator gives each context row, (task, context, latent)."""
+        """Return the estimator's mean and variance for each context row, (task, context, latent)."""
         context = batch.draws["context"]
         raw = self(torch.cat((context.obs, context.action), -1))
         return club_moments(raw, squash=self.config.club_squash)
 
     def fit_loss(self, agent: Agent, batch: Batch) -> Losses:
-        """The estimator's loss: likelihood of the row embeddings, which are cut from the encoder."""
+        """The estimator's loss: likelihood of the row embeddings, detached from the encoder."""
         fit = club_likelihood_loss(batch.latent.features["rows"].detach(), *self.moments(batch))
         return Losses(self.config.club_fit_weight * fit, {"fit": fit})
 
