@@ -28,7 +28,7 @@ def font(size: int, weight: str = "normal") -> Any:
     return ImageFont.truetype(font_manager.findfont(font_manager.FontProperties(weight=weight)), size)
 
 
-def told(parameter: Array) -> str:
+def describe(parameter: Array) -> str:
     """Say which task it is, where a few numbers tell it."""
     values = [f"{value:.2f}".replace("-", "\N{MINUS SIGN}") for value in parameter]
     return f": {values[0] if len(values) == 1 else '(' + ', '.join(values) + ')'}" if len(values) < 4 else ""
@@ -64,22 +64,22 @@ def frame(reels: Sequence[Reel], shots: Sequence[Shot]) -> Image.Image:
     image = Image.new("RGB", (GAP + len(reels) * (width + GAP), HEAD + LABEL + len(reel.tasks) * row + GAP), GROUND)
     pen = ImageDraw.Draw(image)
     exploring = now.phase == "explore"
-    said = f"exploring, step {now.step} of {reel.budget}" if exploring else f"adapted, step {now.step}"
-    pen.text((GAP, 10), said, INK, font(17, "bold"))
+    caption = f"exploring, step {now.step} of {reel.budget}" if exploring else f"adapted, step {now.step}"
+    pen.text((GAP, 10), caption, INK, font(17, "bold"))
     pen.rectangle((GAP, 40, image.width - GAP, 43), RULE)
     done = now.step / reel.budget if exploring else 1.0
     pen.rectangle((GAP, 40, GAP + round(done * (image.width - 2 * GAP)), 43), DONE)
-    for column, (one, shot) in enumerate(zip(reels, shots, strict=True)):
+    for column, (column_reel, shot) in enumerate(zip(reels, shots, strict=True)):
         left = GAP + column * (width + GAP)
-        pen.text((left, HEAD - 4), one.name, INK, font(15, "bold"))
-        for i, task in enumerate(one.tasks):
+        pen.text((left, HEAD - 4), column_reel.name, INK, font(15, "bold"))
+        for i, task in enumerate(column_reel.tasks):
             top = HEAD + LABEL + i * row
-            pen.text((left, top), f"task {task}{told(one.parameters[i])}", MUTED, font(13))
+            pen.text((left, top), f"task {task}{describe(column_reel.parameters[i])}", MUTED, font(13))
             image.paste(Image.fromarray(shot.pictures[i]), (left, top + LABEL - 4))
             pen.rectangle((left, top + LABEL - 4, left + width - 1, top + LABEL - 5 + height), outline=RULE)
             gained = f"{shot.gained[i]:.1f}".replace("-", "\N{MINUS SIGN}")
-            said = "this block's return" if exploring else "return"
-            pen.text((left, top + LABEL + height), f"{said} {gained}", MUTED if exploring else INK, font(13))
+            caption = "this block's return" if exploring else "return"
+            pen.text((left, top + LABEL + height), f"{caption} {gained}", MUTED if exploring else INK, font(13))
     return image
 
 
@@ -97,28 +97,28 @@ def write(reels: Sequence[Reel], out: Path, *, fps: int | None = None) -> None:
     if out.suffix not in SUFFIXES:
         raise InputError(f"expected a film's name that ends in {' or '.join(SUFFIXES)}, got {out.name}")
     rate = fps or (10 if reels[0].fps <= 10 else 20)
-    found = list(frames(reels))
-    found += [found[-1]] * round(HOLD * rate)
+    images = list(frames(reels))
+    images += [images[-1]] * round(HOLD * rate)
     writer = _gif if out.suffix == ".gif" else _mp4
-    write_atomically(out, lambda path: writer(found, path, rate))
+    write_atomically(out, lambda path: writer(images, path, rate))
 
 
-def _gif(found: Sequence[Image.Image], path: Path, rate: int) -> None:
-    palette = found[-1].quantize(64)  # one for all frames, so that nothing flickers
-    few = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in found]
+def _gif(images: Sequence[Image.Image], path: Path, rate: int) -> None:
+    palette = images[-1].quantize(64)  # one for all frames, so that nothing flickers
+    few = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     few[0].save(path, "GIF", save_all=True, append_images=few[1:], duration=round(1000 / rate), loop=0, optimize=False)
 
 
-def _mp4(found: Sequence[Image.Image], path: Path, rate: int) -> None:
+def _mp4(images: Sequence[Image.Image], path: Path, rate: int) -> None:
     try:
         import imageio_ffmpeg  # type: ignore[import-untyped]
     except ImportError as error:
         raise InputError("an .mp4 needs imageio-ffmpeg: pip install 'selectrl[film]', or write a .gif") from error
-    width, height = found[0].size
+    width, height = images[0].size
     size = (width + width % 2, height + height % 2)  # the codec wants even sides
     writer = imageio_ffmpeg.write_frames(str(path), size, fps=rate, output_params=["-f", "mp4"], macro_block_size=2)
     writer.send(None)
-    for image in found:
+    for image in images:
         even = Image.new("RGB", size, GROUND)
         even.paste(image)
         writer.send(np.asarray(even).tobytes())

@@ -45,11 +45,11 @@ def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
     """
     if is_there(out) and not is_empty_folder(out):
         raise InputError(f"{out} is not an empty folder; name a new one to export to, or remove it first")
-    found, unreadable = places(runs)
+    run_places, unreadable = places(runs)
     if unreadable:
         raise InputError(f"{unreadable[0].reason}; an export is of all runs or of none")
     copies: dict[Path, Path] = {}
-    for place in found:
+    for place in run_places:
         for file in [*_files(place.folder), *([place.fairness] if place.fairness else [])]:
             with open_regular(file):  # so that nothing is written where something cannot be read
                 name = place.named(file)

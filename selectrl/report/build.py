@@ -33,19 +33,19 @@ def build(runs: Sequence[Path], out: Path, export_to: Path | None, last: int) ->
         others = f" ({len(omissions) - 1} more were left out)" if len(omissions) > 1 else ""
         remedy = "; finish a run first" if "finished: " in first.reason else ""  # the other reasons have their own
         raise InputError(f"no finished run to report: {first.name}: {first.reason}{others}{remedy}")
-    families, odd = group(loaded)
-    omissions += odd
+    families, left_out = group(loaded)
+    omissions += left_out
     of_method = marks(row.method for family in families for row in family.rows)
     analyses = [analyse(family, last) for family in families]
     with drawing():
         overview = _overview(analyses, of_method)
         sections = []
         for analysis in analyses:
-            figures, odd = _figures(analysis, of_method)
-            omissions += odd
+            figures, left_out = _figures(analysis, of_method)
+            omissions += left_out
             sections.append(Section(analysis, figures, tables(analysis)))
-        for one in [*overview, *(figure for section in sections for figure in section.drawings.values())]:
-            export.write_figure(one, of_method, out / "figures")
+        for item in [*overview, *(figure for section in sections for figure in section.drawings.values())]:
+            export.write_figure(item, of_method, out / "figures")
         text = page(sections, overview, omissions, of_method)
     for table in (table for section in sections for table in section.tables.values()):
         export.write_table(table, out / "tables")
@@ -59,11 +59,11 @@ def build(runs: Sequence[Path], out: Path, export_to: Path | None, last: int) ->
 
 def _overview(analyses: Sequence[Analysis], of_method: Mapping[str, Mark]) -> list[Drawing]:
     """Draw what papers open with, one panel an environment, where there are several; protocols are never mixed."""
-    usual = [one for one in analyses if one.family.protocol == EQUAL_BUDGET]
+    usual = [analysis for analysis in analyses if analysis.family.protocol == EQUAL_BUDGET]
     if len(usual) < 2:
         return []
     drawn = [curves.learning(usual, of_method, "all_learning"), curves.few_shot(usual, of_method, "all_few_shot")]
-    return [one for one in drawn if one is not None]
+    return [figure for figure in drawn if figure is not None]
 
 
 def _figures(analysis: Analysis, of_method: Mapping[str, Mark]) -> tuple[dict[str, Drawing], list[Omission]]:
@@ -80,4 +80,4 @@ def _figures(analysis: Analysis, of_method: Mapping[str, Mark]) -> tuple[dict[st
         "latents": latent_map(analysis),
         "training": curves.training(analysis, of_method),
     }
-    return {kind: one for kind, one in drawn.items() if one is not None}, omissions
+    return {kind: figure for kind, figure in drawn.items() if figure is not None}, omissions

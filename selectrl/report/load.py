@@ -80,8 +80,8 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
         InputError: a path does not exist, or no run directory lies at or below it.
     """
     runs: dict[tuple[str, str, int], Run] = {}  # by environment, folder and seed
-    found, omissions = places(paths)
-    for place in found:
+    run_places, omissions = places(paths)
+    for place in run_places:
         partly: list[Omission] = []
         try:
             run = _run(place, partly)
@@ -92,7 +92,7 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
             if first is not run:
                 reason = f"seed {run.seed} of {run.folder} is already read from {first.path}; rename one of the folders"
                 partly.append(Omission(place.folder, reason))
-        omissions += [place.omission(one.path, one.reason) for one in partly]
+        omissions += [place.omission(item.path, item.reason) for item in partly]
     omissions = list(dict.fromkeys(omissions))
     rows = [row for run in runs.values() for row in _compared(run)]
     return sorted(_called(rows), key=lambda run: (run.env, run.method, run.seed)), omissions
@@ -104,7 +104,7 @@ def places(paths: Sequence[Path]) -> tuple[list[Place], list[Omission]]:
     Raises:
         InputError: a path does not exist, or no run directory lies at or below it.
     """
-    found: dict[Path, Place] = {}
+    by_folder: dict[Path, Place] = {}
     omissions: list[Omission] = []
     for path in paths:
         if not _is_folder(path):
@@ -117,9 +117,9 @@ def places(paths: Sequence[Path]) -> tuple[list[Place], list[Omission]]:
         if not folders:
             raise InputError(f"no run lies at or below {path} (none of its folders holds {EXPERIMENT})")
         for folder in folders:
-            found.setdefault(folder.resolve(), Place(folder, path))
+            by_folder.setdefault(folder.resolve(), Place(folder, path))
         omissions += [Place(folder, path).omission(folder, str(error)) for folder, error in refused.items()]
-    return list(found.values()), omissions
+    return list(by_folder.values()), omissions
 
 
 def _is_folder(path: Path) -> bool:
@@ -191,12 +191,12 @@ def _evaluations(
     folder: Path, run: RunFacts, trained: ExecutionRecord | None, omissions: list[Omission]
 ) -> dict[str, Evaluation]:
     """Read every evaluation of a run, by label."""
-    found: dict[str, Evaluation] = {}
+    by_label: dict[str, Evaluation] = {}
     try:
         names = sorted(list_names(folder / EVALUATIONS))
     except InputError as error:
         omissions.append(Omission(folder / EVALUATIONS, str(error)))
-        return found
+        return by_label
     for file in (folder / EVALUATIONS / name for name in names if name.endswith(".json")):
         try:
             evaluation = read.evaluation(file, run, trained)
@@ -205,8 +205,8 @@ def _evaluations(
             continue
         arrays, shape = arrays_file(file), evaluation.returns.shape
         traces = _or(None, partial(Traces.read, shape=shape), arrays, omissions) if is_there(arrays) else None
-        found[evaluation.label] = attrs.evolve(evaluation, traces=traces)
-    return found
+        by_label[evaluation.label] = attrs.evolve(evaluation, traces=traces)
+    return by_label
 
 
 def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[str, str]:
@@ -219,17 +219,17 @@ def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[st
     test: Bindings = experiment.get("test") or {}
     of_run = str(test.get("protocol") or EQUAL_BUDGET)
 
-    def closeness(one: Evaluation) -> int:
-        record = {"collector": one.collector, **one.settings, "repeats": one.repeats}
-        under = {**test, "protocol": one.protocol}
+    def closeness(evaluation: Evaluation) -> int:
+        record = {"collector": evaluation.collector, **evaluation.settings, "repeats": evaluation.repeats}
+        under = {**test, "protocol": evaluation.protocol}
         variants: tuple[Bindings, ...] = (under, {**under, "budget": None, "repeats": None}, {})
-        alike = [is_own(record, {**experiment, "test": wanted}) and one.of_the_run for wanted in variants]
-        return sum(alike) if alike[0] or one.protocol != of_run else 0
+        alike = [is_own(record, {**experiment, "test": wanted}) and evaluation.of_the_run for wanted in variants]
+        return sum(alike) if alike[0] or evaluation.protocol != of_run else 0
 
     own: dict[str, str] = {}
-    for one in sorted(evaluations.values(), key=lambda one: (-closeness(one), one.label != name, one.label)):
-        if closeness(one):
-            own.setdefault(one.protocol, one.label)
+    for evaluation in sorted(evaluations.values(), key=lambda test: (-closeness(test), test.label != name, test.label)):
+        if closeness(evaluation):
+            own.setdefault(evaluation.protocol, evaluation.label)
     return own
 
 
@@ -239,7 +239,7 @@ def _compared(run: Run) -> list[Run]:
     The first row keeps the evaluations that no row claims; a run that no comparison tells of is returned as it is.
     """
     rows = run.fairness.rows if run.fairness else {}
-    found: list[Run] = []
+    split: list[Run] = []
     for name, row in rows.items():
         if row.policy != run.folder:
             continue
@@ -249,18 +249,18 @@ def _compared(run: Run) -> list[Run]:
         if own:
             trained = all(run.experiment.get(part) == value for part, value in tested.items())
             tests = run.tested if trained else {}  # those in training were of the experiment that was begun
-            found.append(attrs.evolve(run, method=name, experiment=experiment, own=own, tested=tests))
-    claimed = {label for row in found for label in row.own.values()}
+            split.append(attrs.evolve(run, method=name, experiment=experiment, own=own, tested=tests))
+    claimed = {label for row in split for label in row.own.values()}
     return [
         attrs.evolve(
             row,
             evaluations={
-                label: one
-                for label, one in run.evaluations.items()
-                if label in row.own.values() or one.offline or (row is found[0] and label not in claimed)
+                label: evaluation
+                for label, evaluation in run.evaluations.items()
+                if label in row.own.values() or evaluation.offline or (row is split[0] and label not in claimed)
             },
         )
-        for row in found
+        for row in split
     ] or [run]
 
 

@@ -130,7 +130,7 @@ def evaluation(file: Path, run: RunFacts, trained: ExecutionRecord | None) -> Ev
         returns=returns,
         env_steps=record.env_steps,
         other_data=record.dataset if record.dataset not in (None, trained and trained.dataset.fingerprint) else None,
-        other_code=next((part for part, found in tested if is_changed(sources.get(part), found)), None),
+        other_code=next((part for part, own in tested if is_changed(sources.get(part), own)), None),
         quirks=record.quirks or (),
     )
 

@@ -171,14 +171,16 @@ class Run:
         bound = data.get("terminals") if isinstance(data, dict) else None
         return str(bound or "not recorded")
 
-    def tested_like(self, one: Evaluation) -> Curve:
+    def tested_like(self, evaluation: Evaluation) -> Curve:
         """Return its learning curve where it was tested while training as in an evaluation, but for repeats."""
         test = self.experiment.get("test")
         bound = {"protocol": EQUAL_BUDGET, **(test if isinstance(test, dict) else {})}
         bound["test_seed"] = bound.get("seed")
-        alike = all(None in (value, bound.get(name)) or value == bound[name] for name, value in one.settings.items())
-        part = str(one.collector.get("part", "")).rpartition(".")[2]
-        return self.tested.get(part, ()) if alike and one.collector == self.experiment.get("collector") else ()
+        alike = all(
+            None in (value, bound.get(name)) or value == bound[name] for name, value in evaluation.settings.items()
+        )
+        part = str(evaluation.collector.get("part", "")).rpartition(".")[2]
+        return self.tested.get(part, ()) if alike and evaluation.collector == self.experiment.get("collector") else ()
 
     @property
     def pretraining(self) -> int:

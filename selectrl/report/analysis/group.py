@@ -30,13 +30,13 @@ def group(runs: Sequence[Run]) -> tuple[list[Family], list[Omission]]:
     for env, of_env in groupby(runs, key=lambda run: run.env):
         rows: list[Row] = []
         for method, of_method in groupby(of_env, key=lambda run: run.method):
-            alike, odd = _one_experiment(list(of_method))
-            omissions += odd
+            alike, left_out = _one_experiment(list(of_method))
+            omissions += left_out
             own = ChainMap(*(dict(run.own) for run in alike))  # the first seed's, as seeds may bind other collectors
             for label in sorted({label for run in alike for label in run.evaluations}):
-                row, odd = _one_test(method, label, alike, own)
+                row, left_out = _one_test(method, label, alike, own)
                 rows.append(row)
-                omissions += odd
+                omissions += left_out
         protocols = {row.evaluation.protocol for row in rows}
         for protocol in sorted(protocols, key=lambda name: (name != EQUAL_BUDGET, name)):
             tested = [row for row in rows if row.evaluation.protocol == protocol]
@@ -85,11 +85,13 @@ def _one_experiment(runs: list[Run]) -> tuple[list[Run], list[Omission]]:
     """Keep the runs that were trained as the first one was."""
     kept, omissions = [], []
     for run in runs:
-        told = difference(_trained(runs[0].experiment), _trained(run.experiment))
-        if told is None:
+        binding = difference(_trained(runs[0].experiment), _trained(run.experiment))
+        if binding is None:
             kept.append(run)
         else:
-            omissions.append(Omission(run.path, f"another experiment than seed {runs[0].seed} of its method ({told})"))
+            omissions.append(
+                Omission(run.path, f"another experiment than seed {runs[0].seed} of its method ({binding})")
+            )
     return kept, omissions
 
 
@@ -102,12 +104,12 @@ def _one_test(method: str, label: str, runs: list[Run], own: Mapping[str, str]) 
     having = [run for run in runs if label in run.evaluations]
     kept, omissions = [], []
     for run in having:
-        told = difference(_tested(having[0].evaluations[label]), _tested(run.evaluations[label]))
-        if told is None:
+        binding = difference(_tested(having[0].evaluations[label]), _tested(run.evaluations[label]))
+        if binding is None:
             kept.append(run)
         else:
             path = evaluation_file(run.path, label)
-            omissions.append(Omission(path, f"another test than that of seed {having[0].seed} ({told})"))
+            omissions.append(Omission(path, f"another test than that of seed {having[0].seed} ({binding})"))
     its_own = own.get(having[0].evaluations[label].protocol) == label
     return Row(method=method, label=label, own=its_own, runs=tuple(kept)), omissions
 

@@ -13,55 +13,57 @@ from selectrl.report.records import Row
 
 def notes(analysis: Analysis) -> list[str]:
     """Return what stands between these numbers and a fair comparison, one sentence each."""
-    rows = [one.row for one in analysis.methods]
-    said = []
+    rows = [summary.row for summary in analysis.methods]
+    sentences = []
     fewest = min(len(row.seeds) for row in rows)
     if fewest < FEWEST_SEEDS:
-        said.append(
+        sentences.append(
             f"There are {count(fewest, 'seed')} of some methods. An interval takes {FEWEST_SEEDS} seeds or more, and a "
             f"claim about methods {ENOUGH_SEEDS}."
         )
     elif fewest < ENOUGH_SEEDS:
         read = " Read “above” and “below” as statements about these runs." if len(rows) > 1 else ""
-        said.append(
+        sentences.append(
             f"With {count(fewest, 'seed')} of a method it cannot be checked that seeds scatter normally, as intervals "
             f"assume.{read} A claim about methods takes {ENOUGH_SEEDS} seeds or more."
         )
     if len({row.seeds for row in rows}) > 1:
-        said.append(
+        sentences.append(
             "The methods do not have the same seeds; differences are taken over the seeds that two of them share."
         )
     for row in rows:
         others = _other_collectors(analysis, row)
         if others:
-            said.append(f"{row.method} is reported under {row.label}, its first seed’s collector, not {join(others)}.")
+            sentences.append(
+                f"{row.method} is reported under {row.label}, its first seed’s collector, not {join(others)}."
+            )
     executions = [run.execution for row in rows for run in row.runs]
-    prints = sorted({short(one.dataset.fingerprint if one else "not recorded") for one in executions})
+    prints = sorted({short(execution.dataset.fingerprint if execution else "not recorded") for execution in executions})
     if len(prints) > 1:
-        said.append(f"The runs were not trained on the same data (fingerprints {join(prints)}).")
+        sentences.append(f"The runs were not trained on the same data (fingerprints {join(prints)}).")
     for row in rows:
         changed = sorted({part for run in row.runs for part in run.changed})
         if changed:
-            said.append(f"The source code of {join(changed)} has changed since {row.method} was trained.")
+            sentences.append(f"The source code of {join(changed)} has changed since {row.method} was trained.")
     steps = [f"{row.method} {row.runs[0].steps}" for row in rows]
     if len({row.runs[0].steps for row in rows}) > 1:
-        said.append(f"The methods were not trained for equally many steps ({join(steps)}).")
+        sentences.append(f"The methods were not trained for equally many steps ({join(steps)}).")
     environments = [row.runs[0].experiment["env"] for row in rows]
-    told = next((d for other in environments if (d := difference(environments[0], other))), None)
-    if told:
-        said.append(f"The methods did not face the same environment ({told}).")
-    slopes = [(one.row.method, slope) for one in analysis.methods if (slope := one.get(END_SLOPE))]
+    unequal = next((d for other in environments if (d := difference(environments[0], other))), None)
+    if unequal:
+        sentences.append(f"The methods did not face the same environment ({unequal}).")
+    slopes = [(summary.row.method, slope) for summary in analysis.methods if (slope := summary.get(END_SLOPE))]
     rates = [f"{method} ({effect(slope, 2)} per 1,000 steps)" for method, slope in slopes if slope.sign > 0]
     if rates:
-        said.append(f"Still rising at the end of training: {join(rates)}. Longer training may change the order.")
+        sentences.append(f"Still rising at the end of training: {join(rates)}. Longer training may change the order.")
     fair = next((run.fairness for row in rows for run in row.runs if run.fairness), None)
     for check in fair.checks if fair else ():
         if not check.ok:
-            said.append(f"A check of fairness failed: {check.what}{f' ({check.detail})' if check.detail else ''}.")
-    examined = {method for one in (fair.differs if fair else ()) for method in one.values}
+            sentences.append(f"A check of fairness failed: {check.what}{f' ({check.detail})' if check.detail else ''}.")
+    examined = {method for item in (fair.differs if fair else ()) for method in item.values}
     unexamined = [row.method for row in rows if examined and row.method not in examined]
     if unexamined:
-        said.append(f"The record of fairness is of a comparison without {join(unexamined)}.")
+        sentences.append(f"The record of fairness is of a comparison without {join(unexamined)}.")
     settings = [
         {**row.evaluation.settings, "repeats": row.evaluation.repeats, "terminals": row.runs[0].terminals}
         for row in rows
@@ -74,10 +76,10 @@ def notes(analysis: Analysis) -> list[str]:
         ("repeats", "were tested with other numbers of repeats"),
         ("terminals", "learnt from other ends of episodes"),
     ):
-        found = sorted({str(one[name]) for one in settings})
+        found = sorted({str(setting[name]) for setting in settings})
         if len(found) > 1:
-            said.append(f"The methods {words}: {join(found)}.")
-    return said
+            sentences.append(f"The methods {words}: {join(found)}.")
+    return sentences
 
 
 def _other_collectors(analysis: Analysis, own: Row) -> list[str]:

@@ -45,10 +45,10 @@ def principal(points: DoubleArray, count: int) -> tuple[DoubleArray, DoubleArray
     centre = points.mean(axis=0)
     _, scales, axes = np.linalg.svd(points - centre, full_matrices=False)
     shares = scales**2 / max(float((scales**2).sum()), 1e-12)
-    found = min(count, len(axes))
+    kept = min(count, len(axes))
     out, variance = np.zeros((count, points.shape[1])), np.zeros(count)
-    signs = np.sign(axes[np.arange(found), np.abs(axes[:found]).argmax(axis=1)])
-    out[:found], variance[:found] = axes[:found] * signs[:, None], shares[:found]
+    signs = np.sign(axes[np.arange(kept), np.abs(axes[:kept]).argmax(axis=1)])
+    out[:kept], variance[:kept] = axes[:kept] * signs[:, None], shares[:kept]
     return centre, out, variance
 
 

@@ -14,14 +14,18 @@ from selectrl.report.analysis.metrics import GAIN, GAP, MEAN, OFFLINE
 from selectrl.report.analysis.projection import TaskAxis
 
 
-def effect(one: Estimate | None, digits: int) -> str:
+def effect(estimate: Estimate | None, digits: int) -> str:
     """Return ``difference, low to high``, or a dash."""
-    return f"{number(one.value, digits, sign=True)}, {interval(one.interval, digits, sign=True)}" if one else NONE
+    return (
+        f"{number(estimate.value, digits, sign=True)}, {interval(estimate.interval, digits, sign=True)}"
+        if estimate
+        else NONE
+    )
 
 
 def order(analysis: Analysis) -> str:
     """Return one sentence on the order of the methods, the verdict where there are two, nothing where there is one."""
-    names = [one.row.method for one in analysis.methods]
+    names = [summary.row.method for summary in analysis.methods]
     if len(names) == 2:
         return verdict(analysis.verdicts[0], analysis.digits)
     top = analysis.unbeaten
@@ -47,29 +51,36 @@ def _no_difference(names: Sequence[str], pairs: Sequence[Comparison], digits: in
     margin = pairs[0].margin
     if margin is not None and all(pair.is_equal for pair in pairs):
         return f"{join(names)} are equal within ±{number(margin, digits)}."
-    known = all(pair.effect and pair.effect.interval for pair in pairs)
-    why = "the 95% interval of each difference includes zero" if known else "some have too few shared seeds to tell"
+    have_intervals = all(pair.effect and pair.effect.interval for pair in pairs)
+    why = (
+        "the 95% interval of each difference includes zero"
+        if have_intervals
+        else "some have too few shared seeds to tell"
+    )
     return f"There is no significant difference between any two of {join(names)}: {why}."
 
 
-def verdict(one: Comparison, digits: int) -> str:
+def verdict(comparison: Comparison, digits: int) -> str:
     """Return what the runs say of two methods, never more than the interval of their difference carries."""
-    effect = one.effect
+    effect = comparison.effect
     if effect is None:
-        return f"{one.a} and {one.b} are not compared: {one.reason}."
+        return f"{comparison.a} and {comparison.b} are not compared: {comparison.reason}."
     size = number(effect.value, digits, sign=True)
-    paired = f"{count(effect.seeds, 'shared seed')} × {count(len(one.tasks), 'task')}"
+    paired = f"{count(effect.seeds, 'shared seed')} × {count(len(comparison.tasks), 'task')}"
     if effect.interval is None:
-        return f"The difference between {one.a} and {one.b} is {size} ({paired}): too few seeds for an interval."
+        names = f"{comparison.a} and {comparison.b}"
+        return f"The difference between {names} is {size} ({paired}): too few seeds for an interval."
     measured = f"{intervals(effect, digits, sign=True)}; {paired}"
-    if one.sign != 0:
+    if comparison.sign != 0:
         where = " in these runs" if effect.seeds < ENOUGH_SEEDS else ""
-        word = "above" if one.sign > 0 else "below"
-        return f"{one.a} scores {word} {one.b} by {number(abs(effect.value), digits)}{where} ({measured})."
-    if one.is_equal:
-        equal = f"{one.a} and {one.b} are equal within ±{number(one.margin, digits)}"
+        word = "above" if comparison.sign > 0 else "below"
+        return (
+            f"{comparison.a} scores {word} {comparison.b} by {number(abs(effect.value), digits)}{where} ({measured})."
+        )
+    if comparison.is_equal:
+        equal = f"{comparison.a} and {comparison.b} are equal within ±{number(comparison.margin, digits)}"
         return f"{equal}: the difference is {size} ({measured})."
-    return f"No significant difference between {one.a} and {one.b}: {size} ({measured})."
+    return f"No significant difference between {comparison.a} and {comparison.b}: {size} ({measured})."
 
 
 def intervals(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
@@ -82,26 +93,25 @@ def intervals(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
     return ", ".join(parts)
 
 
-def beside(one: Comparison) -> str:
-    """Return what stands beside a verdict: tasks won, and the probability that a seed of one beats one of the other."""
-    if one.effect is None:
+def details(comparison: Comparison) -> str:
+    """Return the small print of a verdict: tasks won, and the probability that a seed of one beats one of the other."""
+    if comparison.effect is None:
         return ""
-    ends = f", {interval(one.improvement_interval, 2)}" if one.improvement_interval else ""
-    return (
-        f"{one.a} is ahead on {one.wins} of {count(len(one.tasks), 'task')}; P({one.a} > {one.b}) = "
-        f"{number(one.improvement, 2)}{ends}."
-    )
+    ends = f", {interval(comparison.improvement_interval, 2)}" if comparison.improvement_interval else ""
+    won = f"{comparison.a} is ahead on {comparison.wins} of {count(len(comparison.tasks), 'task')}"
+    probability = f"P({comparison.a} > {comparison.b}) = {number(comparison.improvement, 2)}{ends}"
+    return f"{won}; {probability}."
 
 
-def sentence(analysis: Analysis, one: Summary, digits: int) -> str:
+def sentence(analysis: Analysis, summary: Summary, digits: int) -> str:
     """Return what was measured of one method, and what context did for it."""
-    row, mean, gap, offline = one.row, one[MEAN], one.get(GAP), one.get(OFFLINE)
+    row, mean, gap, offline = summary.row, summary[MEAN], summary.get(GAP), summary.get(OFFLINE)
     seeds = count(len(row.seeds), "seed")
     spread = f"{intervals(mean, digits)}; {seeds}" if mean.interval else f"{seeds}, too few for an interval"
     parts = [
         f"After {count(row.evaluation.context_steps[-1], 'step')} of context its mean return is "
         f"{number(mean.value, digits)} ({spread}).",
-        gained(one[GAIN], digits),
+        gained(summary[GAIN], digits),
     ]
     if gap and offline:
         parts.append(f"With context from the data it is {number(offline.value, digits)}{_cost(gap, digits)}.")
@@ -115,13 +125,13 @@ def by_task_words(analysis: Analysis, axis: TaskAxis) -> str:
     if axis.cyclic or len(ranks) < 5:
         return ""
     digits = analysis.digits
-    tasks, told = analysis.methods[0].row.evaluation.tasks, []
-    for one in analysis.methods:
-        scores = one.row.scores[..., -1].mean(axis=0)
-        if one.row.evaluation.tasks == tasks:
+    tasks, phrases = analysis.methods[0].row.evaluation.tasks, []
+    for summary in analysis.methods:
+        scores = summary.row.scores[..., -1].mean(axis=0)
+        if summary.row.evaluation.tasks == tasks:
             outer, inner = (number(float(scores[which].mean()), digits) for which in (ends, ~ends))
-            told.append(f"{one.row.method} {outer} against {inner}")
-    return f"At the {count(int(ends.sum()), 'task')} at the two ends against all others: {join(told)}."
+            phrases.append(f"{summary.row.method} {outer} against {inner}")
+    return f"At the {count(int(ends.sum()), 'task')} at the two ends against all others: {join(phrases)}."
 
 
 def gained(gain: Estimate, digits: int) -> str:

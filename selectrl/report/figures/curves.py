@@ -32,31 +32,34 @@ Curves = Mapping[str, tuple[DoubleArray, DoubleArray]]
 
 def learning(analyses: Sequence[Analysis], marks: Mapping[str, Mark], name: str) -> Drawing | None:
     """Draw test return against steps of training, one panel an environment; nothing where no run logged it."""
-    found = {one.family.title: (one, {m.row.method: m.row.learning for m in one.methods}) for one in analyses}
+    curves_by_env = {
+        analysis.family.title: (analysis, {m.row.method: m.row.learning for m in analysis.methods})
+        for analysis in analyses
+    }
     caption = f"Return on unseen tasks after all of the context, tested while training. {SHADE}"
-    return _returns(found, marks, name, ("Learning curves", caption), "steps of training (rl phase)")
+    return _returns(curves_by_env, marks, name, ("Learning curves", caption), "steps of training (rl phase)")
 
 
 def few_shot(analyses: Sequence[Analysis], marks: Mapping[str, Mark], name: str) -> Drawing | None:
     """Draw return against steps of context, one panel an environment; nothing where no method was given any."""
-    found: dict[str, tuple[Analysis, Curves]] = {}
-    for one in analyses:
-        rows = [m.row for m in one.methods if len(m.row.evaluation.context_steps) > 1]
+    curves_by_env: dict[str, tuple[Analysis, Curves]] = {}
+    for analysis in analyses:
+        rows = [m.row for m in analysis.methods if len(m.row.evaluation.context_steps) > 1]
         curves = {row.method: (np.array(row.evaluation.context_steps, float), row.scores.mean(axis=1)) for row in rows}
-        found[one.family.title] = one, curves
-    blocks = {m.row.evaluation.settings["block"] for one in analyses for m in one.methods}
+        curves_by_env[analysis.family.title] = analysis, curves
+    blocks = {m.row.evaluation.settings["block"] for analysis in analyses for m in analysis.methods}
     block = next(iter(blocks))
     size = f" A block of context is {block:,} steps, one whole episode." if len(blocks) == 1 and block else ""
     caption = (
         "Return of one scored episode, exploration off, against the context collected before it."
         f"{size} Early rise is fast adaptation. {SHADE}"
     )
-    return _returns(found, marks, name, ("Few-shot curves", caption), "steps of context")
+    return _returns(curves_by_env, marks, name, ("Few-shot curves", caption), "steps of context")
 
 
 def training(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
     """Draw what losses logged, one panel a quantity; nothing where none of them was logged."""
-    panels, data = [], []
+    curves_by_env, data = [], []
     for quantity, heading in QUANTITIES.items():
         curves = _present({m.row.method: m.row.logged(quantity) for m in analysis.methods})
         if not curves:
@@ -68,16 +71,16 @@ def training(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
                 curve(ax, x, y, marks[method])
             dress(ax, "steps of training (rl phase)", thousands=True)
 
-        panels.append(Panel(heading=heading, alt=f"{heading} while training. Last values: {last}.", draw=draw))
+        curves_by_env.append(Panel(heading=heading, alt=f"{heading} while training. Last values: {last}.", draw=draw))
         data += [row for name, (x, y) in curves.items() for row in numbers((quantity, name), x, y)]
-    if not panels:
+    if not curves_by_env:
         return None
     return Drawing(
         name=f"{analysis.family.name}_training",
         title="What training did",
         caption="Logged by the losses themselves, on training tasks; a quantity that a method does not have has no "
         f"line. Q that climbs away from the others’ warns of overestimation. {SHADE}",
-        panels=panels,
+        panels=curves_by_env,
         columns=("quantity", "method", "step", "mean", "std", "seeds"),
         data=data,
         methods=tuple(m.row.method for m in analysis.methods),
@@ -86,7 +89,7 @@ def training(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
 
 
 def _returns(
-    found: Mapping[str, tuple[Analysis, Curves]],
+    curves_by_env: Mapping[str, tuple[Analysis, Curves]],
     marks: Mapping[str, Mark],
     name: str,
     words: tuple[str, str],
@@ -94,7 +97,7 @@ def _returns(
 ) -> Drawing | None:
     """Draw returns against something, one panel an environment."""
     panels, data = [], []
-    for env, (analysis, every) in found.items():
+    for env, (analysis, every) in curves_by_env.items():
         curves = _present(every)
         if not curves:
             continue
@@ -112,7 +115,7 @@ def _returns(
             reference(ax, lines)
             dress(ax, across, thousands=True)
 
-        heading = MEAN.axis if len(found) == 1 else env
+        heading = MEAN.axis if len(curves_by_env) == 1 else env
         panels.append(Panel(heading=heading, alt=f"{words[0]}, return against {across}. {ends}.", draw=draw))
         data += [row for method, (x, y) in curves.items() for row in numbers((analysis.family.env, method), x, y)]
     if not panels:
@@ -121,12 +124,12 @@ def _returns(
     return Drawing(
         name=name,
         title=title,
-        caption=caption if len(found) == 1 else f"{MEAN.axis}. {caption}",
+        caption=caption if len(curves_by_env) == 1 else f"{MEAN.axis}. {caption}",
         panels=panels,
         columns=("env", "method", across.partition(" (")[0].replace(" ", "_"), "mean", "std", "seeds"),
         data=data,
-        methods=tuple(dict.fromkeys(method for _, every in found.values() for method in every)),
-        size=ONE if len(panels) == 1 else SEVERAL,
+        methods=tuple(dict.fromkeys(method for _, every in curves_by_env.values() for method in every)),
+        size=ONE if len(curves_by_env) == 1 else SEVERAL,
     )
 
 

@@ -35,7 +35,7 @@ def draw_dataset(manifest: Manifest, file: Path) -> None:
     """
     kind = file.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
-        raise InputError(f"{file}: expected a file name ending in {', '.join(f'.{one}' for one in FORMATS)}")
+        raise InputError(f"{file}: expected a file name ending in {', '.join(f'.{suffix}' for suffix in FORMATS)}")
     with drawing():
         figure = _figure(manifest)
         settle(figure)
@@ -45,11 +45,11 @@ def draw_dataset(manifest: Manifest, file: Path) -> None:
 
 def returns_of(manifest: Manifest) -> tuple[list[int], DoubleArray]:
     """Return the labels, ascending, and the mean returns (task, label), NaN where there is no episode."""
-    labels = sorted({one.label for entry in manifest.tasks for one in entry.returns})
+    labels = sorted({level.label for entry in manifest.tasks for level in entry.returns})
     table = np.full((len(manifest.tasks), len(labels)), np.nan)
     for row, entry in enumerate(manifest.tasks):
-        for one in entry.returns:
-            table[row, labels.index(one.label)] = one.mean_return
+        for level in entry.returns:
+            table[row, labels.index(level.label)] = level.mean_return
     return labels, table
 
 

@@ -109,6 +109,6 @@ def inline(svg: bytes, name: str, alt: str) -> str:
     return f'<svg {box.group() if box else ""} role="img" aria-label="{escape(alt)}">{body}'.strip()
 
 
-def _rounded(found: re.Match[str]) -> str:
+def _rounded(match: re.Match[str]) -> str:
     """Round the numbers of one attribute to a hundredth of a point."""
-    return re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n.group()):.2f}".rstrip("0").rstrip("."), found.group())
+    return re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n.group()):.2f}".rstrip("0").rstrip("."), match.group())

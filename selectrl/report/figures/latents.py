@@ -46,11 +46,11 @@ class Map:
 
 def maps(analysis: Analysis) -> list[list[Map]]:
     """Return the maps of every row's seeds, of rows that collect their context and kept both kinds of latents."""
-    place = {one.row.method: i for i, one in enumerate(analysis.methods)}
+    place = {summary.row.method: i for i, summary in enumerate(analysis.methods)}
     ordered = sorted(analysis.family.rows, key=lambda row: (place[row.method], not row.own, row.label))
     collecting = [row for row in ordered if not row.evaluation.offline]
-    found = [[one for run in row.runs for one in [_map(row, run)] if one] for row in collecting]
-    return [seeds for seeds in found if seeds]
+    groups = [[item for run in row.runs for item in [_map(row, run)] if item] for row in collecting]
+    return [seeds for seeds in groups if seeds]
 
 
 def _map(row: Row, run: Run) -> Map | None:
@@ -70,15 +70,15 @@ def _map(row: Row, run: Run) -> Map | None:
 
 def latent_map(analysis: Analysis) -> Drawing | None:
     """Draw every map, one panel a method and collector; nothing where no latents were kept."""
-    found = maps(analysis)
-    if not found:
+    groups = maps(analysis)
+    if not groups:
         return None
     panels, data = [], []
-    for seeds in found:
+    for seeds in groups:
         panel, rows = _panel(seeds)
         panels.append(panel)
         data += rows
-    first = found[0][0]
+    first = groups[0][0]
     return Drawing(
         name=f"{analysis.family.name}_latents",
         title="Where exploration lands",

@@ -53,21 +53,21 @@ class Story:
 
 def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
     """Read the paths of every row whose worlds move in a plane; elsewhere there are none."""
-    found, omissions = [], []
-    place = {one.row.method: i for i, one in enumerate(analysis.methods)}
-    ordered = sorted(analysis.summaries, key=lambda one: (not one.row.own, place[one.row.method]))
+    drawn, omissions = [], []
+    place = {summary.row.method: i for i, summary in enumerate(analysis.methods)}
+    ordered = sorted(analysis.summaries, key=lambda value: (not value.row.own, place[value.row.method]))
     for summary in ordered:
         family, traces = task_family(summary.row), summary.row.evaluation.traces
         arena = family.arena if family else None
         if arena is None or traces is None:
             continue
         try:
-            found.append(_story(traces, summary, arena))
+            drawn.append(_story(traces, summary, arena))
         except InputError as error:
             where = summary.row.runs[0].path / EVALUATIONS / traces.file.name
             reason = str(error).replace(str(traces.file), str(where))
             omissions.append(Omission(where, f"{reason}; its numbers are kept"))
-    return found, omissions
+    return drawn, omissions
 
 
 def _story(traces: Traces, summary: Summary, arena: Arena) -> Story:
@@ -105,18 +105,18 @@ def picture(analysis: Analysis) -> tuple[Drawing | None, list[Omission]]:
     Returns:
         The figure, nothing where there are no paths, and the files that could not be used.
     """
-    found, omissions = stories(analysis)
-    if not found:
+    drawn, omissions = stories(analysis)
+    if not drawn:
         return None, omissions
-    low, high = limits(found)
-    digits = digits_for(story.summary.mean for story in found)
+    low, high = limits(drawn)
+    digits = digits_for(story.summary.mean for story in drawn)
     drawing = Drawing(
         name=f"{analysis.family.name}_picture",
         title="How each method finds the goal",
-        caption=f"{found[0].arena.words} {MARKS}",
-        panels=[_panel(story, kind, low, high, digits) for story in found for kind in KINDS],
+        caption=f"{drawn[0].arena.words} {MARKS}",
+        panels=[_panel(story, kind, low, high, digits) for story in drawn for kind in KINDS],
         columns=("method", "collector", "seed", "task", "goal_x", "goal_y", "kind", "block", "time", "x", "y"),
-        data=[row for story in found for row in _data(story)],
+        data=[row for story in drawn for row in _data(story)],
         size=(WIDTH, WIDTH * float((high[1] - low[1]) / (high[0] - low[0]))),
     )
     return drawing, omissions

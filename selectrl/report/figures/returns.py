@@ -25,28 +25,28 @@ from selectrl.report.figures.style import LIGHT, Mark
 def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
     """Draw each method's return before any context, after all of it, and with context from the data."""
     methods = analysis.methods
-    digits = digits_for(one.mean for one in methods)
-    offline = any(one.get(OFFLINE) for one in methods)
-    disc = "all context, 95% interval" if any(one[MEAN].interval for one in methods) else "all context"
+    digits = digits_for(summary.mean for summary in methods)
+    offline = any(summary.get(OFFLINE) for summary in methods)
+    disc = "all context, 95% interval" if any(summary[MEAN].interval for summary in methods) else "all context"
 
     def draw(ax: Axes) -> None:
         dress(ax, MEAN.axis)
         ax.grid(axis="y", visible=False)
         ax.grid(axis="x")
-        for y, one in enumerate(methods):
-            colour = marks[one.row.method].colour
-            before, after, ends = one[CONTEXT_FREE].value, one.mean, one[MEAN].interval
+        for y, summary in enumerate(methods):
+            colour = marks[summary.row.method].colour
+            before, after, ends = summary[CONTEXT_FREE].value, summary.mean, summary[MEAN].interval
             ax.plot([before, after], [y, y], color=colour, linewidth=1.2, alpha=0.55)
             if ends:
                 ax.plot(ends, [y, y], color=colour, linewidth=7, alpha=0.32, solid_capstyle="butt")
             else:
-                seeds = seed_means(one.row, analysis.family)
+                seeds = seed_means(summary.row, analysis.family)
                 ax.plot(seeds, [y] * len(seeds), ".", color=colour, alpha=0.5, markersize=5, markeredgewidth=0)
             ax.plot(before, y, "o", color=LIGHT["ground"], markeredgecolor=colour, markersize=6.5)
-            if from_data := one.get(OFFLINE):
+            if from_data := summary.get(OFFLINE):
                 ax.plot(from_data.value, y, "D", color=LIGHT["ground"], markeredgecolor=colour, markersize=5.5)
             ax.plot(after, y, "o", color=colour, markersize=7)
-        ax.set_yticks(range(len(methods)), [clip(one.row.method, 20) for one in methods])
+        ax.set_yticks(range(len(methods)), [clip(summary.row.method, 20) for summary in methods])
         ax.tick_params(axis="y", labelcolor=LIGHT["ink"], labelsize=9)
         ax.set_ylim(len(methods) - 0.4, -0.6)
         reference(ax, reference_lines(methods[0].row), upright=True)
@@ -63,10 +63,10 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
             handles=keys, loc="outside lower left", ncols=3, handlelength=0.8, columnspacing=1.0, fontsize=8
         )
 
-    told = [
-        f"{one.row.method} from {number(one[CONTEXT_FREE].value, digits)} to {number(one.mean, digits)}"
-        + (f" ({interval(one[MEAN].interval, digits)})" if one[MEAN].interval else "")
-        for one in methods
+    sentences = [
+        f"{summary.row.method} from {number(summary[CONTEXT_FREE].value, digits)} to {number(summary.mean, digits)}"
+        + (f" ({interval(summary[MEAN].interval, digits)})" if summary[MEAN].interval else "")
+        for summary in methods
     ]
     diamond = (
         " A diamond is the return with context from the test tasks’ own data: the way from disc to diamond is what "
@@ -79,25 +79,25 @@ def final(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing:
         f"95% interval on these tasks; with fewer than {FEWEST_SEEDS} seeds small dots are the seeds. The "
         "longer the line, the larger the effect of the context that a method collects." + diamond * offline,
         panels=[
-            Panel(heading="", alt=f"Mean return before and after context. {'; '.join(told)}.", draw=draw),
+            Panel(heading="", alt=f"Mean return before and after context. {'; '.join(sentences)}.", draw=draw),
         ],
         columns=("method", CONTEXT_FREE.name, MEAN.name, "low", "high", f"{OFFLINE.name}_context"),
-        data=[_numbers(one) for one in methods],
+        data=[_numbers(summary) for summary in methods],
         size=(ONE[0], 1.35 + 0.36 * len(methods)),
     )
 
 
-def _numbers(one: Summary) -> tuple[Any, ...]:
-    offline = one.get(OFFLINE)
-    ends = one[MEAN].interval or (None, None)
-    return (one.row.method, one[CONTEXT_FREE].value, one.mean, *ends, offline.value if offline else None)
+def _numbers(summary: Summary) -> tuple[Any, ...]:
+    offline = summary.get(OFFLINE)
+    ends = summary[MEAN].interval or (None, None)
+    return (summary.row.method, summary[CONTEXT_FREE].value, summary.mean, *ends, offline.value if offline else None)
 
 
 def by_task(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
     """Draw each task's return against what tells the tasks apart; nothing where that was not kept."""
     axis = axis_of(analysis)
     tasks = analysis.methods[0].row.evaluation.tasks
-    rows = [one.row for one in analysis.methods if one.row.evaluation.tasks == tasks]
+    rows = [summary.row for summary in analysis.methods if summary.row.evaluation.tasks == tasks]
     if axis is None or len(tasks) < 2:
         return None
     order = np.argsort(axis.values)
@@ -122,22 +122,22 @@ def by_task(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
 
 def _worst(analysis: Analysis, curves: Mapping[str, Any], x: Any) -> str:
     digits = analysis.digits
-    told = []
+    sentences = []
     for method, y in curves.items():
         mean = y.mean(axis=0)
         low = int(mean.argmin())
-        told.append(f"{method} is worst at {x[low]:.3g} with {number(float(mean[low]), digits)}")
-    return f"Return by task. {'; '.join(told)}."
+        sentences.append(f"{method} is worst at {x[low]:.3g} with {number(float(mean[low]), digits)}")
+    return f"Return by task. {'; '.join(sentences)}."
 
 
 def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
     """Draw performance profiles: the share of all tasks and seeds above each return."""
-    scores = {one.row.method: one.row.scores[..., -1] for one in analysis.methods}  # (seed, task)
-    values = np.concatenate([one.ravel() for one in scores.values()])
+    scores = {summary.row.method: summary.row.scores[..., -1] for summary in analysis.methods}  # (seed, task)
+    values = np.concatenate([score.ravel() for score in scores.values()])
     if len(values) < 2 * len(scores) or np.ptp(values) == 0:
         return None
     levels = np.linspace(values.min() - 0.02 * np.ptp(values), values.max(), 120)
-    profiles = {method: profile(one, levels) for method, one in scores.items()}
+    profiles = {method: profile(score, levels) for method, score in scores.items()}
 
     def draw(ax: Axes) -> None:
         for method, (share, band) in profiles.items():
@@ -151,7 +151,7 @@ def distribution(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | Non
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
         ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
 
-    half = [f"{method} {number(float(np.median(one)), 2)}" for method, one in scores.items()]
+    half = [f"{method} {number(float(np.median(score)), 2)}" for method, score in scores.items()]
     return Drawing(
         name=f"{analysis.family.name}_profile",
         title="Performance profile",

@@ -80,7 +80,7 @@ def hue(position: float, *, cyclic: bool = False) -> str:
     place = min(max(position, 0.0), 1.0) * (len(hues) - 1)
     left = min(int(place), len(hues) - 2)
     share = place - left
-    ends = [[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in hues[left : left + 2]]
+    ends = [[int(hue[i : i + 2], 16) for i in (1, 3, 5)] for hue in hues[left : left + 2]]
     return "#" + "".join(f"{round((1 - share) * a + share * b):02x}" for a, b in zip(*ends, strict=True))
 
 

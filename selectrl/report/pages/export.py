@@ -15,7 +15,7 @@ from selectrl.report.analysis.analyse import Analysis, Summary
 from selectrl.report.analysis.comparison import Comparison
 from selectrl.report.analysis.metrics import Metric
 from selectrl.report.analysis.notes import notes
-from selectrl.report.analysis.sentences import beside, order, verdict
+from selectrl.report.analysis.sentences import details, order, verdict
 from selectrl.report.figures.drawing import Drawing, compose
 from selectrl.report.figures.ink import FORMATS, render, settle
 from selectrl.report.figures.style import Mark
@@ -70,25 +70,25 @@ def write_text(path: Path, text: str) -> None:
 def write_numbers(analyses: Sequence[Analysis], omissions: Sequence[Omission], out: Path) -> None:
     """Write ``report.json`` (numbers and sentences), ``results.csv`` (one line per row) and ``differences.csv``."""
     rows = [
-        {"env": analysis.family.env, **numbers(one, analysis.metrics)}
+        {"env": analysis.family.env, **numbers(summary, analysis.metrics)}
         for analysis in analyses
-        for one in analysis.summaries
+        for summary in analysis.summaries
     ]
     columns = list(rows[0])
     write_csv(out / "results.csv", columns, [[row[name] for name in columns] for row in rows])
     paired = [
-        (analysis.family.env, analysis.family.protocol, one.a, one.b, seed, task, float(value))
+        (analysis.family.env, analysis.family.protocol, verdict.a, verdict.b, seed, task, float(value))
         for analysis in analyses
-        for one in analysis.verdicts
-        for seed, values in zip(one.seeds or [None], one.differences, strict=False)
-        for task, value in zip(one.tasks, values, strict=True)
+        for verdict in analysis.verdicts
+        for seed, values in zip(verdict.seeds or [None], verdict.differences, strict=False)
+        for task, value in zip(verdict.tasks, values, strict=True)
     ]
     write_csv(out / "differences.csv", ("env", "protocol", "a", "b", "seed", "task", "a_minus_b"), paired)
     report = {
         "schema": SCHEMA,
         "made_by": f"selectrl {__version__}",
         "environments": [_environment(analysis) for analysis in analyses],
-        "left_out": [one.record() for one in omissions],
+        "left_out": [omission.record() for omission in omissions],
     }
     write_json(out / "report.json", report)
 
@@ -99,13 +99,15 @@ def _environment(analysis: Analysis) -> Mapping[str, Any]:
         "env": analysis.family.env,
         "protocol": analysis.family.protocol,
         "order": order(analysis),
-        "verdicts": [f"{verdict(one, digits)} {beside(one)}".strip() for one in analysis.verdicts],
+        "verdicts": [
+            f"{verdict(comparison, digits)} {details(comparison)}".strip() for comparison in analysis.verdicts
+        ],
         "notes": notes(analysis),
-        "rows": [numbers(one, analysis.metrics) for one in analysis.summaries],
-        "comparisons": [_comparison(one) for one in analysis.comparisons.values()],
-        "comparisons_with_context_from_data": [_comparison(one) for one in analysis.given.values()],
+        "rows": [numbers(summary, analysis.metrics) for summary in analysis.summaries],
+        "comparisons": [_comparison(comparison) for comparison in analysis.comparisons.values()],
+        "comparisons_with_context_from_data": [_comparison(value) for value in analysis.given.values()],
         "comparisons_under_one_collector": [
-            {"collector": row.evaluation.collector, **_comparison(one)} for row, one in analysis.alike
+            {"collector": row.evaluation.collector, **_comparison(item)} for row, item in analysis.alike
         ],
         "runs": [
             {
@@ -119,35 +121,35 @@ def _environment(analysis: Analysis) -> Mapping[str, Any]:
     }
 
 
-def _comparison(one: Comparison) -> Mapping[str, Any]:
-    compared = one.effect is not None
+def _comparison(comparison: Comparison) -> Mapping[str, Any]:
+    compared = comparison.effect is not None
     return {
-        "a": one.a,
-        "b": one.b,
-        "difference": attrs.asdict(one.effect) if one.effect else None,
-        "reason": one.reason,
-        "margin": one.margin,
-        "equal_within_margin": one.is_equal if compared else None,
-        "improvement": one.improvement if compared else None,
-        "improvement_interval": one.improvement_interval,
-        "by_task": dict(zip(map(str, one.tasks), one.differences.mean(axis=0).tolist(), strict=True))
+        "a": comparison.a,
+        "b": comparison.b,
+        "difference": attrs.asdict(comparison.effect) if comparison.effect else None,
+        "reason": comparison.reason,
+        "margin": comparison.margin,
+        "equal_within_margin": comparison.is_equal if compared else None,
+        "improvement": comparison.improvement if compared else None,
+        "improvement_interval": comparison.improvement_interval,
+        "by_task": dict(zip(map(str, comparison.tasks), comparison.differences.mean(axis=0).tolist(), strict=True))
         if compared
         else {},
     }
 
 
-def numbers(one: Summary, metrics: Sequence[Metric]) -> Mapping[str, Any]:
+def numbers(summary: Summary, metrics: Sequence[Metric]) -> Mapping[str, Any]:
     """Return one summary as plain data."""
-    evaluation = one.row.evaluation
+    evaluation = summary.row.evaluation
     return {
-        "method": one.row.method,
-        "collector": one.row.label,
-        "own": one.row.own,
-        "seeds": list(one.row.seeds),
+        "method": summary.row.method,
+        "collector": summary.row.label,
+        "own": summary.row.own,
+        "seeds": list(summary.row.seeds),
         "tasks": len(evaluation.tasks),
         "repeats": evaluation.repeats,
         **evaluation.settings,
-        **dict(field for metric in metrics for field in metric.fields(one.get(metric))),
+        **dict(field for metric in metrics for field in metric.fields(summary.get(metric))),
     }
 
 

@@ -13,7 +13,7 @@ from selectrl.report.analysis.analyse import Analysis
 from selectrl.report.analysis.formats import count, join, number
 from selectrl.report.analysis.metrics import MEAN
 from selectrl.report.analysis.notes import notes
-from selectrl.report.analysis.sentences import beside, order, sentence, verdict
+from selectrl.report.analysis.sentences import details, order, sentence, verdict
 from selectrl.report.figures.drawing import Drawing, single
 from selectrl.report.figures.ink import inline, render
 from selectrl.report.figures.style import DARK, LIGHT, Mark, variables
@@ -83,7 +83,7 @@ def page(
     marks: Mapping[str, Mark],
 ) -> str:
     """Return the whole page."""
-    families = [one.analysis.family for one in sections]
+    families = [section.analysis.family for section in sections]
     titles = list(dict.fromkeys(family.title for family in families if family.protocol == EQUAL_BUDGET))
     titles = titles or [family.title for family in families]
     methods = {row.method for family in families for row in family.rows}
@@ -100,7 +100,7 @@ def page(
         dark=variables(DARK),
         answers=_answers(sections),
         sections="\n".join(
-            [*(_wide(one, marks) for one in overview), *(_section(one, omissions, marks) for one in sections)]
+            [*(_wide(item, marks) for item in overview), *(_section(section, omissions, marks) for section in sections)]
         ),
         left_out=_left_out(omissions),
         version=escape(__version__),
@@ -110,23 +110,25 @@ def page(
 def _answers(sections: Sequence[Section]) -> str:
     """Return one sentence an environment, where there are several, as a way to its section."""
     items = "".join(
-        f'<li><a href="#{escape(one.analysis.family.name)}">{escape(one.analysis.family.title)}</a>: '
-        f"{escape(order(one.analysis) or 'one method, nothing to compare.')}</li>"
-        for one in sections
+        f'<li><a href="#{escape(section.analysis.family.name)}">{escape(section.analysis.family.title)}</a>: '
+        f"{escape(order(section.analysis) or 'one method, nothing to compare.')}</li>"
+        for section in sections
     )
     return f'<nav aria-label="Environments"><ul class="answers">{items}</ul></nav>' if len(sections) > 1 else ""
 
 
 def _section(section: Section, omissions: Sequence[Omission], marks: Mapping[str, Mark]) -> str:
     analysis, drawings, tables = section
-    family, rows = analysis.family, [one.row for one in analysis.methods]
+    family, rows = analysis.family, [summary.row for summary in analysis.methods]
     fair = next((run.fairness for row in rows for run in row.runs if run.fairness), None)
-    missing = [_missing(one, analysis, omissions) for name, one in WANTED.items() if name not in {**drawings, **tables}]
-    said = order(analysis)
+    missing = [
+        _missing(item, analysis, omissions) for name, item in WANTED.items() if name not in {**drawings, **tables}
+    ]
+    ranking = order(analysis)
 
     def pair(*names: str) -> str:
-        found = "".join(_small(drawings[name], marks) for name in names if name in drawings)
-        return f'<div class="cols">{found}</div>' if found else ""
+        drawn = "".join(_small(drawings[name], marks) for name in names if name in drawings)
+        return f'<div class="cols">{drawn}</div>' if drawn else ""
 
     def wide(name: str) -> str:
         return _wide(drawings[name], marks) if name in drawings else ""
@@ -138,7 +140,7 @@ def _section(section: Section, omissions: Sequence[Omission], marks: Mapping[str
     parts = [
         f'<section id="{escape(family.name)}"><h2>{escape(family.title)}</h2>',
         f'<p class="sub">{escape(_facts(analysis))}</p>',
-        f'<p class="order">{escape(said)}</p>' if said else "",
+        f'<p class="order">{escape(ranking)}</p>' if ranking else "",
         f'<ul class="warnings">{warnings}</ul>' if warnings else "",
         _verdicts(analysis),
         f'<div class="cols">{_methods(analysis, marks)}{_small(drawings["final"], marks)}</div>',
@@ -179,8 +181,8 @@ def _missing(wanted: Wanted, analysis: Analysis, omissions: Sequence[Omission]) 
 
 def _facts(analysis: Analysis) -> str:
     first = analysis.methods[0].row.evaluation
-    budgets = {one.row.evaluation.context_steps[-1] for one in analysis.methods}
-    alike = len({one.row.evaluation.repeats for one in analysis.methods}) == 1
+    budgets = {summary.row.evaluation.context_steps[-1] for summary in analysis.methods}
+    alike = len({summary.row.evaluation.repeats for summary in analysis.methods}) == 1
     each = count(first.repeats, "repeat") if alike else "each method’s own repeats"
     facts = [
         count(len(analysis.methods), "method"),
@@ -195,9 +197,10 @@ def _verdicts(analysis: Analysis) -> str:
     """Return one sentence a pair; the first are shown, the others folded away."""
     digits = analysis.digits
     if len(analysis.verdicts) == 1:  # its verdict is the section's opening sentence
-        return f'<p class="note">{escape(beside(analysis.verdicts[0]))}</p>'
+        return f'<p class="note">{escape(details(analysis.verdicts[0]))}</p>'
     items = [
-        f"<li>{escape(verdict(one, digits))} <small>{escape(beside(one))}</small></li>" for one in analysis.verdicts
+        f"<li>{escape(verdict(comparison, digits))} <small>{escape(details(comparison))}</small></li>"
+        for comparison in analysis.verdicts
     ]
     shown = len(items) if len(items) <= MOST_VERDICTS else len(analysis.methods) - 1
     rest = f'<details><summary>The other pairs</summary><ul class="verdicts">{"".join(items[shown:])}</ul></details>'
@@ -207,9 +210,9 @@ def _verdicts(analysis: Analysis) -> str:
 def _methods(analysis: Analysis, marks: Mapping[str, Mark]) -> str:
     digits = analysis.digits
     items = "".join(
-        f"<li><h3>{named(one.row.method, marks)}<b>{number(one.mean, digits)}</b></h3>"
-        f"<p>{escape(sentence(analysis, one, digits))}</p></li>"
-        for one in analysis.methods
+        f"<li><h3>{named(summary.row.method, marks)}<b>{number(summary.mean, digits)}</b></h3>"
+        f"<p>{escape(sentence(analysis, summary, digits))}</p></li>"
+        for summary in analysis.methods
     )
     return f'<ol class="methods">{items}</ol>'
 
@@ -265,5 +268,7 @@ def _table(table: Table, marks: Mapping[str, Mark]) -> str:
 
 
 def _left_out(omissions: Sequence[Omission]) -> str:
-    items = "".join(f"<li><code>{escape(one.name)}</code>: {escape(one.reason)}</li>" for one in omissions)
+    items = "".join(
+        f"<li><code>{escape(omission.name)}</code>: {escape(omission.reason)}</li>" for omission in omissions
+    )
     return f'<h3>Left out</h3><ul class="left">{items}</ul>' if items else ""

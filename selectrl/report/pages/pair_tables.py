@@ -22,7 +22,7 @@ def pairs(analysis: Analysis) -> Table | None:
         "Line minus column, paired by seed and task, with its 95% intervals: on these tasks and on other tasks of the "
         "family. P is the probability that a seed of the line beats one of the column on the same task."
     )
-    names = [one.row.method for one in analysis.methods]
+    names = [summary.row.method for summary in analysis.methods]
     return _matrix(analysis, "pairs", "Differences between methods", note, names, analysis.comparisons)
 
 
@@ -43,10 +43,10 @@ def alike(analysis: Analysis) -> Table | None:
         return None
     digits = analysis.digits
     rows = []
-    for row, one in sorted(analysis.alike, key=lambda pair: str(pair[0].evaluation.collector)):
+    for row, item in sorted(analysis.alike, key=lambda pair: str(pair[0].evaluation.collector)):
         collector = row.evaluation.collector
         label = Cell(str(collector.get("part", NONE)).rpartition(".")[2], arguments(collector))
-        rows.append([label, Cell(one.a, method=one.a), Cell(one.b, method=one.b), difference_cell(one, digits)])
+        rows.append([label, Cell(item.a, method=item.a), Cell(item.b, method=item.b), difference_cell(item, digits)])
     return Table(
         name=f"{analysis.family.name}_alike",
         title="Two methods under one collector",
@@ -62,7 +62,7 @@ def alike(analysis: Analysis) -> Table | None:
 
 def tasks(analysis: Analysis) -> Table | None:
     """Every method on every task, and the difference between the best two; nothing where there is one task."""
-    rows = [one.row for one in analysis.methods]
+    rows = [summary.row for summary in analysis.methods]
     ids = rows[0].evaluation.tasks
     rows = [row for row in rows if row.evaluation.tasks == ids]
     axis = axis_of(analysis)

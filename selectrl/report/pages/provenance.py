@@ -24,8 +24,8 @@ def provenance(rows: Sequence[Row]) -> str:
         "Seeds": "; ".join(f"{row.method}: {', '.join(map(str, row.seeds))}" for row in rows),
     }
     commands = dict.fromkeys(run.execution.command for run in runs if run.execution and run.execution.command)
-    made = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
-    return _list(lines) + (f"<h4>Commands</h4>{made}" if made else "")
+    blocks = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
+    return _list(lines) + (f"<h4>Commands</h4>{blocks}" if blocks else "")
 
 
 def fairness(fair: FairnessRecord) -> str:
@@ -40,12 +40,12 @@ def fairness(fair: FairnessRecord) -> str:
 
 def quirks(rows: Sequence[Row]) -> str:
     """Return in what each method's published protocol departs from the usual one; nothing where none says so."""
-    said = {row.method: row.evaluation.quirks for row in rows if row.evaluation.quirks}
-    return _list({method: "; ".join(each) for method, each in said.items()}) if said else ""
+    quirks = {row.method: row.evaluation.quirks for row in rows if row.evaluation.quirks}
+    return _list({method: "; ".join(each) for method, each in quirks.items()}) if quirks else ""
 
 
 def _list(lines: Mapping[str, str]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(said)}</dd>' for term, said in lines.items())}</dl>"
+    return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(text)}</dd>' for term, text in lines.items())}</dl>"
 
 
 def _dataset(execution: ExecutionRecord | None) -> str:

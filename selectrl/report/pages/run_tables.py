@@ -19,13 +19,16 @@ from selectrl.runs.reading import is_usable
 def donors(analysis: Analysis) -> Table | None:
     """How far z follows a donor's states and actions; nothing where it was not measured."""
     rows = []
-    for one in analysis.methods:
-        values = [run.diagnostics.follow for run in one.row.runs if run.diagnostics]
-        found = np.array([value for value in values if value is not None])
-        if len(found):
-            std = f"± {found.std(ddof=1):.2f}" if len(found) > 1 else ""
-            cells = [Cell(one.row.method, method=one.row.method), Cell(f"{number(float(found.mean()), 2)}", std)]
-            rows.append([*cells, Cell(str(len(found)))])
+    for summary in analysis.methods:
+        values = [run.diagnostics.follow for run in summary.row.runs if run.diagnostics]
+        follows = np.array([value for value in values if value is not None])
+        if len(follows):
+            std = f"± {follows.std(ddof=1):.2f}" if len(follows) > 1 else ""
+            cells = [
+                Cell(summary.row.method, method=summary.row.method),
+                Cell(f"{number(float(follows.mean()), 2)}", std),
+            ]
+            rows.append([*cells, Cell(str(len(follows)))])
     if not rows:
         return None
     return Table(
@@ -42,7 +45,7 @@ def donors(analysis: Analysis) -> Table | None:
 def last_tests(analysis: Analysis) -> Table | None:
     """The end of each method's learning curve; nothing where none has enough tests in training."""
     shown = shown_metrics(analysis, "tests", analysis.methods)
-    if not any(one.get(metric) for one in analysis.methods for metric in shown):
+    if not any(summary.get(metric) for summary in analysis.methods for metric in shown):
         return None
     return Table(
         name=f"{analysis.family.name}_tests",
@@ -55,10 +58,10 @@ def last_tests(analysis: Analysis) -> Table | None:
         head=["Method", *(metric.title for metric in shown)],
         rows=[
             [
-                Cell(one.row.method, method=one.row.method),
-                *(estimate_cell(one, metric, analysis.digits) for metric in shown),
+                Cell(summary.row.method, method=summary.row.method),
+                *(estimate_cell(summary, metric, analysis.digits) for metric in shown),
             ]
-            for one in analysis.methods
+            for summary in analysis.methods
         ],
     )
 
@@ -66,23 +69,23 @@ def last_tests(analysis: Analysis) -> Table | None:
 def cost(analysis: Analysis) -> Table:
     """What each method took."""
     rows = []
-    for one in analysis.methods:
-        runs = one.row.runs
+    for summary in analysis.methods:
+        runs = summary.row.runs
         speeds = [run.speed for run in runs if run.speed is not None]
         recorded = [run.execution for run in runs if run.execution]
-        memory = _mean([one.peak_rss_mib for one in recorded], len(runs))
-        spent = one.row.evaluation.env_steps
+        memory = _mean([execution.peak_rss_mib for execution in recorded], len(runs))
+        spent = summary.row.evaluation.env_steps
         cells = [
             f"{runs[0].steps:,}" if runs[0].steps else NONE,
             f"{runs[0].pretraining:,}",
             f"{sum(speeds) / len(speeds):,.1f}" if speeds else NONE,
-            clock(_mean([one.wall_seconds for one in recorded], len(runs))),
+            clock(_mean([execution.wall_seconds for execution in recorded], len(runs))),
             f"{memory:,.0f}" if memory is not None else NONE,
             f"{spent['collection']:,}" if "collection" in spent else NONE,
             f"{spent['scored']:,}" if "scored" in spent else NONE,
             distinct(_machine(run) for run in runs),
         ]
-        rows.append([Cell(one.row.method, method=one.row.method), *map(Cell, cells)])
+        rows.append([Cell(summary.row.method, method=summary.row.method), *map(Cell, cells)])
     head = ["Method", "Training steps", "Steps before", "Steps per second", "Time per seed"]
     return Table(
         name=f"{analysis.family.name}_cost",
@@ -95,16 +98,16 @@ def cost(analysis: Analysis) -> Table:
 
 def differs(analysis: Analysis) -> Table | None:
     """What a comparison says its methods do not share; nothing where it says nothing."""
-    fair = next((run.fairness for one in analysis.methods for run in one.row.runs if run.fairness), None)
+    fair = next((run.fairness for summary in analysis.methods for run in summary.row.runs if run.fairness), None)
     if fair is None or not fair.differs:
         return None
-    names = list(dict.fromkeys(name for one in fair.differs for name in one.values))
+    names = list(dict.fromkeys(name for difference in fair.differs for name in difference.values))
     lines = [
         [
-            Cell(one.what, code=True),
-            *(Cell(plain(one.values[n]) if n in one.values else NONE, code=True) for n in names),
+            Cell(difference.what, code=True),
+            *(Cell(plain(difference.values[n]) if n in difference.values else NONE, code=True) for n in names),
         ]
-        for one in fair.differs
+        for difference in fair.differs
     ]
     return Table(
         name=f"{analysis.family.name}_differs",

@@ -138,12 +138,12 @@ TEX = {
     "–": "--",
     "±": r"$\pm$",
     "×": r"$\times$",
-    **{one: f"\\{one}" for one in "&%$#_{}"},
+    **{item: f"\\{item}" for item in "&%$#_{}"},
 }
 
 
 def _tex(text: str) -> str:
-    return "".join(TEX.get(one, one) for one in text)
+    return "".join(TEX.get(item, item) for item in text)
 
 
 def _mark(text: str) -> str:

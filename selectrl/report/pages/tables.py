@@ -29,8 +29,8 @@ def tables(analysis: Analysis) -> dict[str, Table]:
         "cost": cost,
         "differs": differs,
     }
-    made = {name: make(analysis) for name, make in makers.items()}
-    return {name: table for name, table in made.items() if table is not None}
+    by_name = {name: make(analysis) for name, make in makers.items()}
+    return {name: table for name, table in by_name.items() if table is not None}
 
 
 def results(analysis: Analysis) -> Table:
@@ -38,11 +38,11 @@ def results(analysis: Analysis) -> Table:
     shown = shown_metrics(analysis, "results", analysis.methods)
     rows = [
         [
-            Cell(one.row.method, method=one.row.method, strong=one.row.method in analysis.unbeaten),
-            Cell(str(len(one.row.seeds))),
-            *(estimate_cell(one, metric, analysis.digits) for metric in shown),
+            Cell(summary.row.method, method=summary.row.method, strong=summary.row.method in analysis.unbeaten),
+            Cell(str(len(summary.row.seeds))),
+            *(estimate_cell(summary, metric, analysis.digits) for metric in shown),
         ]
-        for one in analysis.methods
+        for summary in analysis.methods
     ]
     note = (
         "After all of the context. Small print: 95% intervals, on these tasks and on other tasks of the family; IQM "
@@ -64,16 +64,18 @@ def collectors(analysis: Analysis) -> Table | None:
     """One line per method and collector; nothing where each method has only its own."""
     if len(analysis.summaries) == len(analysis.methods):
         return None
-    digits = digits_for(one.mean for one in analysis.summaries)
-    place = {one.row.method: i for i, one in enumerate(analysis.methods)}
+    digits = digits_for(summary.mean for summary in analysis.summaries)
+    place = {summary.row.method: i for i, summary in enumerate(analysis.methods)}
     shown = shown_metrics(analysis, "collectors", analysis.summaries, first=(MEAN, STD, AGAINST_OWN))
     rows = [
         [
-            Cell(one.row.method, method=one.row.method),
-            Cell(one.row.label + (", own" if one.row.own else ""), _collection(one.row)),
-            *(estimate_cell(one, metric, digits) for metric in shown),
+            Cell(summary.row.method, method=summary.row.method),
+            Cell(summary.row.label + (", own" if summary.row.own else ""), _collection(summary.row)),
+            *(estimate_cell(summary, metric, digits) for metric in shown),
         ]
-        for one in sorted(analysis.summaries, key=lambda one: (place[one.row.method], not one.row.own, one.row.label))
+        for summary in sorted(
+            analysis.summaries, key=lambda test: (place[test.row.method], not test.row.own, test.row.label)
+        )
     ]
     return Table(
         name=f"{analysis.family.name}_collectors",
