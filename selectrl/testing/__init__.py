@@ -1,14 +1,14 @@
-"""Conformance checks for parts, yours and ours, in the manner of Gymnasium's ``check_env``.
+"""Conformance checks for parts, of this library and of others, like Gymnasium's ``check_env``.
 
-Each check takes the config of a registered part, needs no data on disk, and returns quietly or raises
-:class:`ConformanceError`, whose sentence names the fault, what was expected and the remedy::
+Each check takes the config of a registered part and needs no data on disk. It returns None, or raises
+:class:`ConformanceError`, whose message names the fault, the expected value and the remedy::
 
     from selectrl.testing import check_encoder
 
     check_encoder(MyEncoderConfig(hidden=(8, 8)))
 
-A part is tried beside small shipped partners on random data of a made-up family of tasks. Conformance says that the
-loop may run the part; whether its formulas are right, golden numbers must say.
+A part runs with small parts of this library on random data of a synthetic family of tasks. Conformance means that the
+loop can run the part; golden numbers have to show that its formulas are correct.
 """
 
 from selectrl.errors import ConformanceError

@@ -1,4 +1,4 @@
-"""Conformance of actor losses, and of the policies that they carry."""
+"""Conformance of actor losses, and of the policies in their configs."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from selectrl.trainer.agent import belongs
 
 
 def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
-    """Check that an actor loss, and the policy in its config, keep their protocols.
+    """Check that an actor loss, and the policy in its config, conform to their protocols.
 
-    - an objective moves ``policy``, and none moves critic, encoder or targets;
-    - ``policy.sample`` and ``policy.mode`` give actions in [-1, 1], (task, batch, action), the same when called twice;
+    - an objective moves ``policy``, and no objective moves critic, encoder or targets;
+    - ``policy.sample`` and ``policy.mode`` give actions in [-1, 1], (task, batch, action), equal in two calls;
       log-probability and size are (task, batch); ``temperature`` is at least 0; ``policy.log_prob`` of a sample is its
       log-probability, and finite on the edge of the box; a deterministic policy refuses it;
-    - every objective: scalar finite losses without hidden state, randomness or gradient outside its declared prefixes;
-      a population of two equals two single agents; a ``state_dict`` holds everything;
-    - a weight in its config keeps the weights' protocol, see :func:`check_weight`;
-    - a registered config comes back equal from its JSON record.
+    - every objective has scalar finite losses without hidden state, hidden randomness or gradients outside its declared
+      prefixes; a population of two equals two single agents; a ``state_dict`` holds the whole state;
+    - a weight in its config conforms to the weights' protocol, see :func:`check_weight`;
+    - a registered config equals the config read from its JSON record.
 
     Args:
         config: the actor's config; small widths keep the check fast.
-        spec: shapes of the family to try it on; default: a small made-up one.
+        spec: shapes of the family of the check; default: a small synthetic family.
 
     Raises:
-        ConformanceError: the sentence names the fault, what was expected and the remedy.
+        ConformanceError: the message names the fault, the expected value and the remedy.
     """
     part = part_name(config)
     check_record(config, part)
     kind: Any = type(config)
     for field in attrs.fields(kind) if attrs.has(kind) else ():
-        inside = getattr(config, field.name)
-        if WEIGHTS.find(type(inside)):
-            check_weight(inside)
+        value = getattr(config, field.name)
+        if WEIGHTS.find(type(value)):
+            check_weight(value)
     with guard(
         part,
         "building it",
@@ -53,13 +53,13 @@ def check_actor(config: ActorConfig, spec: Spec | None = None) -> None:
         scene = make_scene(actor=config, spec=spec)
         actor: Any = scene.agent().actor
         objectives = actor.objectives()
-    moved = [prefix for objective in objectives for prefix in objective.moves]
-    policy = any(belongs(prefix, "policy") for prefix in moved)
-    remedy = "declare an Objective that moves 'policy'"
-    demand(policy, part, f"its objectives move {moved or 'nothing'}", "one that moves the policy", remedy)
-    strangers = [prefix for prefix in moved if not (belongs(prefix, "policy") or belongs(prefix, "actor"))]
-    got, remedy = f"its objectives move {', '.join(strangers)}", "read critics frozen, as the engine hands them in"
-    demand(not strangers, part, got, "an actor to move 'policy' and 'actor' alone", remedy)
+    prefixes = [prefix for objective in objectives for prefix in objective.moves]
+    moves_policy = any(belongs(prefix, "policy") for prefix in prefixes)
+    got, remedy = f"its objectives move {prefixes or 'nothing'}", "declare an Objective that moves 'policy'"
+    demand(moves_policy, part, got, "an objective that moves the policy", remedy)
+    foreign = [prefix for prefix in prefixes if not (belongs(prefix, "policy") or belongs(prefix, "actor"))]
+    got, remedy = f"its objectives move {', '.join(foreign)}", "read critics frozen, as the engine passes them"
+    demand(not foreign, part, got, "an actor that moves only 'policy' and 'actor'", remedy)
     check_policy(scene, part)
     check_objectives(scene, part, -1, {objective.name for objective in objectives})
 
@@ -77,38 +77,38 @@ def check_policy(scene: Scene, part: str) -> None:
         with forbid_global_randomness(part, "the policy"):
             sample, mode = policy.sample(obs, z, normal), policy.mode(obs, z)
         again = policy.sample(obs, z, normal), policy.mode(obs, z)
-        cold = float(policy.temperature) >= 0
+        is_valid = float(policy.temperature) >= 0
     demand(
         are_equal((sample, mode), again),
         part,
         "the policy differs when called twice",
         "bit-equal actions",
-        "keep nothing",
+        "keep no state",
     )
-    for what, action in (("policy.sample's action", sample.action), ("policy.mode", mode)):
-        check_tensor(action, (tasks, rows, scene.spec.action), part, what, "(task, batch, action)")
-        inside = bool((action.abs() <= 1).all())
-        demand(inside, part, f"{what} leaves the box [-1, 1]", "actions inside it", "squash by tanh or clip")
-    for what in ("log_prob", "size"):
-        check_tensor(getattr(sample, what), (tasks, rows), part, f"policy.sample's {what}", "(task, batch)")
+    for label, action in (("policy.sample's action", sample.action), ("policy.mode", mode)):
+        check_tensor(action, (tasks, rows, scene.spec.action), part, label, "(task, batch, action)")
+        is_inside = bool((action.abs() <= 1).all())
+        demand(is_inside, part, f"{label} leaves the box [-1, 1]", "actions inside it", "squash by tanh or clip")
+    for name in ("log_prob", "size"):
+        check_tensor(getattr(sample, name), (tasks, rows), part, f"policy.sample's {name}", "(task, batch)")
     check_density(policy, part, obs, z, sample)
-    demand(cold, part, "the policy's temperature is negative", "a number >= 0", "0 if it is deterministic")
+    demand(is_valid, part, "the policy's temperature is negative", "a number >= 0", "0 if it is deterministic")
 
 
 def check_density(policy: Any, part: str, obs: Tensor, z: Tensor, sample: Sample) -> None:
-    """Check ``log_prob``: it agrees with a sample, is finite on the edge of the box, or is refused."""
-    with guard(part, "policy.log_prob", "it takes (obs, z, action); stochastic says whether there is a density"):
+    """Check that ``log_prob`` agrees with a sample and is finite on the edge of the box, or is refused."""
+    with guard(part, "policy.log_prob", "it takes (obs, z, action); stochastic is True if there is a density"):
         if not policy.stochastic:
             try:
                 policy.log_prob(obs, z, sample.action)
             except CompositionError:
                 return
-            got, remedy = "log_prob of a deterministic policy returned a value", "raise it in log_prob"
+            got, remedy = "log_prob of a deterministic policy returned a value", "raise the error in log_prob"
             demand(False, part, got, "a CompositionError", remedy)
         own, edge = policy.log_prob(obs, z, sample.action), policy.log_prob(obs, z, sample.action.sign())
     check_tensor(own, tuple(obs.shape[:2]), part, "policy.log_prob", "(task, batch)")
     got, remedy = "log_prob of a sample is not its log-probability", "use one density in sample and log_prob"
-    inside = (sample.action.abs() < 0.99).all(-1)  # nearer to the edge float32 does not resolve u
-    demand(are_close(own[inside], sample.log_prob[inside], 1e-3), part, got, "equal values, to 1e-3", remedy)
+    inner = (sample.action.abs() < 0.99).all(-1)  # nearer to the edge float32 does not resolve u
+    demand(are_close(own[inner], sample.log_prob[inner], 1e-3), part, got, "equal values, to 1e-3", remedy)
     finite, remedy = bool(edge.isfinite().all()), "clip the action before artanh"
     demand(finite, part, "log_prob of an action of ±1 is not finite", "a finite number", remedy)

@@ -24,28 +24,34 @@ OFFLINE = ("", "episodes", "rows")
 
 
 def check_collector(config: CollectorConfig, spec: Spec | None = None) -> None:
-    """Check that a collector keeps its protocol.
+    """Check that a collector conforms to its protocol.
 
     - ``offline`` is "", "episodes" or "rows";
     - ``latent`` gives (world, latent) and ``act`` (world, action) in [-1, 1], finite, also at extreme noise, under a
       Gaussian and a deterministic policy;
-    - both are the same when called twice, use no randomness but what they are given, and treat each world on its own;
-    - ``updates`` returns a bool, and ``keeps`` a bool per world that depends on no other world;
-    - a registered config comes back equal from its JSON record.
+    - both are equal in two calls, use only the random numbers in their arguments, and treat each world independently;
+    - ``updates`` returns a bool, and ``keeps`` a bool per world that does not depend on other worlds;
+    - a registered config equals the config read from its JSON record.
 
     Args:
         config: the collector's config.
-        spec: shapes of the family to try it on; default: a small made-up one.
+        spec: shapes of the family of the check; default: a small synthetic family.
 
     Raises:
-        ConformanceError: the sentence names the fault, what was expected and the remedy.
+        ConformanceError: the message names the fault, the expected value and the remedy.
     """
     part = part_name(config)
     check_record(config, part)
     with guard(part, "building it", "register its class, which takes the config"):
         collector: Any = COLLECTORS.build(config)
         offline = collector.offline
-    demand(offline in OFFLINE, part, f"offline is {offline!r}", f"one of {OFFLINE}", "say '' to collect")
+    demand(
+        offline in OFFLINE,
+        part,
+        f"offline is {offline!r}",
+        f"one of {OFFLINE}",
+        "set offline = '' for a collector that acts",
+    )
     for actor in (ACTOR, WeightedBcConfig(policy=DeterministicConfig(hidden=HIDDEN))):
         scene = make_scene(actor=actor, spec=spec)
         agent = scene.agent()
@@ -57,7 +63,7 @@ def check_collector(config: CollectorConfig, spec: Spec | None = None) -> None:
 
 @torch.no_grad()
 def check_actions(part: str, collector: Any, agent: Any, spec: Spec, progress: float) -> None:
-    """Check ``latent`` and ``act`` at one point of the budget."""
+    """Check ``latent`` and ``act`` at a point of the budget."""
     rng, width = stream(0, "collector"), agent.encoder.latent_dim
 
     def normal(columns: int, scale: float = 1.0) -> Tensor:
@@ -68,32 +74,34 @@ def check_actions(part: str, collector: Any, agent: Any, spec: Spec, progress: f
     moment = Moment(normal(spec.action, 4.0), normal(spec.action, 4.0), uniform, belief.spread, progress)
 
     def run(worlds: slice) -> tuple[Tensor, Tensor]:
-        step, held, even, spread = (field[worlds] for field in moment[:4])
+        step, block, even, spread = (field[worlds] for field in moment[:4])
         z = collector.latent(Belief(*(field[worlds] for field in belief)), draw[worlds])
-        return z, collector.act(agent.policy, obs[worlds], z, Moment(step, held, even, spread, progress))
+        return z, collector.act(agent.policy, obs[worlds], z, Moment(step, block, even, spread, progress))
 
     with guard(part, "latent or act", "see ContextCollector in selectrl.protocols"):
         with forbid_global_randomness(part, "latent or act"):
-            found, again = run(slice(None)), run(slice(None))
-        alone = [run(slice(world, world + 1)) for world in range(WORLDS)]
-    check_tensor(found[0], (WORLDS, width), part, "latent", "(world, latent)")
-    check_tensor(found[1], (WORLDS, spec.action), part, "act", "(world, action)")
-    largest = float(found[1].abs().max())
+            result, again = run(slice(None)), run(slice(None))
+        singles = [run(slice(world, world + 1)) for world in range(WORLDS)]
+    check_tensor(result[0], (WORLDS, width), part, "latent", "(world, latent)")
+    check_tensor(result[1], (WORLDS, spec.action), part, "act", "(world, action)")
+    largest = float(result[1].abs().max())
     got = f"act gives an action of {largest:.3g} at progress {progress}"
     demand(largest <= 1, part, got, "the box [-1, 1]", "clip after noise is added")
     remedy = "use the noise of the Moment, and keep no state"
-    demand(are_equal(found, again), part, "latent or act differ when called twice", "bit-equal actions", remedy)
-    got, remedy = "a world's z or action depends on the worlds beside it", "reduce over no world axis"
-    demand(are_close(found, tuple(map(torch.cat, zip(*alone, strict=True)))), part, got, "independent worlds", remedy)
+    demand(are_equal(result, again), part, "latent or act differ when called twice", "bit-equal actions", remedy)
+    got, remedy = "a world's z or action depends on other worlds", "do not reduce over the world axis"
+    demand(
+        are_close(result, tuple(map(torch.cat, zip(*singles, strict=True)))), part, got, "independent worlds", remedy
+    )
 
 
 def check_updates(part: str, collector: Any) -> None:
     """Check ``updates``."""
     for progress, end in product(PROGRESS, (False, True)):
         with guard(part, "updates", "it takes (progress, block_end)"):
-            said = collector.updates(progress, end)
-        got = f"updates({progress}, {end}) is {said!r}"
-        demand(isinstance(said, bool), part, got, "a bool", "say whether to read the belief again now")
+            answer = collector.updates(progress, end)
+        got = f"updates({progress}, {end}) is {answer!r}"
+        demand(isinstance(answer, bool), part, got, "a bool", "return whether to read the belief again now")
 
 
 def check_keeps(part: str, collector: Any) -> None:
@@ -102,12 +110,18 @@ def check_keeps(part: str, collector: Any) -> None:
         returns = torch.from_numpy(stream(0, "returns", blocks).standard_normal((WORLDS, blocks))).float()
         with guard(part, "keeps", "it takes returns (world, block)"), forbid_global_randomness(part, "keeps"):
             kept, again = collector.keeps(returns), collector.keeps(returns)
-            alone = [collector.keeps(returns[world : world + 1]) for world in range(WORLDS)]
-        good = isinstance(kept, Tensor) and kept.shape == (WORLDS,) and kept.dtype == torch.bool
+            singles = [collector.keeps(returns[world : world + 1]) for world in range(WORLDS)]
+        is_expected = isinstance(kept, Tensor) and kept.shape == (WORLDS,) and kept.dtype == torch.bool
         got = f"{tuple(kept.shape)} {kept.dtype}" if isinstance(kept, Tensor) else type(kept).__name__
         demand(
-            good, part, f"keeps is {got}", f"bool of shape ({WORLDS},), one per world", "compare along the block axis"
+            is_expected,
+            part,
+            f"keeps is {got}",
+            f"bool of shape ({WORLDS},), one per world",
+            "compare along the block axis",
         )
         demand(are_equal(kept, again), part, "keeps differs when called twice", "equal answers", "keep no state")
-        got = "keeps of a world depends on the worlds beside it"
-        demand(torch.equal(kept, torch.cat(alone)), part, got, "independent worlds", "reduce over no world axis")
+        got = "keeps of a world depends on other worlds"
+        demand(
+            torch.equal(kept, torch.cat(singles)), part, got, "independent worlds", "do not reduce over the world axis"
+        )

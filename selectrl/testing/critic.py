@@ -16,22 +16,22 @@ from selectrl.trainer.agent import belongs
 
 
 def check_critic(config: CriticConfig, spec: Spec | None = None) -> None:
-    """Check that a critic keeps its protocol.
+    """Check that a critic conforms to its protocol.
 
-    - ``q`` gives (twin, task, batch) and ``v`` (task, batch), finite, the same when called twice, and alike for a z per
-      task and the same z per row;
+    - ``q`` gives (twin, task, batch) and ``v`` (task, batch), finite, equal in two calls, and equal for a z per task
+      and the same z per row;
     - the first objective carries the TD loss: it reads z with gradient, so that an encoder may learn from it;
-    - objectives move ``critic`` alone, and targets move by ``tracks`` alone, with 0 < tau <= 1;
-    - every objective: scalar finite losses without hidden state, randomness or gradient outside its declared prefixes;
-      a population of two equals two single agents; a ``state_dict`` holds everything;
-    - a registered config comes back equal from its JSON record.
+    - objectives move only ``critic``, and targets move only by ``tracks``, with 0 < tau <= 1;
+    - every objective has scalar finite losses without hidden state, hidden randomness or gradients outside its declared
+      prefixes; a population of two equals two single agents; a ``state_dict`` holds the whole state;
+    - a registered config equals the config read from its JSON record.
 
     Args:
         config: the critic's config; small widths keep the check fast.
-        spec: shapes of the family to try it on; default: a small made-up one.
+        spec: shapes of the family of the check; default: a small synthetic family.
 
     Raises:
-        ConformanceError: the sentence names the fault, what was expected and the remedy.
+        ConformanceError: the message names the fault, the expected value and the remedy.
     """
     part = part_name(config)
     check_record(config, part)
@@ -45,15 +45,15 @@ def check_critic(config: CriticConfig, spec: Spec | None = None) -> None:
         objectives, tracks = critic.objectives(), critic.tracks()
     demand(len(objectives) > 0, part, "objectives() is empty", "the TD loss first", "return its Objective")
     for objective in objectives:
-        strangers = [prefix for prefix in objective.moves if not belongs(prefix, "critic")]
-        got = f"objective {objective.name!r} moves {', '.join(strangers)}"
+        foreign = [prefix for prefix in objective.moves if not belongs(prefix, "critic")]
+        got = f"objective {objective.name!r} moves {', '.join(foreign)}"
         demand(
-            not strangers, part, got, "a critic to move 'critic' alone", "targets move by tracks, policies by actors"
+            not foreign, part, got, "a critic that moves only 'critic'", "move targets by tracks, policies by actors"
         )
     for track in tracks:
         got = f"the track of {track.source!r} has tau {track.tau} and every {track.every}"
-        good = 0 < track.tau <= 1 and track.every >= 1
-        demand(good, part, got, "0 < tau <= 1 and every >= 1", "check its Track")
+        is_valid = 0 < track.tau <= 1 and track.every >= 1
+        demand(is_valid, part, got, "0 < tau <= 1 and every >= 1", "check its Track")
     check_values(scene, part)
     check_td(scene, part)
     check_objectives(scene, part, -1, {objective.name for objective in objectives})
@@ -77,17 +77,19 @@ def check_values(scene: Scene, part: str) -> None:
 
     with guard(part, "q or v", "they take (obs, action, z, twins) and (obs, z, policy)"):
         with forbid_global_randomness(part, "q or v"):
-            found, again = values(z), values(z)
+            result, again = values(z), values(z)
         per_row = values(z.expand(-1, rows, -1))
-    check_tensor(found[0], (2, tasks, rows), part, "q", "(twin, task, batch)")
-    check_tensor(found[1], (1, tasks, rows), part, "q with twins=1", "(twin, task, batch)")
-    check_tensor(found[2], (tasks, rows), part, "v", "(task, batch)")
+    check_tensor(result[0], (2, tasks, rows), part, "q", "(twin, task, batch)")
+    check_tensor(result[1], (1, tasks, rows), part, "q with twins=1", "(twin, task, batch)")
+    check_tensor(result[2], (tasks, rows), part, "v", "(task, batch)")
     demand(
-        are_close(found[0][:1], found[1]), part, "q with twins=1 is not Q₁", "the first of both", "slice the members"
+        are_close(result[0][:1], result[1]), part, "q with twins=1 is not Q₁", "the first of both", "slice the members"
     )
-    demand(are_equal(found, again), part, "q or v differ when called twice", "bit-equal values", "keep no hidden state")
+    demand(
+        are_equal(result, again), part, "q or v differ when called twice", "bit-equal values", "keep no hidden state"
+    )
     got = "values differ between z (task, 1, latent) and the same z for every row"
-    demand(are_close(found, per_row), part, got, "equal values", "broadcast z over rows")
+    demand(are_close(result, per_row), part, got, "equal values", "broadcast z over rows")
 
 
 def check_td(scene: Scene, part: str) -> None:
@@ -95,12 +97,13 @@ def check_td(scene: Scene, part: str) -> None:
     agent, phase = enter_phase(scene, -1)
     critic: Any = agent.critic
     first = critic.objectives()[0]
-    alone = attrs.evolve(phase, objectives=(first,))
-    batch = encode_batch(scene, agent, alone)
+    batch = encode_batch(scene, agent, attrs.evolve(phase, objectives=(first,)))
     z = batch.latent.z.detach().requires_grad_()
     with guard(part, f"the loss of objective {first.name!r}", "declare the draws and noise that it reads"):
         total = first.loss(agent, batch._replace(latent=batch.latent.detach()._replace(z=z, z_next=z))).total
     (gradient,) = torch.autograd.grad(total, z, allow_unused=True) if total.requires_grad else (None,)
     got = f"the first objective, {first.name!r}, gives z no gradient"
-    remedy = "put the TD loss first and do not detach z in it; the engine detaches it where nothing reads it"
+    remedy = (
+        "put the TD loss first and do not detach z in it; the engine detaches z where no objective needs its gradient"
+    )
     demand(gradient is not None and bool(gradient.any()), part, got, "the TD loss, which reads z", remedy)

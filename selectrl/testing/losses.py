@@ -1,4 +1,4 @@
-"""What must hold of every objective, whichever part declares it."""
+"""Checks of every objective, for all kinds of parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POPULATION = (0, 1)
 
 
 def check_objectives(scene: Scene, part: str, phase: int, names: set[str] | None = None) -> None:
-    """Check the objectives of one phase, or those of some names, alone and then all together.
+    """Check the objectives of a phase, or those of some names, separately and then together.
 
     Raises:
         ConformanceError: see the functions below.
@@ -40,7 +40,7 @@ def check_objectives(scene: Scene, part: str, phase: int, names: set[str] | None
 
 
 def encode_batch(scene: Scene, agent: Agent, phase: Phase) -> Batch:
-    """Return a batch of a phase with its latent, encoded by an agent that holds the phase's buffers."""
+    """Return a batch of a phase with its latent, encoded by an agent that has the phase's buffers."""
     batch = scene.batch(phase)
     if not phase.encodes:
         return batch
@@ -48,78 +48,86 @@ def encode_batch(scene: Scene, agent: Agent, phase: Phase) -> Batch:
 
 
 def enter_phase(scene: Scene, phase: int) -> tuple[Agent, Phase]:
-    """Return an agent that holds a phase's buffers, and the phase."""
+    """Return an agent that has a phase's buffers, and the phase."""
     agent = scene.agent()
-    found = scene.phases(agent)[phase]
-    for name, value in scene.prepare_buffers(found).items():
+    declared = scene.phases(agent)[phase]
+    for name, value in scene.prepare_buffers(declared).items():
         owner, _, buffer = name.rpartition(".")
-        setattr(agent.get_submodule(owner), buffer, value)  # a buffer stays one, persistent or not
-    return agent, found
+        setattr(agent.get_submodule(owner), buffer, value)  # it stays a buffer, persistent or not
+    return agent, declared
 
 
 def check_loss(scene: Scene, part: str, phase: int, name: str) -> None:
-    """Check that a loss is scalar and finite, equal when computed twice, and draws no noise of its own."""
-    agent, found = enter_phase(scene, phase)
-    objective = next(one for one in found.objectives if one.name == name)
-    batch, what = encode_batch(scene, agent, found), f"the loss of objective {name!r}"
-    declared = "declare the draws and noise that it reads"
-    with guard(part, what, declared), forbid_global_randomness(part, what):
+    """Check that a loss is scalar and finite, equal in two calls, and draws no hidden noise."""
+    agent, declared = enter_phase(scene, phase)
+    objective = next(objective for objective in declared.objectives if objective.name == name)
+    batch, label = encode_batch(scene, agent, declared), f"the loss of objective {name!r}"
+    remedy = "declare the draws and noise that it reads"
+    with guard(part, label, remedy), forbid_global_randomness(part, label):
         losses = objective.loss(agent, batch)
         again = objective.loss(agent, batch)
-    demand(isinstance(losses, Losses), part, f"{what} returned {type(losses).__name__}", "Losses", "return Losses(…)")
+    demand(isinstance(losses, Losses), part, f"{label} returned {type(losses).__name__}", "Losses", "return Losses(…)")
     for term, value in {"total": losses.total, **losses.terms}.items():
         got = f"{tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         remedy = "reduce it over tasks and rows, and keep it a tensor"
-        demand(isinstance(value, Tensor) and value.dim() == 0, part, f"{term} of {what} is {got}", "a scalar", remedy)
+        demand(isinstance(value, Tensor) and value.dim() == 0, part, f"{term} of {label} is {got}", "a scalar", remedy)
         finite = bool(value.isfinite().all())
-        demand(finite, part, f"{term} of {what} is {value.item()}", "a finite value", "guard its logarithms and ratios")
+        demand(
+            finite, part, f"{term} of {label} is {value.item()}", "a finite value", "guard its logarithms and ratios"
+        )
     remedy = "a loss has no hidden state; noise enters through batch.noise"
-    demand(are_equal(losses, again), part, f"{what} differs when computed twice", "bit-equal values", remedy)
+    demand(are_equal(losses, again), part, f"{label} differs when computed twice", "bit-equal values", remedy)
 
 
 def check_routing(scene: Scene, part: str, phase: int, name: str) -> None:
-    """Check that a step of one objective moves all that it declares and nothing else, buffers and targets included."""
+    """Check that a step of an objective changes exactly what it declares, including buffers and targets."""
 
-    def alone(found: Phase) -> Phase:
-        chosen = tuple(attrs.evolve(one, every=1) for one in found.objectives if one.name == name)
-        return attrs.evolve(found, objectives=chosen, tracks=())
+    def select(declared: Phase) -> Phase:
+        objectives = (objective for objective in declared.objectives if objective.name == name)
+        selected = tuple(attrs.evolve(objective, every=1) for objective in objectives)
+        return attrs.evolve(declared, objectives=selected, tracks=())
 
-    remedy = "narrow the prefix in its moves to what the loss reads with gradient"
+    remedy = "narrow the prefix in its moves to parameters that the loss reads with gradient"
     with guard(part, f"a step of objective {name!r}", remedy):
-        engine = scene.engine(phase, change=alone)
+        engine = scene.engine(phase, change=select)
         before = {key: value.clone() for key, value in engine.frozen.items()}
         engine.step(scene.batch(engine.phase), 0)
     moved, prefixes = changed_names(before, engine.frozen), engine.phase.objectives[0].moves
     for prefix in prefixes:
         got = f"objective {name!r} declares that it moves {prefix!r}, which gets no gradient"
         expected, remedy = "a gradient for every prefix", "do not detach it in the loss, or take it out of moves"
-        demand(any(belongs(one, prefix) for one in moved), part, got, expected, remedy)
-    strangers = sorted(one for one in moved if not any(belongs(one, prefix) for prefix in prefixes))
-    got, expected = f"a step of objective {name!r} changed {', '.join(strangers)}", f"changes of {', '.join(prefixes)}"
-    demand(not strangers, part, got, f"{expected} alone", "a loss writes to nothing; declare what it moves")
+        demand(any(belongs(tensor, prefix) for tensor in moved), part, got, expected, remedy)
+    foreign = sorted(tensor for tensor in moved if not any(belongs(tensor, prefix) for prefix in prefixes))
+    got, expected = (
+        f"a step of objective {name!r} changed {', '.join(foreign)}",
+        f"changes only of {', '.join(prefixes)}",
+    )
+    demand(
+        not foreign, part, got, expected, "declare all prefixes that it moves, and do not write to tensors in a loss"
+    )
 
 
 def check_device(scene: Scene, part: str, phase: int) -> None:
-    """Check that encoding and losses work wherever their inputs lie, and never wait for a value.
+    """Check that encoding and losses work on the device of their inputs, and never wait for a value.
 
-    They run on torch's ``meta`` device, whose tensors have shapes and no values: one that is made on the CPU in between
-    does not fit, and none can be looked at.
+    They run on torch's ``meta`` device, whose tensors have shapes and no values: tensors created on the CPU do not fit,
+    and no value can be read.
     """
-    agent, found = enter_phase(scene, phase)
+    agent, declared = enter_phase(scene, phase)
     agent.to("meta")
-    batch = tree_map(lambda value: value.to("meta"), scene.batch(found))
-    remedy = "make tensors with device=… of an input, and use torch.where in place of a look at a value"
-    with guard(part, f"the encoding of phase {found.name!r} away from the CPU", remedy):
-        if found.encodes:
+    batch = tree_map(lambda value: value.to("meta"), scene.batch(declared))
+    remedy = "create tensors with the device of an input, and use torch.where instead of a branch on a value"
+    with guard(part, f"the encoding of phase {declared.name!r} away from the CPU", remedy):
+        if declared.encodes:
             batch = batch._replace(latent=agent.encoder.encode(batch))
-    for objective in found.objectives:
+    for objective in declared.objectives:
         with guard(part, f"the loss of objective {objective.name!r} away from the CPU", remedy):
             objective.loss(agent, batch)
 
 
 def check_tracks(scene: Scene, part: str, phase: int) -> None:
-    """Check that a phase's tracks move every target that they name, and nothing else."""
-    engine = scene.engine(phase, change=lambda found: attrs.evolve(found, objectives=()))
+    """Check that a phase's tracks move all targets, and nothing else."""
+    engine = scene.engine(phase, change=lambda declared: attrs.evolve(declared, objectives=()))
     if not engine.phase.tracks:
         return
     with torch.no_grad():
@@ -130,58 +138,61 @@ def check_tracks(scene: Scene, part: str, phase: int) -> None:
     for step in range(max(track.every for track in engine.phase.tracks)):
         engine.step(scene.batch(engine.phase, step), step)
     moved, targets = changed_names(before, engine.frozen), {name for name in before if name.startswith("targets.")}
-    got, expected = f"its tracks treat {sorted(moved ^ targets)} wrongly", "all targets and nothing else to move"
+    got, expected = (
+        f"its tracks treat {sorted(moved ^ targets)} wrongly",
+        "tracks that move all targets and nothing else",
+    )
     demand(moved == targets, part, got, expected, "declare each target once, in Critic.tracks()")
 
 
 def check_population(scene: Scene, part: str, phase: int) -> None:
-    """Check that two seeds side by side take the step that each takes alone, up to 1e-5.
+    """Check that two seeds in parallel take the same step as each seed separately, up to 1e-5.
 
-    Steps are plain gradient descent, which does not blow rounding up as Adam does.
+    Steps are gradient descent, which does not amplify rounding errors as Adam does.
     """
-    what, remedy = "a population of two", "use batched primitives: no .item(), no branch on values, no in-place writes"
+    label, remedy = "a population of two", "use batched primitives: no .item(), no branch on values, no in-place writes"
     engines = [scene.engine(phase, seeds=(seed,), change=use_gradient_descent) for seed in POPULATION]
     batches = [scene.batch(engine.phase, seed=seed) for engine, seed in zip(engines, POPULATION, strict=True)]
-    alone = stacked([engine.step(batch, 0) for engine, batch in zip(engines, batches, strict=True)])
-    with guard(part, f"a step of {what}", remedy):
-        together = scene.engine(phase, seeds=POPULATION, change=use_gradient_descent)
-        metrics = together.step(stacked(batches), 0)
-    wrong = [name for name, value in alone.items() if not are_close(value, metrics[name])]
-    demand(not wrong, part, f"in {what}, {wrong} differ from each seed's own", "equal losses, to 1e-5", remedy)
+    separate = stacked([engine.step(batch, 0) for engine, batch in zip(engines, batches, strict=True)])
+    with guard(part, f"a step of {label}", remedy):
+        population = scene.engine(phase, seeds=POPULATION, change=use_gradient_descent)
+        metrics = population.step(stacked(batches), 0)
+    wrong = [name for name, value in separate.items() if not are_close(value, metrics[name])]
+    demand(not wrong, part, f"in {label}, {wrong} differ from those of each seed", "equal losses, to 1e-5", remedy)
     singles = stacked([{name: engine.frozen[name] for name in engine.parameters} for engine in engines])
-    wrong = [name for name, value in singles.items() if not are_close(value, together.frozen[name])]
-    demand(not wrong, part, f"{what} moves {wrong} otherwise than each seed alone", "equal steps, to 1e-5", remedy)
+    wrong = [name for name, value in singles.items() if not are_close(value, population.frozen[name])]
+    demand(not wrong, part, f"{label} moves {wrong} differently from each seed", "equal steps, to 1e-5", remedy)
 
 
 def use_gradient_descent(phase: Phase) -> Phase:
-    """Return a phase whose objectives are due on every step and move by plain gradient descent."""
+    """Return a phase whose objectives are due on every step and move by gradient descent."""
 
-    def plain(one: Objective) -> Objective:
-        moves = {prefix: attrs.evolve(optim, name="sgd") for prefix, optim in one.moves.items()}
-        return attrs.evolve(one, every=1, moves=moves)
+    def change(objective: Objective) -> Objective:
+        moves = {prefix: attrs.evolve(optim, name="sgd") for prefix, optim in objective.moves.items()}
+        return attrs.evolve(objective, every=1, moves=moves)
 
-    return attrs.evolve(phase, objectives=tuple(map(plain, phase.objectives)))
+    return attrs.evolve(phase, objectives=tuple(map(change, phase.objectives)))
 
 
 def check_state(scene: Scene, part: str, phase: int) -> None:
-    """Check that an agent is all in its ``state_dict``: loaded into another one, it takes the same step."""
-    first, entered_before = scene.engine(phase), scene.stage(phase, seeds=(7,))
-    second = entered_before.engine
-    steps = range(max(one.every for one in first.phase.objectives))
+    """Check that ``state_dict`` holds an agent's whole state: another agent that loads it takes the same step."""
+    first, other_stage = scene.engine(phase), scene.stage(phase, seeds=(7,))
+    second = other_stage.engine
+    steps = range(max(objective.every for objective in first.phase.objectives))
     remedy = "register what a loss reads as parameter or buffer"
     with guard(part, "loading its state_dict into another agent", remedy):
         second.agent.load_state_dict(first.agent.state_dict())
-        entered_before.enter()
+        other_stage.enter()
     metrics = [[engine.step(scene.batch(engine.phase, step), step) for step in steps] for engine in (first, second)]
     got = "losses differ after state_dict was loaded into another agent"
     demand(are_equal(*metrics), part, got, "bit-equal losses", remedy)
 
 
 def check_record(config: Any, part: str) -> None:
-    """Check that a registered config comes back equal from its JSON record, as every run's does."""
+    """Check that a registered config equals the config read from its JSON record, as runs need."""
     if tag(config) is None:
         return
-    with guard(part, "its config's record", "hold numbers, strings, tuples and registered configs alone"):
+    with guard(part, "its config's record", "use only numbers, strings, tuples and registered configs as fields"):
         again = from_record(json.loads(json.dumps(to_record(config), allow_nan=False)))
-    got, expected = f"its config comes back from its record as {again}", f"{config}"
-    demand(again == config, part, got, expected, "give tuples a converter, and keep nothing live in a config")
+    got, expected = f"the config read from its record is {again}", f"{config}"
+    demand(again == config, part, got, expected, "give tuples a converter, and keep only data in a config")

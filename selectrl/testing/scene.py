@@ -1,4 +1,4 @@
-"""Where a part is tried: small shipped partners, and random data of a made-up family of tasks, in memory."""
+"""The scene of a check: small parts of this library, and random data of a synthetic family, in memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.stage import Stage
 
-#: A made-up family: rewards vary, dynamics do not.
+#: A synthetic family: rewards vary, dynamics do not.
 SPEC = Spec(obs=3, action=2, horizon=5, dynamics_vary=False)
 TASKS, EPISODES = 5, 4
 TRAIN = TrainConfig(steps=8, meta_batch=4, batch=6, context=8)
@@ -41,17 +41,17 @@ ACTOR = SacConfig(policy=GAUSSIAN)
 
 
 def part_name(config: object) -> str:
-    """Return what a config is called in a sentence: its registered name, or its class."""
+    """Return the name of a config in messages: its registered name, or its class."""
     return tag(config) or type(config).__name__
 
 
 def synthetic_reward(parameters: Any, obs: Any, action: Any, next_obs: Any) -> Any:
-    """Return -(s'₁ - p)² - .1 |a|², the reward of the made-up tasks."""
+    """Return -(s'₁ - p)² - .1 |a|², the reward of the synthetic tasks."""
     return -((next_obs[..., 0] - parameters[..., 0]) ** 2) - 0.1 * (action * action).sum(-1)
 
 
 def synthetic_store(spec: Spec = SPEC, *, seed: int = 0) -> RowStore:
-    """Return random episodes of a few tasks; the last one of each ends early, in a true termination."""
+    """Return random episodes of a few tasks; the last episode of each task ends early with a true termination."""
     early = max(spec.horizon - 2, 1)
 
     def episodes(task: int) -> Episodes[Tensor]:
@@ -74,15 +74,15 @@ def synthetic_store(spec: Spec = SPEC, *, seed: int = 0) -> RowStore:
 
 @attrs.frozen(kw_only=True)
 class Scene:
-    """One composition on made-up data, from which fresh agents are built as often as a check needs them.
+    """A composition on synthetic data, which builds new agents for a check.
 
     Attributes:
         encoder: the encoder's config.
-        critic: the critic's.
-        actor: the actor's, with its policy.
-        spec: shapes of the made-up family.
-        train: the loop's settings, small.
-        store: the made-up data.
+        critic: the critic's config.
+        actor: the actor's config, with its policy.
+        spec: shapes of the synthetic family.
+        train: small settings of the loop.
+        store: the synthetic data.
     """
 
     encoder: EncoderConfig = ENCODER
@@ -93,7 +93,7 @@ class Scene:
     store: RowStore = attrs.field(default=attrs.Factory(lambda self: synthetic_store(self.spec), takes_self=True))
 
     def agent(self, seed: int = 0) -> Agent:
-        """Return a fresh agent; the same one for the same seed."""
+        """Return a new agent, equal for equal seeds."""
         return build_agent(cast(Any, self), self.spec, seed)
 
     def phases(self, agent: Agent) -> tuple[Phase, ...]:
@@ -101,12 +101,12 @@ class Scene:
         return build_phases(cast(Any, self), agent)
 
     def sampler(self, seed: int = 0) -> Sampler:
-        """Return a sampler of the made-up data."""
+        """Return a sampler of the synthetic data."""
         sizes = {"rl": self.train.batch, "context": self.train.context}
         return Sampler(self.store, meta_batch=self.train.meta_batch, replacement=False, sizes=sizes, seed=seed)
 
     def batch(self, phase: Phase, step: int = 0, seed: int = 0) -> Batch:
-        """Return a batch with all that a phase asks for."""
+        """Return a batch with all draws and noise of a phase."""
         return self.sampler(seed).phase(attrs.evolve(phase, steps=max(phase.steps, step + 1))).batch(step)
 
     def prepare_buffers(self, phase: Phase) -> dict[str, Tensor]:
@@ -116,12 +116,12 @@ class Scene:
     def stage(
         self, phase: int, *, seeds: tuple[int, ...] = (0,), change: Callable[[Phase], Phase] = lambda phase: phase
     ) -> Stage:
-        """Return a phase of fresh agents that was entered; all prepare from one stream.
+        """Enter a phase with new agents and return its stage; all agents prepare from the same stream.
 
         Args:
             phase: place of the phase.
-            seeds: seeds of the agents; more than one is a population.
-            change: what is done to the phase before it is entered.
+            seeds: seeds of the agents; several seeds are a population.
+            change: function applied to the phase before it is entered.
         """
         agents = [self.agent(seed) for seed in seeds]
         stage = Stage(
@@ -136,10 +136,10 @@ class Scene:
     def engine(
         self, phase: int, *, seeds: tuple[int, ...] = (0,), change: Callable[[Phase], Phase] = lambda phase: phase
     ) -> Engine:
-        """Return an engine of fresh agents that has entered a phase, see :meth:`stage`."""
+        """Return the engine of new agents that have entered a phase, see :meth:`stage`."""
         return self.stage(phase, seeds=seeds, change=change).engine
 
 
 def make_scene(**parts: Any) -> Scene:
-    """Return a scene in which the parts that are not given are small shipped ones."""
+    """Return a scene; parts that are None are small parts of this library."""
     return Scene(**{name: part for name, part in parts.items() if part is not None})

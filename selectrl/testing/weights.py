@@ -16,16 +16,16 @@ TASKS, ROWS = 3, 64
 def check_weight(config: WeightConfig) -> None:
     """Check that a weight of the behaviour-cloning term keeps its protocol.
 
-    - weights have the shape of the advantage (task, batch) and no gradient, and are equal when asked for twice;
-    - they are finite and at least 0 for advantages of any sign and scale: a negative one would drive the policy away
-      from an action, without bound;
-    - a registered config comes back equal from its JSON record.
+    - weights have the shape of the advantage (task, batch) and no gradient, and are equal in two calls;
+    - they are finite and at least 0 for advantages of any sign and scale: a negative weight would drive the policy away
+      from an action without bound;
+    - a registered config equals the config read from its JSON record.
 
     Args:
         config: the weight's config.
 
     Raises:
-        ConformanceError: the sentence names the fault, what was expected and the remedy.
+        ConformanceError: the message names the fault, the expected value and the remedy.
     """
     part = part_name(config)
     check_record(config, part)

@@ -222,13 +222,13 @@ def encoder(cls: type) -> None:
 
 
 ENCODERS = {
-    Undeclared: r"rows change the belief, but training reads none",
+    Undeclared: r"rows change the belief, but training reads no rows",
     Flat: r"encode in phase 'rl': z is \(4, 3\).*expected float32 of shape \(4, 1, 3\)",
     Noisy: r"encode in phase 'rl' drew from torch's global generator.*declare a Noise",
     Ordered: r"z depends on the order of the rows of 'context'",
     NumPyNoise: r"the loss of objective 'encoder' drew from NumPy's global generator",
     Items: r"the loss of objective 'encoder' away from the CPU raised .*item.*torch.where",
-    Homebound: r"the loss of objective 'encoder' away from the CPU raised .*make tensors with device=",
+    Homebound: r"the loss of objective 'encoder' away from the CPU raised .*create tensors with the device of an input",
     Counting: r"the loss of objective 'encoder' differs when computed twice",
     PerTask: r"total of the loss of objective 'encoder' is \(4,\); expected a scalar",
     Infinite: r"ratio of the loss of objective 'encoder' is inf",
@@ -236,12 +236,12 @@ ENCODERS = {
     Cut: r"declares that it moves 'encoder.more', which gets no gradient",
     Writing: r"a step of objective 'encoder' changed encoder.seen",
     Secret: r"losses differ after state_dict was loaded",
-    Greedy: r"objective 'encoder' moves policy; expected an encoder to move 'encoder' alone",
-    Selfish: r"the rl phase trains \['encoder'\] only",
+    Greedy: r"objective 'encoder' moves policy; expected an encoder that moves only 'encoder'",
+    Selfish: r"the rl phase trains only \['encoder'\]",
     Deaf: r"step changed a world that is not live",
-    Mixing: r"a world's belief depends on the worlds beside it",
-    Summing: r"rows taken in one by one give another z than encode",
-    Stranger: r"prepare of phase 'first' returned \['encoder.cache'\]; expected registered buffers alone",
+    Mixing: r"a world's belief depends on other worlds",
+    Summing: r"filtered rows give another z than encode",
+    Stranger: r"prepare of phase 'first' returned \['encoder.cache'\]; expected only registered buffers",
     Reshaping: r"prepare of phase 'first' reshapes \['encoder.units'\]; .*final shape, or with persistent=False",
     Impure: r"prepare of phase 'first' gave two results for one generator",
 }
@@ -287,7 +287,7 @@ def critic(cls: type) -> None:
 CRITICS = {
     NoTwins: r"q is \(4, 6\).*expected float32 of shape \(2, 4, 6\), \(twin, task, batch\)",
     VFirst: r"the first objective, 'critic', gives z no gradient",
-    Acting: r"objective 'value' moves policy; expected a critic to move 'critic' alone",
+    Acting: r"objective 'value' moves policy; expected a critic that moves only 'critic'",
     Frozen: r"the track of 'critic.v_net' has tau 0.0",
     Untracked: r"the loss of objective 'critic' raised CompositionError: MLP has no target; declare a Track",
     Nowhere: r"'critic.w_net'.*no such module",
@@ -342,8 +342,8 @@ def actor(cls: type) -> None:
 
 
 ACTORS = {
-    Idle: r"its objectives move nothing; expected one that moves the policy",
-    Teaching: r"its objectives move critic.q_net; expected an actor to move 'policy' and 'actor' alone",
+    Idle: r"its objectives move nothing; expected an objective that moves the policy",
+    Teaching: r"its objectives move critic.q_net; expected an actor that moves only 'policy' and 'actor'",
     Wide: r"policy.mode leaves the box \[-1, 1\]",
     Certain: r"log_prob of a sample is not its log-probability; expected equal values, to 1e-3",
     Unclipped: r"log_prob of an action of ±1 is not finite; .*clip the action before artanh",
@@ -455,5 +455,5 @@ def test_the_same_parts_without_a_fault_pass(check: Callable[[type], None], part
 
 def test_a_config_that_its_record_does_not_give_back_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selectrl.testing.losses.from_record", lambda record: SacConfig(policy=GAUSSIAN, lr=1.0))
-    with pytest.raises(ConformanceError, match="comes back from its record as SacConfig"):
+    with pytest.raises(ConformanceError, match="the config read from its record is SacConfig"):
         check_actor(ACTOR)

@@ -80,10 +80,10 @@ def collector(cls: type) -> None:
 COLLECTORS = {
     Overshooting: r"act gives an action of [\d.]+ at progress 0.0; expected the box",
     Dicing: r"latent or act drew from torch's global generator",
-    Averaging: r"a world's z or action depends on the worlds beside it",
+    Averaging: r"a world's z or action depends on other worlds",
     Vague: r"updates\(0.0, False\) is 0.0; expected a bool",
     Weighing: r"keeps is \(4,\) torch.float32; expected bool",
-    Ranking: r"keeps of a world depends on the worlds beside it",
+    Ranking: r"keeps of a world depends on other worlds",
     Elsewhere: r"offline is 'disk'",
 }
 
@@ -164,15 +164,15 @@ def env(cls: type) -> None:
 
 
 ENVS = {
-    Backwards: r"reference_returns are .*; expected finite ones, the optimum above random",
+    Backwards: r"reference_returns are .*; expected finite numbers, the optimum above random",
     Goalless: r"arena's goals, .* have shapes \[\(3, 2\), ",
     Leaking: r"tasks \[0\] are training and test tasks; expected disjoint sets",
-    Lying: r"reward\(\) is off the stepped rewards",
+    Lying: r"reward\(\) differs from the rewards of step",
     Narrow: r"observations are \(3, 2\) float32; expected float32 of shape \(3, 3\)",
-    Late: r"a world is truncated after 20 steps; expected a time-out after spec.horizon = 25",
+    Late: r"a world is truncated after 20 steps; expected truncation after spec.horizon = 25 steps",
     ResetsOthers: r"a reset by mask moved a world outside the mask",
     Unseeded: r"equal seeds and actions gave two different episodes",
-    Crowded: r"task 0 goes another way alone than beside other worlds",
+    Crowded: r"an episode of task 0 depends on the other worlds",
 }
 
 CHECKS = [(collector, COLLECTORS), (env, ENVS)]
