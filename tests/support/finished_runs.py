@@ -7,7 +7,7 @@ from typing import Any
 
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.experiment.config import to_record
-from selectrl.experiment.labels import label_of
+from selectrl.experiment.labels import make_label
 from selectrl.launch.job import Job
 from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.execution import DatasetRecord, ExecutionRecord
@@ -46,7 +46,7 @@ def evaluated(
     """A meta-test of two tasks and one point."""
     settings = settings_of(to_record(test))
     return EvaluationRecord(
-        label=label_of(collector, test, job.experiment),
+        label=make_label(collector, test, job.experiment),
         env=job.experiment.env_name,
         collector=to_record(collector),
         train_step=job.experiment.train.steps if step is None else step,
