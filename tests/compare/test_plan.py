@@ -32,8 +32,8 @@ def test_rows_that_differ_at_meta_test_alone_share_a_policy(make: Make, tmp_path
     assert [row.experiment.name for row in plan.rows] == ["select", "other", "focal"]
     assert plan.policies[0].labels(select) == {"select": "proximal", "other": "non_prior"}
     assert plan.envs == ("point_robot",)
-    assert plan.of("point_robot") == plan.rows
-    assert plan.of("hopper") == ()
+    assert plan.rows_of("point_robot") == plan.rows
+    assert plan.rows_of("hopper") == ()
 
 
 def test_jobs_go_seed_by_seed_with_the_tests_of_all_rows(make: Make, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_cluster_has_no_more_runs_at_work_than_it_may(runs: int, at_work: int)
         ("slurm", ["memory=8"], "did you mean 'mem'?"),
         ("slurm", ["time=0"], "--launcher-set time: expected int >= 1, got 0"),
         ("slurm", ["time=1.5"], "--launcher-set time: expected int, got 1.5"),
-        ("slurm", ["partition="], "--launcher-set partition: expected a word, got ''"),
+        ("slurm", ["partition="], "--launcher-set partition: expected a text, got ''"),
     ],
 )
 def test_wrong_words_are_named(name: str, settings: list[str], sentence: str) -> None:

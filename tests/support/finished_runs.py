@@ -22,7 +22,7 @@ def write_finished(job: Job, value: float = -1.0, *, fingerprint: str = FINGERPR
     experiment, record = job.experiment, to_record(job.experiment)
     ExperimentRecord(name=experiment.name, seed=job.seed, key=experiment.key, experiment=record).write(job.folder)
     write_execution(job.folder, fingerprint=fingerprint)
-    for collector, test in job.wanted:
+    for collector, test in job.meta_tests:
         evaluated(job, collector, test, value, fingerprint, step).write(job.folder)
 
 
