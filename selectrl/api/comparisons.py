@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from selectrl.api.searches import FoundBindings
-    from selectrl.compare.comparison import Comparison, How, Listener
+    from selectrl.compare.comparison import Comparison, Listener, SettingsDict
     from selectrl.experiment.config import Experiment
     from selectrl.launch.job import Event
 
@@ -26,7 +26,7 @@ def compare(
     settings: Sequence[str] = (),
     preset: str | None = None,
     progress: Listener = lambda message: None,
-    **how: Unpack[How],
+    **how: Unpack[SettingsDict],
 ) -> Comparison:
     """Train methods on the same data, test them with the same budget, and compare them, as ``selectrl compare`` does.
 
@@ -48,8 +48,8 @@ def compare(
         file: a gin file of yours, laid over every name.
         settings: bindings; a row without such a part passes over them.
         preset: behaviour preset to collect a missing dataset with; without one it is refused.
-        progress: called with the plan (a ``Comparison`` without runs) when it stands, with ``Collecting`` for missing
-            data, with an ``Estimate`` after timing, and with the ``Event`` of every run.
+        progress: called with the plan (a ``Comparison`` without runs), with ``DatasetProgress`` for missing data, with
+            a ``CostEstimate`` after timing, and with the ``Event`` of every run.
         how: the fields of :class:`~selectrl.compare.comparison.Settings`: ``seeds``, ``jobs``, ``threads``,
             ``launcher``, ``launcher_settings``, ``allow_differences``, ``retry_failed``, ``calibrate``, ``dry_run``,
             ``data``, ``out``, ``device``, ``engine`` and ``population``.
@@ -87,7 +87,7 @@ def ablate(
     settings: Sequence[str] = (),
     preset: str | None = None,
     progress: Listener = lambda message: None,
-    **how: Unpack[How],
+    **how: Unpack[SettingsDict],
 ) -> Comparison:
     """Train a method with each combination of variations and compare them, as ``selectrl ablate`` does.
 

@@ -11,7 +11,7 @@ import attrs
 from selectrl.fields import check_name
 from selectrl.gin_edge import Collection, as_layer, build_collection, shipped_layer, user_layers
 from selectrl.launch.local import require_cores
-from selectrl.launch.verdict import explained
+from selectrl.launch.verdict import explain_errors
 from selectrl.protocols import FamilyConfig
 from selectrl.registry import registered_name
 
@@ -56,7 +56,7 @@ def fill(
 ) -> OfflineDataset:
     """Collect a dataset, or the part of it that is missing, and open it; see :func:`selectrl.api.runs.collect`."""
     require_cores(threads)
-    with explained():
+    with explain_errors():
         from selectrl.behaviour.collect import collect
         from selectrl.data.store import OfflineDataset
 

@@ -11,11 +11,11 @@ import attrs
 from selectrl.errors import InputError
 from selectrl.evaluate.config import PAPER_REPEATS, TestConfig
 from selectrl.experiment.config import walk_parts
-from selectrl.experiment.labels import label_of
+from selectrl.experiment.labels import make_label
 from selectrl.fields import check_name
 from selectrl.gin_edge import as_layer, build_experiment, build_part, shipped_layer, user_layers
 from selectrl.launch.local import require_cores
-from selectrl.launch.verdict import explained
+from selectrl.launch.verdict import explain_errors
 from selectrl.protocols import CollectorConfig
 from selectrl.registry import COLLECTORS, tag
 from selectrl.runs.evaluation import EvaluationRecord
@@ -153,7 +153,7 @@ def _plan(folder: Path, asked: Asked, threads: int | None, data: Path, force: bo
         )
     collector: Any = build_part(selector, [*below, *user_layers(None, mine)])
     test: Any = build_part("test", [as_layer(base.test), *user_layers(None, tests)])
-    label = asked.label or label_of(collector, test, own)
+    label = asked.label or make_label(collector, test, own)
     run.refuse_label(label, collector, test)
     return PlannedTest(run, label, collector, test)
 
@@ -163,7 +163,7 @@ def evaluate_all(
 ) -> dict[Path, EvaluationRecord]:
     """Carry planned meta-tests out and return their records by run directory."""
     records: dict[Path, EvaluationRecord] = {}
-    with explained():
+    with explain_errors():
         for run, label, collector, test in plans:
             progress(Tested(run.folder, len(records), len(plans), None))
             records[run.folder] = run.evaluate(label, collector, test, force=force)

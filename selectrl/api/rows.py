@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import attrs
 
-from selectrl.compare.plan import GridConfig, Row
+from selectrl.compare.plan import ComparisonRow, GridConfig
 from selectrl.errors import InputError, suggest
 from selectrl.experiment.config import Experiment
 from selectrl.files import expand_home, read_json
@@ -45,7 +45,7 @@ def method_rows(
     profile: str | None,
     file: Path | None,
     settings: Sequence[str],
-) -> list[Row]:
+) -> list[ComparisonRow]:
     """Return the rows of ``selectrl.compare``, see there.
 
     Raises:
@@ -57,7 +57,7 @@ def method_rows(
     if ablations and (not named or named[0] is not methods[0]):
         raise InputError("an ablation is laid over the first method; name that method instead of an Experiment")
     above = setting_layers(settings)
-    rows: list[Row] = []
+    rows: list[ComparisonRow] = []
     for env in dict.fromkeys([*envs, *(given.env_name for given in methods if isinstance(given, Experiment))]):
         for method in methods:
             if isinstance(method, Experiment):
@@ -84,7 +84,7 @@ def grid_rows(
     grid: Path | None,
     profile: str | None,
     settings: Sequence[str],
-) -> list[Row]:
+) -> list[ComparisonRow]:
     """Return the rows of ``selectrl.ablate``, see there.
 
     Raises:
@@ -97,7 +97,7 @@ def grid_rows(
     names = [axis[0][0] for axis in axes]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"--vary {twice}=: {twice} is given twice; give it once, with commas between its values")
-    rows: list[Row] = []
+    rows: list[ComparisonRow] = []
     for env in envs:
         for combination in product(*axes):
             above = [_variation(name, value) for name, value in combination]
@@ -108,9 +108,9 @@ def grid_rows(
     return rows
 
 
-def row_of(experiment: Experiment, tuning: str = "no tuning") -> Row:
+def row_of(experiment: Experiment, tuning: str = "no tuning") -> ComparisonRow:
     """Return an experiment as a row, with the budget that was spent on tuning it."""
-    return Row(experiment=experiment, gin=as_layer(experiment).text, tuning=tuning)
+    return ComparisonRow(experiment=experiment, gin=as_layer(experiment).text, tuning=tuning)
 
 
 def setting_layers(settings: Sequence[str]) -> list[Layer]:
@@ -121,7 +121,7 @@ def setting_layers(settings: Sequence[str]) -> list[Layer]:
     return [attrs.evolve(layer, own="." in path or path in shared) for layer, path in zip(layers, paths, strict=True)]
 
 
-def refuse_unused(rows: Sequence[Row], settings: Sequence[str]) -> None:
+def refuse_unused(rows: Sequence[ComparisonRow], settings: Sequence[str]) -> None:
     """Refuse a binding that no row has.
 
     Raises:
@@ -147,7 +147,9 @@ def _composed(
     return build_experiment([*layers, *above], default_name(method, ablation, None))
 
 
-def _tested(experiment: Experiment, tuning: str, collectors: Sequence[str], settings: Sequence[str]) -> list[Row]:
+def _tested(
+    experiment: Experiment, tuning: str, collectors: Sequence[str], settings: Sequence[str]
+) -> list[ComparisonRow]:
     """Return the rows of one trained policy: under its own collector and under others, which train nothing more."""
     rows = [row_of(experiment, tuning)]
     for name in collectors:

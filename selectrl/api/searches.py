@@ -9,9 +9,9 @@ from typing import cast
 import attrs
 
 from selectrl.api.datasets import collection_of, fill
-from selectrl.compare.comparison import Comparison, How, Listener, Settings
+from selectrl.compare.comparison import Comparison, Listener, Settings, SettingsDict
 from selectrl.compare.conduct import conduct
-from selectrl.compare.plan import Row
+from selectrl.compare.plan import ComparisonRow
 from selectrl.compare.tune import Bindings, TuneConfig, Tuning, run_trials
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
@@ -19,10 +19,12 @@ from selectrl.files import write_atomically
 from selectrl.gin_edge import as_layer, build_experiment, build_part, experiment_layers, shipped_layer, user_layers
 from selectrl.launch.job import Event
 from selectrl.launch.local import require_cores
-from selectrl.launch.verdict import explained
+from selectrl.launch.verdict import explain_errors
 
 
-def compare_rows(rows: Sequence[Row], how: How, preset: str | None, progress: Listener) -> Comparison:
+def compare_rows(
+    rows: Sequence[ComparisonRow], how: SettingsDict, preset: str | None, progress: Listener
+) -> Comparison:
     """Compare rows; a missing dataset is collected with a behaviour preset, if one is given."""
     settings = Settings(**how)
 
@@ -30,7 +32,7 @@ def compare_rows(rows: Sequence[Row], how: How, preset: str | None, progress: Li
         collection = collection_of(experiment.env, cast(str, preset))
         fill(collection, experiment.data.name, settings.data, progress=tell)
 
-    with explained():
+    with explain_errors():
         return conduct(rows, settings, progress, collect if preset else None)
 
 
@@ -82,9 +84,9 @@ def search(
 
     own = build({})
     if space is None:  # an environment may replace a part that the method's file has knobs of
-        knobs = knobs.of({line.partition(" = ")[0] for line in as_layer(own).text.splitlines()})
-    build(knobs.ends())  # a knob that the method lacks is refused before anything
-    with explained():
+        knobs = knobs.select({line.partition(" = ")[0] for line in as_layer(own).text.splitlines()})
+    build(knobs.end_values())  # a knob that the method lacks is refused before anything
+    with explain_errors():
         tuning = run_trials(knobs, build, trials, out / env / method, Execution(data=data, threads=threads), progress)
     best = FoundBindings(file=out / env / f"{method}.gin", tuning=tuning)
     text = f"# {best.summary}\n{best.text}"

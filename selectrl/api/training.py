@@ -15,11 +15,11 @@ from selectrl.experiment.drift import warn_of_drift
 from selectrl.experiment.execution import Execution
 from selectrl.fields import check_name
 from selectrl.gin_edge import as_layer
-from selectrl.launch.choice import choose
-from selectrl.launch.job import Event, Job, Launcher, threads_of
+from selectrl.launch.choice import choose_launcher
+from selectrl.launch.job import Event, Job, Launcher, choose_threads
 from selectrl.launch.local import Inline, require_cores
-from selectrl.launch.runner import carry_out
-from selectrl.launch.verdict import explained
+from selectrl.launch.runner import run_jobs
+from selectrl.launch.verdict import explain_errors
 from selectrl.runs.folders import set_aside
 
 if TYPE_CHECKING:
@@ -96,12 +96,12 @@ def plan_runs(
     name = name or experiment.folder_name
     check_name(name, "name of the method's folder")
     folder = Path(out) / experiment.env_name / name
-    choice = choose("local", (), len(seeds), jobs or execution.processes)
+    choice = choose_launcher("local", (), len(seeds), jobs or execution.processes)
     gin = as_layer(experiment).text
     planned = []
     for seed in seeds:
         home = folder / f"seed{seed}"
-        own = attrs.evolve(execution, gin=gin, threads=threads_of(home, threads, choice.threads))
+        own = attrs.evolve(execution, gin=gin, threads=choose_threads(home, threads, choice.threads))
         planned.append(Job(folder=home, experiment=experiment, seed=seed, execution=own))
     return PlannedRuns(tuple(planned), choice.launcher)
 
@@ -120,8 +120,8 @@ def run_all(planned: PlannedRuns, *, force: bool, progress: Callable[[Event], No
         kept = set_aside(job.folder)
         if kept is not None:
             progress(Event(job, "set aside", kept))
-    with explained():
-        carry_out(planned.jobs, planned.launcher, progress).raise_first()
+    with explain_errors():
+        run_jobs(planned.jobs, planned.launcher, progress).raise_first()
 
         from selectrl.experiment.run import Run
 

@@ -12,7 +12,7 @@ from selectrl.cli.options import JOBS, SEEDS, Data, Device, DryRun, EngineMode, 
 from selectrl.launch.choice import LAUNCHERS
 
 if TYPE_CHECKING:
-    from selectrl.compare.comparison import How
+    from selectrl.compare.comparison import SettingsDict
 
 
 @Parameter(name="*")
@@ -66,9 +66,9 @@ class Options:
     population: Population = 64
 
     @property
-    def how(self) -> How:
+    def how(self) -> SettingsDict:
         """The options as keyword arguments of :func:`selectrl.compare`."""
         values = {field.name: getattr(self, field.name) for field in attrs.fields(Options)}
         values |= {"launcher_settings": values.pop("launcher_set"), "calibrate": not values.pop("json")}
         del values["preset"]  # a separate argument
-        return cast("How", values)
+        return cast("SettingsDict", values)

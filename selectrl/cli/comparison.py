@@ -12,8 +12,8 @@ from selectrl.cli.board import Board, draw_board
 from selectrl.cli.collect import CollectBars
 from selectrl.cli.report import print_omissions
 from selectrl.cli.screen import draw_bars, emit, line, say, table
-from selectrl.compare.comparison import Collecting, Comparison, Message
-from selectrl.compare.state import Estimate
+from selectrl.compare.comparison import Comparison, DatasetProgress, Message
+from selectrl.compare.state import CostEstimate
 from selectrl.errors import RunError
 from selectrl.experiment.execution import Execution
 from selectrl.launch.job import Event
@@ -40,9 +40,9 @@ class MessagePrinter:
                 self._planned = message
                 if self._plan:
                     show_plan(message)
-            case Estimate():
+            case CostEstimate():
                 line(f"Timed on this machine: {format_duration(message.seconds)}, without meta-tests.")
-            case Collecting():
+            case DatasetProgress():
                 self._bars = self._bars or CollectBars(self._display.enter_context(draw_bars()))
                 self._bars.show(message.folder, message.at)
             case Event():

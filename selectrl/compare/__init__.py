@@ -1,7 +1,7 @@
-"""A comparison: which runs it takes, how far they are, whether it is fair, and what it says.
+"""A comparison: its runs, their progress, its fairness and its verdicts.
 
-``conduct`` is the comparison from rows to a :class:`~selectrl.compare.comparison.Comparison`. ``plan`` turns rows into
-jobs and shares trained policies, ``state`` reads from the run directories what is missing, ``fairness`` checks and
-lists which bindings the rows share, ``run`` carries out what is missing, ``verdicts`` compares the rows. ``tune``
-searches a method's bindings on held-out training tasks.
+``conduct`` leads from rows to a :class:`~selectrl.compare.comparison.Comparison`. ``plan`` turns rows into jobs and
+shares trained policies, ``state`` reads the progress of the runs from their directories, ``fairness`` checks and lists
+the bindings that the rows share, ``run`` executes the missing runs, ``verdicts`` compares the rows. ``tune`` searches
+a method's bindings on held-out training tasks.
 """

@@ -1,11 +1,11 @@
-"""How long a run takes, found by taking a few of its steps."""
+"""The training time of a run, measured on a few of its steps."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
 
-from selectrl.compare.plan import Plan
+from selectrl.compare.plan import ComparisonPlan
 from selectrl.errors import RunError
 from selectrl.experiment.build import build_agent, build_phases
 from selectrl.experiment.execution import Execution
@@ -15,11 +15,11 @@ from selectrl.experiment.torch_settings import torch_threads
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.stage import Stage
 
-WARM, TIMED = 2, 5
+WARM_UP, TIMED = 2, 5
 
 
-def enter(stage: Stage) -> None:
-    """Enter a phase; where a part refuses to go on from what so few steps trained, with the buffers of before."""
+def enter_phase(stage: Stage) -> None:
+    """Enter a phase; if a part refuses to continue after a few steps, with the earlier buffers."""
     try:
         stage.enter()
     except RunError:
@@ -27,9 +27,9 @@ def enter(stage: Stage) -> None:
 
 
 def training_seconds(run: Run) -> float:
-    """Return the time that a run's training takes here, its meta-tests not counted; nothing is written.
+    """Return the training time of a run on this machine, without its meta-tests; nothing is written.
 
-    Each phase is entered and takes a few steps, of which the quickest counts.
+    Each phase executes a few steps; the fastest counts.
 
     Raises:
         InputError: the dataset is missing or damaged, or a batch does not fit the memory.
@@ -41,18 +41,18 @@ def training_seconds(run: Run) -> float:
     with torch_threads(run.execution.threads):
         for phase in build_phases(run.experiment, agent):
             stage = Stage(engine=engine, phases=[phase], store=store, samplers=[sampler])
-            enter(stage)
+            enter_phase(stage)
             times = []
-            for step in range(min(WARM + TIMED, phase.steps)):
+            for step in range(min(WARM_UP + TIMED, phase.steps)):
                 begin = perf_counter()
                 stage.step(step)
                 times.append(perf_counter() - begin)
-            total += phase.steps * min(times[WARM:] or times, default=0.0)
+            total += phase.steps * min(times[WARM_UP:] or times, default=0.0)
     return total
 
 
-def training_times(plan: Plan) -> dict[Path, float]:
-    """Return the seconds that a seed of each policy trains, one thread each, by the policy's folder.
+def training_times(plan: ComparisonPlan) -> dict[Path, float]:
+    """Return the training time of one seed of each policy on one thread, in seconds, by the policy's folder.
 
     Raises:
         InputError: a dataset is missing or damaged.

@@ -1,4 +1,4 @@
-"""The settings and the result of a comparison, and the messages that it sends while it works. Free of torch."""
+"""The settings, the result and the progress messages of a comparison. Free of torch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict
 import attrs
 
 from selectrl.compare.fairness import Fairness
-from selectrl.compare.plan import Plan
-from selectrl.compare.state import Estimate
+from selectrl.compare.plan import ComparisonPlan
+from selectrl.compare.state import CostEstimate
 from selectrl.experiment.execution import Execution
 from selectrl.fields import MOST, as_tuple, integer, names, optional
 from selectrl.launch.job import Event, Job
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """How a comparison is carried out.
+    """The settings of a comparison.
 
     Attributes:
         seeds: seeds of each method: 0, 1, and so on.
-        jobs: runs side by side on this machine; ``None`` stands for as many as cores.
+        jobs: runs in parallel on this machine; ``None`` stands for one per core.
         threads: threads of each run; ``None`` stands for its share of the cores.
-        launcher: where runs are carried out: ``inline``, ``local`` or ``slurm``.
+        launcher: launcher of the runs: ``inline``, ``local`` or ``slurm``.
         launcher_settings: settings of the launcher, ``name=value``.
         allow_differences: continue where the rows have other data or budgets.
-        retry_failed: run again what failed at an earlier call.
+        retry_failed: run again the runs that failed at an earlier call.
         calibrate: time a few steps of each policy where no run has logged its speed.
         dry_run: stop after the plan.
         data: folder of the datasets.
         out: folder of the runs.
-        device: where they train.
-        engine: how steps run.
-        population: seeds side by side on CUDA, at most.
+        device: device of the training.
+        engine: execution of steps, ``eager`` or ``compiled``.
+        population: seeds in parallel on CUDA, at most.
     """
 
     seeds: int = attrs.field(default=1, validator=integer(1, MOST))
@@ -59,28 +59,28 @@ class Settings:
 
     @property
     def execution(self) -> Execution:
-        """How each run is carried out, its threads aside."""
+        """The execution of each run, without its threads."""
         return Execution(data=self.data, device=self.device, engine=self.engine, population=self.population)
 
 
 @attrs.frozen(kw_only=True)
 class Comparison:
-    """A comparison: its plan, and how it ended. A dry run has a plan alone.
+    """A comparison: its plan and its result. A dry run has only a plan.
 
     Attributes:
         plan: rows, and the policies that they are tests of.
-        estimate: runs and steps, as they were before it started.
-        fairness: by environment, the bindings that rows share and those in which they differ; without an environment
-            whose data are missing before it starts.
+        estimate: runs and steps before it started.
+        fairness: by environment, the bindings that rows share and those in which they differ; an environment whose
+            data are missing before the start is absent.
         done: the jobs that are finished.
-        verdicts: the first row of each environment against every other.
+        verdicts: the first row of each environment compared with every other.
         report: the written report; ``None`` where no run is finished.
         failures: by run directory, the sentence why a run is not finished.
-        retryable: whether the same call tries each failed run again; else that takes ``retry_failed``.
+        retryable: whether the same call runs each failed run again; otherwise ``retry_failed`` is needed.
     """
 
-    plan: Plan
-    estimate: Estimate
+    plan: ComparisonPlan
+    estimate: CostEstimate
     fairness: Mapping[str, Fairness]
     done: tuple[Job, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -96,7 +96,7 @@ class Comparison:
         return tuple(Run(job.folder, job.experiment, job.seed, job.execution) for job in self.done)
 
 
-class How(TypedDict, total=False):
+class SettingsDict(TypedDict, total=False):
     """The fields of :class:`Settings` as keyword arguments."""
 
     seeds: int
@@ -115,19 +115,19 @@ class How(TypedDict, total=False):
     population: int
 
 
-class Collecting(NamedTuple):
+class DatasetProgress(NamedTuple):
     """The progress of a missing dataset that is collected.
 
     Attributes:
         folder: the dataset's folder.
-        at: where the collection stands, see :class:`~selectrl.behaviour.collect.CollectProgress`.
+        at: state of the collection, see :class:`~selectrl.behaviour.collect.CollectProgress`.
     """
 
     folder: Path
     at: Any
 
 
-Message: TypeAlias = Comparison | Collecting | Estimate | Event
-"""The plan when it stands, the progress of missing data, an estimate after timing, and the events of the runs."""
+Message: TypeAlias = Comparison | DatasetProgress | CostEstimate | Event
+"""The plan when it is made, the progress of missing data, an estimate after timing, and the events of the runs."""
 
 Listener: TypeAlias = Callable[[Message], None]

@@ -10,14 +10,14 @@ import attrs
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.labels import label_of
+from selectrl.experiment.labels import make_label
 from selectrl.fields import as_tuple, names
-from selectrl.launch.job import Job, threads_of
+from selectrl.launch.job import Job, choose_threads
 
 
 @attrs.frozen(kw_only=True)
 class GridConfig:
-    """What an ablation varies, for a grid file.
+    """The axes of an ablation, for a grid file.
 
     Attributes:
         vary: axes, each ``NAME=a,b`` as ``selectrl ablate --vary`` takes them.
@@ -27,13 +27,13 @@ class GridConfig:
 
 
 @attrs.frozen(kw_only=True)
-class Row:
+class ComparisonRow:
     """One line of the comparison's table.
 
     Attributes:
-        experiment: what is trained and tested; its name is the row's.
-        gin: the same as bindings, for people to read and change.
-        tuning: what was spent on tuning it.
+        experiment: the experiment that is trained and tested; its name is the row's.
+        gin: the experiment as gin bindings, for people to read and change.
+        tuning: the tuning budget that was spent on it.
     """
 
     experiment: Experiment
@@ -42,72 +42,72 @@ class Row:
 
 
 @attrs.frozen(kw_only=True)
-class Policy:
-    """What one training gives, and the rows that are tests of it.
+class TrainedPolicy:
+    """A trained policy, and the rows that test it.
 
     Attributes:
         folder: folder of its seeds.
-        rows: the first is trained, the others are more tests of what it learnt.
+        rows: the first is trained, the others are more tests of the same policy.
     """
 
     folder: Path
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
 
     @property
     def experiment(self) -> Experiment:
-        """What is trained."""
+        """The experiment that is trained."""
         return self.rows[0].experiment
 
     def labels(self, first: Experiment) -> dict[str, str]:
-        """Return the evaluation of each row, by the row's name.
+        """Return the label of each row's evaluation, by the row's name.
 
         Args:
-            first: the experiment that the run directory was begun with, after which evaluations are called.
+            first: the experiment that the run directory was started with; labels are relative to it.
         """
-        return {r.experiment.name: label_of(r.experiment.collector, r.experiment.test, first) for r in self.rows}
+        return {r.experiment.name: make_label(r.experiment.collector, r.experiment.test, first) for r in self.rows}
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class ComparisonPlan:
     """All runs of a comparison.
 
     Attributes:
-        policies: what is trained.
-        seeds: how many seeds of each.
+        policies: the policies that are trained.
+        seeds: number of seeds of each.
         data: folder of the datasets.
         out: folder of the runs.
     """
 
-    policies: tuple[Policy, ...]
+    policies: tuple[TrainedPolicy, ...]
     seeds: int
     data: Path
     out: Path
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[ComparisonRow, ...]:
         """Every row, in the order of the policies."""
         return tuple(row for policy in self.policies for row in policy.rows)
 
     @property
     def envs(self) -> tuple[str, ...]:
-        """The environments, each once."""
+        """The environments, without repetition."""
         return tuple(dict.fromkeys(policy.experiment.env_name for policy in self.policies))
 
-    def of(self, env: str) -> tuple[Row, ...]:
+    def rows_of(self, env: str) -> tuple[ComparisonRow, ...]:
         """Return the rows of one environment."""
         return tuple(row for row in self.rows if row.experiment.env_name == env)
 
     def datasets(self) -> dict[Path, Experiment]:
         """Return the folder of every dataset, with the first experiment that reads it."""
-        users = (row.experiment for row in reversed(self.rows))
-        return {self.data / user.env_name / user.data.name: user for user in users}
+        readers = (row.experiment for row in reversed(self.rows))
+        return {self.data / reader.env_name / reader.data.name: reader for reader in readers}
 
     def jobs(self, execution: Execution, threads: int | None = None) -> tuple[Job, ...]:
-        """Return the jobs, seed by seed, so that a comparison cut short has whole seeds.
+        """Return the jobs, seed by seed, so that an interrupted comparison has complete seeds.
 
         Args:
-            execution: how they are carried out, with the threads of a run that has not begun with another number.
-            threads: threads of each run, if a number was asked for.
+            execution: their execution, with the threads of a run that did not start with another number.
+            threads: threads of each run, if a number was given.
         """
         return tuple(
             Job(
@@ -116,7 +116,7 @@ class Plan:
                 seed=seed,
                 execution=attrs.evolve(
                     execution,
-                    threads=threads_of(folder, threads, execution.threads),
+                    threads=choose_threads(folder, threads, execution.threads),
                     gin=policy.rows[0].gin,
                 ),
                 tests=tuple((row.experiment.collector, row.experiment.test) for row in policy.rows[1:]),
@@ -127,32 +127,38 @@ class Plan:
         )
 
 
-def make_plan(rows: Sequence[Row], seeds: int, data: Path, out: Path) -> Plan:
-    """Group rows by what is trained; a policy that an earlier command has trained below ``out`` is taken up.
+def make_plan(rows: Sequence[ComparisonRow], seeds: int, data: Path, out: Path) -> ComparisonPlan:
+    """Group rows by trained policy; a policy that an earlier command has trained below ``out`` is used again.
 
     Raises:
-        InputError: there is no row, two rows are one experiment, or two rows of one environment share a name.
+        InputError: there is no row, two rows are the same experiment, or two rows of one environment share a name.
     """
     if not rows:
         raise InputError("nothing to compare; give two methods or more, for example --methods select,csro")
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[ComparisonRow]] = {}
     names: set[tuple[str, str]] = set()
     for row in rows:
-        one = row.experiment
-        if (one.env_name, one.name) in names:
-            raise InputError(f"two rows are called {one.name!r} on {one.env_name}; name each method once")
-        names.add((one.env_name, one.name))
-        group = groups.setdefault((one.env_name, one.key), [])
-        twin = next((r for r in group if attrs.evolve(r.experiment, name=one.name) == one), None)
+        experiment = row.experiment
+        if (experiment.env_name, experiment.name) in names:
+            raise InputError(
+                f"two rows have the name {experiment.name!r} on {experiment.env_name}; name each method once"
+            )
+        names.add((experiment.env_name, experiment.name))
+        group = groups.setdefault((experiment.env_name, experiment.key), [])
+        twin = next((r for r in group if attrs.evolve(r.experiment, name=experiment.name) == experiment), None)
         if twin is not None:
-            raise InputError(f"{twin.experiment.name} and {one.name} are one and the same experiment; drop one of them")
+            raise InputError(
+                f"{twin.experiment.name} and {experiment.name} are the same experiment; remove one of them"
+            )
         group.append(row)
-    policies = [Policy(folder=home(out, group[0].experiment), rows=tuple(group)) for group in groups.values()]
-    return Plan(policies=tuple(policies), seeds=seeds, data=data, out=out)
+    policies = [
+        TrainedPolicy(folder=policy_folder(out, group[0].experiment), rows=tuple(group)) for group in groups.values()
+    ]
+    return ComparisonPlan(policies=tuple(policies), seeds=seeds, data=data, out=out)
 
 
-def home(out: Path, experiment: Experiment) -> Path:
-    """Return the folder of an experiment's seeds: the one that holds this very training, or a new one."""
+def policy_folder(out: Path, experiment: Experiment) -> Path:
+    """Return the folder of an experiment's seeds: the existing folder of this training, or a new one."""
     above = out / experiment.env_name
-    known = sorted(path for path in above.glob(f"*-{experiment.key[:8]}") if path.is_dir())
-    return known[0] if known else above / experiment.folder_name
+    existing = sorted(path for path in above.glob(f"*-{experiment.key[:8]}") if path.is_dir())
+    return existing[0] if existing else above / experiment.folder_name

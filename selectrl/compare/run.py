@@ -1,4 +1,4 @@
-"""Carries a plan out: what is missing is run, what failed is remembered, and nothing is done twice."""
+"""Executes the missing runs of a plan, and remembers those that failed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import attrs
 
-from selectrl.compare.fairness import Fairness, examine
-from selectrl.compare.plan import Plan
-from selectrl.compare.state import first_of, is_done
+from selectrl.compare.fairness import Fairness, check_fairness
+from selectrl.compare.plan import ComparisonPlan
+from selectrl.compare.state import find_first_experiment, is_done
 from selectrl.data.manifest import NAME, Manifest, read_manifest
 from selectrl.errors import RunError
 from selectrl.experiment.config import to_record
 from selectrl.experiment.provenance import warn_of_versions
 from selectrl.files import is_there, write_json
 from selectrl.launch.job import Event, Failure, Job, Launcher, Tell
-from selectrl.launch.runner import carry_out
+from selectrl.launch.runner import run_jobs
 from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.fairness import ComparedRow
@@ -26,12 +26,12 @@ from selectrl.runs.reading import read_value
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """How a comparison ended.
+    """The runs of a comparison after it ended.
 
     Attributes:
         done: runs that are finished.
-        failed: why the others are not, by run directory.
-        retryable: whether the same command tries each of them again; else that takes ``retry``.
+        failed: the reason why each other run is not finished, by run directory.
+        retryable: whether the same command runs each of them again; otherwise ``retry`` is needed.
     """
 
     done: tuple[Job, ...]
@@ -40,7 +40,7 @@ class Outcome:
 
 
 class Failures:
-    """Runs that failed, with the reason, in one file below the comparison's folder.
+    """The failed runs with their reasons, in one file below the comparison's folder.
 
     Args:
         out: the comparison's folder.
@@ -51,28 +51,30 @@ class Failures:
 
     def __init__(self, out: Path) -> None:
         self.path = out / FAILURES
-        self.known: dict[str, str] = read_value(Mapping[str, str], self.path) if is_there(self.path) else {}
+        self.reasons: dict[str, str] = read_value(Mapping[str, str], self.path) if is_there(self.path) else {}
 
     def add(self, folder: Path, reason: str) -> None:
-        """Remember a failure."""
-        self.known[str(folder)] = reason
-        write_json(self.path, self.known)
+        """Add a failure."""
+        self.reasons[str(folder)] = reason
+        write_json(self.path, self.reasons)
 
     def forget(self, folder: Path) -> None:
-        """Forget a failure, where there is one."""
-        if self.known.pop(str(folder), None) is not None:
-            write_json(self.path, self.known)
+        """Remove a failure, if there is one."""
+        if self.reasons.pop(str(folder), None) is not None:
+            write_json(self.path, self.reasons)
 
 
-def run_missing(plan: Plan, jobs: Sequence[Job], launcher: Launcher, tell: Tell, *, retry: bool = False) -> Outcome:
-    """Carry out the jobs that are not finished.
+def run_missing(
+    plan: ComparisonPlan, jobs: Sequence[Job], launcher: Launcher, tell: Tell, *, retry: bool = False
+) -> Outcome:
+    """Execute the jobs that are not finished.
 
     Args:
         plan: the comparison.
         jobs: its jobs, with the threads of each.
-        launcher: carries them out.
+        launcher: executes them.
         tell: called with every event; ``done`` also for runs that were finished before.
-        retry: run again what failed at an earlier call; otherwise it stays failed.
+        retry: run again the runs that failed at an earlier call; otherwise they stay failed.
 
     Raises:
         InputError: the folder of the runs cannot be written to.
@@ -86,8 +88,8 @@ def run_missing(plan: Plan, jobs: Sequence[Job], launcher: Launcher, tell: Tell,
             failures.forget(job.folder)
             warn_of_versions(job.folder, ExecutionRecord.read_if_there(job.folder))
             tell(Event(job, "done"))
-        elif folder in failures.known and not retry:
-            failed[folder] = failures.known[folder]
+        elif folder in failures.reasons and not retry:
+            failed[folder] = failures.reasons[folder]
             tell(Event(job, "failed", Failure(failed[folder])))
         else:
             todo.append(job)
@@ -99,24 +101,24 @@ def run_missing(plan: Plan, jobs: Sequence[Job], launcher: Launcher, tell: Tell,
             failures.forget(event.job.folder)
         tell(event)
 
-    results = carry_out(todo, launcher, remember)
+    results = run_jobs(todo, launcher, remember)
     failed |= {str(folder): failure.sentence for folder, failure in results.failures.items()}
     done = tuple(job for job in jobs if str(job.folder) not in failed)
-    return Outcome(done=done, failed=failed, retryable=failures.known.keys().isdisjoint(failed))
+    return Outcome(done=done, failed=failed, retryable=failures.reasons.keys().isdisjoint(failed))
 
 
-def manifests_of(plan: Plan, env: str) -> dict[str, Manifest]:
+def read_manifests(plan: ComparisonPlan, env: str) -> dict[str, Manifest]:
     """Read the manifests of an environment's datasets.
 
     Raises:
         DataError: a dataset is missing or damaged.
     """
-    names = dict.fromkeys(row.experiment.data.name for row in plan.of(env))
+    names = dict.fromkeys(row.experiment.data.name for row in plan.rows_of(env))
     return {name: read_manifest(plan.data / env / name / NAME) for name in names}
 
 
-def fairness_of(plan: Plan, env: str) -> Fairness:
-    """Examine the rows of one environment, with what their finished runs have recorded.
+def examine_fairness(plan: ComparisonPlan, env: str) -> Fairness:
+    """Examine the rows of one environment, with the records of their finished runs.
 
     Raises:
         DataError: a dataset is missing or damaged.
@@ -135,7 +137,7 @@ def fairness_of(plan: Plan, env: str) -> Fairness:
             )
         for seed in range(plan.seeds):
             folder = policy.folder / f"seed{seed}"
-            first = first_of(folder)
+            first = find_first_experiment(folder)
             if first is None:
                 continue
             execution = ExecutionRecord.read_if_there(folder)
@@ -145,7 +147,7 @@ def fairness_of(plan: Plan, env: str) -> Fairness:
                 evaluation = EvaluationRecord.read_if_sound(folder, label)
                 if evaluation is not None:
                     evaluations.setdefault(name, []).append(evaluation)
-    experiments = [row.experiment for row in plan.of(env)]
-    tuning = {row.experiment.name: row.tuning for row in plan.of(env)}
-    fairness = examine(experiments, manifests_of(plan, env), evaluations, executions, tuning)
+    experiments = [row.experiment for row in plan.rows_of(env)]
+    tuning = {row.experiment.name: row.tuning for row in plan.rows_of(env)}
+    fairness = check_fairness(experiments, read_manifests(plan, env), evaluations, executions, tuning)
     return attrs.evolve(fairness, rows=rows)

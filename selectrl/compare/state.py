@@ -1,4 +1,4 @@
-"""How far runs are, read from their directories alone: no scheduler and no accounting is asked."""
+"""The progress of runs, read only from their directories, not from a scheduler."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import attrs
 
-from selectrl.compare.plan import Plan
+from selectrl.compare.plan import ComparisonPlan
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.labels import label_of
+from selectrl.experiment.labels import make_label
 from selectrl.experiment.provenance import changed_part, source_fingerprints, trained_parts
 from selectrl.experiment.stored import read_experiment
 from selectrl.launch.job import Job
@@ -24,15 +24,15 @@ from selectrl.runs.metrics import LossLine, Metrics
 
 
 @attrs.frozen(kw_only=True)
-class Estimate:
-    """What a plan takes.
+class CostEstimate:
+    """The cost of a plan.
 
     Attributes:
         runs: runs in all.
-        done: of which are finished, tests included.
+        done: finished runs, tests included.
         steps: training steps in all, those before the rl phase included.
-        left: of which are still to be done.
-        seconds: wall time for what is left at the speed of earlier runs; ``None`` where none has been timed.
+        left: training steps that are still to be done.
+        seconds: wall time of the steps left at the speed of earlier runs; ``None`` where no speed was measured.
     """
 
     runs: int
@@ -42,10 +42,10 @@ class Estimate:
     seconds: float | None
 
 
-def first_of(folder: Path) -> Experiment | None:
-    """Return the experiment that a run directory was begun with, ``None`` where there is no sound record to read.
+def find_first_experiment(folder: Path) -> Experiment | None:
+    """Return the experiment that a run directory was started with, ``None`` where there is no sound record.
 
-    Whoever needs the run itself ends with the sentence why; here it counts as not done, and nothing is written.
+    A damaged record counts as not done here, and nothing is written; the run itself will end with the reason.
     """
     try:
         return read_experiment(folder)[0]
@@ -54,9 +54,9 @@ def first_of(folder: Path) -> Experiment | None:
 
 
 def is_done(job: Job) -> bool:
-    """Say whether a run is trained with today's parts and every meta-test that is wanted of it is there.
+    """Return whether a run is trained with the current parts and has all its meta-tests.
 
-    A run that is not done is carried out, which refuses a file that cannot be read and replaces none.
+    A run that is not done is executed, which refuses an unreadable file and does not replace it.
     """
     try:
         return _is_done(job)
@@ -65,24 +65,24 @@ def is_done(job: Job) -> bool:
 
 
 def _is_done(job: Job) -> bool:
-    first = first_of(job.folder)
+    first = find_first_experiment(job.folder)
     if first is None or first.key != job.experiment.key:
         return False
     execution = ExecutionRecord.read_if_there(job.folder)
     if changed_part(execution, job.experiment):
         return False
     fingerprint = execution.dataset.fingerprint if execution else None
-    for collector, test in job.wanted:
+    for collector, test in job.meta_tests:
         sources = source_fingerprints(*trained_parts(job.experiment), collector)
         wanted = identity_of(to_record(collector), to_record(test), fingerprint, sources)
-        record = EvaluationRecord.read_if_sound(job.folder, label_of(collector, test, first))
+        record = EvaluationRecord.read_if_sound(job.folder, make_label(collector, test, first))
         if not is_wanted(record, job.experiment.train.steps, wanted):
             return False
     return True
 
 
-def pretraining(experiment: Experiment) -> int:
-    """Return the steps of the phases before rl, which an encoder binds in fields that are called so."""
+def count_pretraining_steps(experiment: Experiment) -> int:
+    """Return the steps of the phases before rl, which an encoder binds in fields whose names end in ``steps``."""
 
     def count(record: Any) -> int:
         if not isinstance(record, dict):
@@ -93,11 +93,11 @@ def pretraining(experiment: Experiment) -> int:
     return count(to_record(experiment.encoder))
 
 
-def reached(folder: Path) -> tuple[int, list[float]]:
-    """Return the training steps that a run's metrics tell of, all phases together, and the speeds that they log."""
+def read_progress(folder: Path) -> tuple[int, list[float]]:
+    """Return the training steps in a run's metrics, all phases together, and the logged speeds."""
     last: dict[str, int] = {}
     speeds = []
-    with suppress(InputError):  # which the run itself will end with; nothing is timed
+    with suppress(InputError):  # the run itself will end with it; nothing is timed
         for _, line in Metrics.of(folder).read().lines:
             if isinstance(line, LossLine):
                 last[line.phase] = line.step
@@ -105,25 +105,25 @@ def reached(folder: Path) -> tuple[int, list[float]]:
     return sum(last.values()), speeds
 
 
-def estimate(plan: Plan, side_by_side: int, timed: Mapping[Path, float] | None = None) -> Estimate:
-    """Say what a plan takes, at the speeds that this method's runs, or failing that the environment's, have logged.
+def estimate_cost(plan: ComparisonPlan, max_parallel: int, timed: Mapping[Path, float] | None = None) -> CostEstimate:
+    """Return the cost of a plan, at the logged speeds of the method's runs, or otherwise of the environment's runs.
 
     Args:
         plan: the comparison.
-        side_by_side: runs at a time.
-        timed: seconds of a whole training by the folder of a policy, for those that have not run yet.
+        max_parallel: runs at the same time, at most.
+        timed: seconds of a complete training by the folder of a policy, for those that have not run yet.
     """
     jobs = plan.jobs(Execution())
-    whole = left = done = 0
+    total = left = done = 0
     todo: list[tuple[Job, int]] = []
     by_folder: dict[Path, list[float]] = {}
     by_env: dict[str, list[float]] = {}
     for job in jobs:
-        steps = job.experiment.train.steps + pretraining(job.experiment)
-        at, speeds = reached(job.folder)
+        steps = job.experiment.train.steps + count_pretraining_steps(job.experiment)
+        at, speeds = read_progress(job.folder)
         by_folder.setdefault(job.folder.parent, []).extend(speeds)
         by_env.setdefault(job.experiment.env_name, []).extend(speeds)
-        whole += steps
+        total += steps
         if is_done(job):
             done += 1
         else:
@@ -133,12 +133,14 @@ def estimate(plan: Plan, side_by_side: int, timed: Mapping[Path, float] | None =
     for job, _ in todo:
         rates = by_folder[job.folder.parent]
         if not rates and timed:
-            paces.append(timed[job.folder.parent] / (job.experiment.train.steps + pretraining(job.experiment)))
+            paces.append(
+                timed[job.folder.parent] / (job.experiment.train.steps + count_pretraining_steps(job.experiment))
+            )
             continue
         rates = rates or by_env[job.experiment.env_name]
         paces.append(len(rates) / sum(rates) if rates else None)
     seconds = None
     if None not in paces:
         spent = sum(steps * (pace or 0.0) for (_, steps), pace in zip(todo, paces, strict=True))
-        seconds = spent / max(1, min(side_by_side, len(todo)))
-    return Estimate(runs=len(jobs), done=done, steps=whole, left=left, seconds=seconds)
+        seconds = spent / max(1, min(max_parallel, len(todo)))
+    return CostEstimate(runs=len(jobs), done=done, steps=total, left=left, seconds=seconds)

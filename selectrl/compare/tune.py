@@ -1,4 +1,4 @@
-"""Tuning on training tasks alone: some of them are held out and tested on, and no test task is ever opened."""
+"""Tuning on training tasks: some of them are held out for testing, and the test tasks are never used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from selectrl.fields import as_tuple
 from selectrl.files import write_json
 from selectrl.launch.job import Event, Job, Tell
 from selectrl.launch.local import Inline
-from selectrl.launch.runner import carry_out
+from selectrl.launch.runner import run_jobs
 from selectrl.locks import lock
 from selectrl.registry import FAMILIES
 from selectrl.runs.reading import JsonObject
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import optuna
 
 Value: TypeAlias = float | str  # a string is the text of a binding, such as ``@values.min_target_q()``
-WRITABLE = "give it the rights of a file that you may write to, or choose another folder with --out"
-REMEDIES = {  # by SQLite's name of what is wrong
+WRITABLE = "make it writable, or choose another folder with --out"
+REMEDIES = {  # by SQLite's name of the error
     **dict.fromkeys(("FULL", "IOERR"), "free the disk, or choose another folder with --out"),
     **dict.fromkeys(("READONLY", "CANTOPEN", "PERM"), WRITABLE),
     **dict.fromkeys(("BUSY", "LOCKED"), "close the other program that has it open, and give the same command again"),
@@ -38,66 +38,68 @@ STUDY = "study.db"  # in a search's folder
 Bindings: TypeAlias = Mapping[str, Value]
 
 
-def _knob(value: object) -> bool:
+def _is_knob(value: object) -> bool:
     match value:
         case (str(), float() | int() as low, float() | int() as high):
             return 0 < low < high
         case (str(), (_, _, *_) as choices):
-            return all(isinstance(one, int | float | str) for one in choices)
+            return all(isinstance(choice, int | float | str) for choice in choices)
     return False
 
 
-def _knobs(instance: object, attribute: Any, value: object) -> None:
-    if not (isinstance(value, tuple) and value and all(map(_knob, value))):
+def _check_knobs(instance: object, attribute: Any, value: object) -> None:
+    if not (isinstance(value, tuple) and value and all(map(_is_knob, value))):
         expected = "(path, low, high) with 0 < low < high, or (path, (choice, choice, ...))"
         raise FieldError(type(instance), attribute.name, f"expected {expected}, got {value!r}")
 
 
-def choices(values: Sequence[Any]) -> Sequence[Value]:
-    """Return what a knob lists behind its path: its choices, or the ends of its range."""
+def knob_values(values: Sequence[Any]) -> Sequence[Value]:
+    """Return the values of a knob: its choices, or the ends of its range."""
     return values[0] if len(values) == 1 else values
 
 
 @attrs.frozen(kw_only=True)
 class TuneConfig:
-    """What is tuned of a method.
+    """The bindings of a method that are tuned.
 
     Attributes:
         knobs: (path of a binding, lowest value, highest value), searched on a logarithmic scale, or (path, choices);
             a choice that is a string is the text of a binding.
     """
 
-    knobs: tuple[tuple[Any, ...], ...] = attrs.field(converter=as_tuple, validator=_knobs)
+    knobs: tuple[tuple[Any, ...], ...] = attrs.field(converter=as_tuple, validator=_check_knobs)
 
-    def ends(self, last: bool = False) -> Bindings:
+    def end_values(self, last: bool = False) -> Bindings:
         """Return the first value of every knob, or the last."""
-        return {path: choices(values)[-1 if last else 0] for path, *values in self.knobs}
+        return {path: knob_values(values)[-1 if last else 0] for path, *values in self.knobs}
 
-    def of(self, bound: Collection[str]) -> TuneConfig:
-        """Return the knobs that turn one of these bindings.
+    def select(self, bound: Collection[str]) -> TuneConfig:
+        """Return the knobs of these bindings.
 
         Raises:
-            InputError: none does.
+            InputError: there are none.
         """
-        kept = [knob for knob in self.knobs if knob[0] in bound]
-        if not kept:
-            raise InputError(f"tune.knobs: no knob is in use here, the first is {self.knobs[0][0]!r}; name others")
-        return TuneConfig(knobs=kept)
+        selected = [knob for knob in self.knobs if knob[0] in bound]
+        if not selected:
+            raise InputError(
+                f"tune.knobs: none of the knobs is in use, the first is {self.knobs[0][0]!r}; name other knobs"
+            )
+        return TuneConfig(knobs=selected)
 
 
-def trial_of(experiment: Experiment) -> Experiment:
-    """Return an experiment that is trained and tested on training tasks alone."""
+def make_trial(experiment: Experiment) -> Experiment:
+    """Return an experiment that is trained and tested only on training tasks."""
     return attrs.evolve(experiment, data=attrs.evolve(experiment.data, split="tuning"))
 
 
 def score(job: Job, tell: Tell) -> float:
-    """Train a trial on the training tasks that are left, and return its mean return on those held out.
+    """Train a trial on the remaining training tasks, and return its mean return on the held-out tasks.
 
     Raises:
         RunError: training fails with these bindings.
         InputError: the experiment or the data are wrong.
     """
-    results = carry_out([job], Inline(), tell)
+    results = run_jobs([job], Inline(), tell)
     results.raise_first()
     return float(results.figures[job.folder]["return"])
 
@@ -109,10 +111,10 @@ class Tuning:
     Attributes:
         bindings: of the best trial, by path; empty where the method's own are the best.
         mean_return: mean return of the best trial on the held-out training tasks.
-        own: that of the method's own bindings; ``None`` if training failed with them.
+        own: mean return of the method's own bindings; ``None`` if training failed with them.
         trials: trials so far, which is the budget that was spent.
-        steps: rl steps of each.
-        held_out: ids of the training tasks that were tested on.
+        steps: rl steps of each trial.
+        held_out: ids of the held-out training tasks.
     """
 
     bindings: Bindings
@@ -123,7 +125,7 @@ class Tuning:
     held_out: tuple[int, ...]
 
     def record(self) -> JsonObject:
-        """Return it as ``tuned.json`` holds it."""
+        """Return the result as in ``tuned.json``."""
         return {
             "bindings": dict(self.bindings),
             "return": self.mean_return,
@@ -145,61 +147,61 @@ def run_trials(
     """Search, or continue where an earlier call stopped; the first trial has the bindings of the method's own files.
 
     Args:
-        knobs: what is searched.
-        build: returns the experiment with some bindings laid over it.
-        trials: how many in all; a search that has had more of them stays as it is.
-        folder: holds the study, the trials' runs and ``tuned.json``.
-        execution: how each trial is carried out.
+        knobs: the bindings that are searched.
+        build: returns the experiment with bindings applied to it.
+        trials: number of trials in total; a search with more of them stays as it is.
+        folder: contains the study, the trials' runs and ``tuned.json``.
+        execution: execution of each trial.
         tell: called with the number of a trial and every event of it.
 
     Returns:
-        The best trial, which ``tuned.json`` holds as well.
+        The best trial, which is also written to ``tuned.json``.
 
     Raises:
-        InputError: optuna is not installed, the folder holds a search of something else, or an experiment or the data
+        InputError: optuna is not installed, the folder contains another search, or an experiment or the data
             are wrong.
         RunError: every trial failed.
     """
     with lock(folder), _database(folder / STUDY):
         own = build({})
         study = _study(folder, {"bindings": json.dumps(to_record(own)), "knobs": json.dumps(knobs.knobs)})
-        for left in study.get_trials(states=[_state("RUNNING")]):  # killed in the middle: its run goes on
+        for left in study.get_trials(states=[_state("RUNNING")]):  # killed before it ended: its run continues
             study.tell(left.number, state=_state("FAIL"))
             study.enqueue_trial(left.params)
-        while (done := len(_ended(study))) < trials:
+        while (done := len(_finished_trials(study))) < trials:
             trial = study.ask()
-            values = _draw(knobs, trial) if done else {}
+            values = _sample_knobs(knobs, trial) if done else {}
             trial.set_user_attr("bindings", values)
-            experiment = trial_of(build(values))
+            experiment = make_trial(build(values))
             run = folder / "trials" / experiment.key / "seed0"
             job = Job(folder=run, experiment=experiment, seed=0, execution=execution, diagnostics=False)
             try:
                 value = score(job, partial(tell, trial.number))
-            except RunError:  # bindings with which training fails are no good, and part of the budget
+            except RunError:  # training fails with these bindings; the trial counts against the budget
                 study.tell(trial, state=_state("PRUNED"))
             else:
                 study.tell(trial, value)
         if not study.get_trials(states=[_state("COMPLETE")]):
-            raise RunError(f"training failed in each of the {trials} trials; look at the data in {execution.data}")
+            raise RunError(f"training failed in each of the {trials} trials; check the data in {execution.data}")
         best = study.best_trial
         tuning = Tuning(
             bindings=best.user_attrs["bindings"],
             mean_return=cast(float, best.value),
-            own=_ended(study)[0].value,
-            trials=len(_ended(study)),
+            own=_finished_trials(study)[0].value,
+            trials=len(_finished_trials(study)),
             steps=own.train.steps,
-            held_out=tuple(split_tasks(FAMILIES.build(own.env), trial_of(own).data.split)[1]),
+            held_out=tuple(split_tasks(FAMILIES.build(own.env), make_trial(own).data.split)[1]),
         )
         write_json(folder / "tuned.json", tuning.record())
     return tuning
 
 
-def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def _finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """Return the trials that count against the budget, in their order."""
     return study.get_trials(deepcopy=False, states=[_state("COMPLETE"), _state("PRUNED")])
 
 
-def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, Value]:
+def _sample_knobs(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, Value]:
     return {
         path: trial.suggest_categorical(path, values[0])
         if len(values) == 1
@@ -208,14 +210,14 @@ def _draw(knobs: TuneConfig, trial: optuna.Trial) -> dict[str, Value]:
     }
 
 
-def _study(folder: Path, asked: Mapping[str, str]) -> optuna.Study:
+def _study(folder: Path, settings: Mapping[str, str]) -> optuna.Study:
     import sqlite3
 
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     creator = {"creator": lambda: sqlite3.connect(folder / STUDY)}  # a URL would end at a "?" of the path
-    with _database(folder / STUDY, LookupError, ValueError):  # what a changed record raises when it is read
+    with _database(folder / STUDY, LookupError, ValueError):  # a changed record raises these when it is read
         study = optuna.create_study(
             storage=optuna.storages.RDBStorage(f"sqlite:///{STUDY}", engine_kwargs=creator),
             sampler=optuna.samplers.TPESampler(seed=0),
@@ -226,26 +228,26 @@ def _study(folder: Path, asked: Mapping[str, str]) -> optuna.Study:
         if study.get_trials(states=[_state("COMPLETE")]):
             _ = study.best_trial.user_attrs["bindings"]
         before = study.user_attrs
-    for what, value in asked.items():
-        if before.get(what, value) != value:
+    for name, value in settings.items():
+        if before.get(name, value) != value:
             raise InputError(
-                f"{folder} holds a search of other {what}, which would be mixed with this one; repeat the settings "
-                "that it was begun with, or give another folder with --out"
+                f"{folder} contains a search with other {name}, which would be mixed with this one; repeat the "
+                "settings that it was started with, or give another folder with --out"
             )
-        study.set_user_attr(what, value)
+        study.set_user_attr(name, value)
     return study
 
 
 @contextmanager
 def _database(file: Path, *others: type[Exception]) -> Iterator[None]:
-    """Say in one sentence that the database of a study cannot be used.
+    """Explain in one sentence why the database of a study cannot be used.
 
     Args:
-        file: it.
-        others: errors besides those of the database's own packages that say so inside the block.
+        file: the database.
+        others: further errors that mean the same inside the block.
 
     Raises:
-        InputError: it is damaged, or cannot be read or written.
+        InputError: the database is damaged, or cannot be read or written.
     """
     try:
         import optuna
@@ -261,7 +263,7 @@ def _database(file: Path, *others: type[Exception]) -> Iterator[None]:
             cause = cause.__cause__
         name = getattr(cause, "sqlite_errorname", "").removeprefix("SQLITE_").partition("_")[0]
         remedy = REMEDIES.get(
-            name, "restore it, or delete it and give the same command again: what its trials trained is used again"
+            name, "restore it, or delete it and give the same command again: its trained trials are used again"
         )
         raise InputError(
             f"cannot use the study {file} ({type(cause).__name__}: {str(cause).rstrip('.')}); {remedy}"

@@ -1,4 +1,4 @@
-"""Who is above whom: the first row of each environment against every other, one sentence each."""
+"""Verdicts: the first row of each environment compared with every other, in one sentence each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from selectrl.compare.plan import Plan, Policy
+from selectrl.compare.plan import ComparisonPlan, TrainedPolicy
 from selectrl.errors import InputError
 from selectrl.launch.job import Job
 from selectrl.report.analysis.comparison import compare
@@ -25,13 +25,13 @@ class Verdict:
         env: name of the environment.
         a: name of the first row.
         b: name of the other.
-        difference: mean return of ``a`` minus that of ``b``, over the seeds that both have if there are any; ``None``
+        difference: mean return of ``a`` minus that of ``b``, over their shared seeds if there are any; ``None``
             where their meta-tests differ.
         interval: its 95% interval on these tasks; ``None`` where there are too few seeds for it.
         interval_other_tasks: its 95% interval on other tasks of the family; ``None`` where there are too few seeds.
-        margin: a difference this small does not matter; ``None`` where the family declares none.
-        seeds: how many seeds both have.
-        sentence: the same as a sentence.
+        margin: the largest difference that does not matter; ``None`` where the family declares none.
+        seeds: number of shared seeds.
+        sentence: the verdict as a sentence.
     """
 
     env: str
@@ -45,7 +45,7 @@ class Verdict:
     sentence: str
 
 
-def verdicts(plan: Plan, done: tuple[Job, ...]) -> tuple[Verdict, ...]:
+def make_verdicts(plan: ComparisonPlan, done: tuple[Job, ...]) -> tuple[Verdict, ...]:
     """Compare the first row of every environment with the others, over the seeds and tasks that they share.
 
     Args:
@@ -58,14 +58,14 @@ def verdicts(plan: Plan, done: tuple[Job, ...]) -> tuple[Verdict, ...]:
         rows: dict[str, Row] = {}
         for policy in plan.policies:
             if policy.experiment.env_name == env:
-                rows |= _rows(policy, [policy.folder / f"seed{s}" for s in range(plan.seeds)], finished)
-        names = [row.experiment.name for row in plan.of(env) if row.experiment.name in rows]
-        pairs += [_verdict(env, names[0], other, rows) for other in names[1:]]
+                rows |= _load_rows(policy, [policy.folder / f"seed{s}" for s in range(plan.seeds)], finished)
+        names = [row.experiment.name for row in plan.rows_of(env) if row.experiment.name in rows]
+        pairs += [_make_verdict(env, names[0], other, rows) for other in names[1:]]
     return tuple(pairs)
 
 
-def _rows(policy: Policy, folders: list[Path], finished: set[Path]) -> Mapping[str, Row]:
-    """Return the rows that are tests of one policy, as the report shows them, as far as its seeds are finished."""
+def _load_rows(policy: TrainedPolicy, folders: list[Path], finished: set[Path]) -> Mapping[str, Row]:
+    """Return the rows of one policy as the report shows them, with its finished seeds."""
     try:
         runs, _ = load([folder for folder in folders if folder in finished])
     except InputError:
@@ -73,15 +73,15 @@ def _rows(policy: Policy, folders: list[Path], finished: set[Path]) -> Mapping[s
     rows = {}
     for row in policy.rows:
         name, protocol = row.experiment.name, row.experiment.test.protocol
-        of_row = [run for run in runs if run.method == name]
-        label = of_row[0].own[protocol] if of_row else ""
-        having = tuple(run for run in of_row if label in run.evaluations)
-        if having:
-            rows[name] = Row(method=name, label=label, own=True, runs=having)
+        runs_of_row = [run for run in runs if run.method == name]
+        label = runs_of_row[0].own[protocol] if runs_of_row else ""
+        tested = tuple(run for run in runs_of_row if label in run.evaluations)
+        if tested:
+            rows[name] = Row(method=name, label=label, own=True, runs=tested)
     return rows
 
 
-def _verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> Verdict:
+def _make_verdict(env: str, a: str, b: str, rows: Mapping[str, Row]) -> Verdict:
     comparison = compare(rows[a], rows[b])
     effect = comparison.effect
     digits = digits_for((effect.value,) if effect else ())

@@ -1,1 +1,1 @@
-"""An experiment as one frozen value, and what is built and run from it."""
+"""An experiment as one frozen value, and the agents and runs that are built from it."""

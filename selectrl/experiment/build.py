@@ -1,4 +1,4 @@
-"""Everything alive is built here, from an Experiment and a seed."""
+"""Builds agents and phases from an Experiment and a seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from selectrl.trainer.agent import Agent
 def build_agent(experiment: Experiment, spec: Spec, seed: int) -> Agent:
     """Build the agent of a seed.
 
-    Every part draws its initial parameters from a stream of its own, so swapping one part leaves the others' alone.
+    Every part draws its initial parameters from a stream of its own, so swapping one part does not change the others'.
 
     Args:
         experiment: the composition.
@@ -28,16 +28,16 @@ def build_agent(experiment: Experiment, spec: Spec, seed: int) -> Agent:
     """
     with torch.random.fork_rng(devices=[]):
 
-        def seeded(name: str) -> None:
+        def set_seed(name: str) -> None:
             torch.manual_seed(key(seed, "init", name) % 2**63)
 
-        seeded("encoder")
+        set_seed("encoder")
         encoder = ENCODERS.build(experiment.encoder, spec)
-        seeded("critic")
+        set_seed("critic")
         critic = CRITICS.build(experiment.critic, spec, encoder.latent_dim)
-        seeded("actor")
+        set_seed("actor")
         actor = ACTORS.build(experiment.actor, spec, encoder.latent_dim)
-        seeded("policy")
+        set_seed("policy")
         policy = POLICIES.build(experiment.actor.policy, spec, encoder.latent_dim)
         return Agent(encoder, critic, actor, policy, critic.tracks())
 
@@ -64,24 +64,25 @@ def build_phases(experiment: Experiment, agent: Agent) -> tuple[Phase, ...]:
                 f"objective {objective.name} reads the policy's log-probability, which {tag(experiment.actor.policy)} "
                 "does not have; bind a stochastic policy, for example @policies.tanh_gaussian()"
             )
-    return (*before, attrs.evolve(rl, objectives=ordered(rl.objectives, experiment.train.order)))
+    return (*before, attrs.evolve(rl, objectives=sort_objectives(rl.objectives, experiment.train.order)))
 
 
-def ordered(objectives: Sequence[Objective], order: Sequence[str]) -> tuple[Objective, ...]:
+def sort_objectives(objectives: Sequence[Objective], order: Sequence[str]) -> tuple[Objective, ...]:
     """Return the objectives in the given order; an empty order keeps theirs.
 
     Raises:
         CompositionError: two objectives share a name, or the order does not name each of them once.
     """
     names = [objective.name for objective in objectives]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise CompositionError(f"two objectives are called {twice.pop()!r}; names must differ within a phase")
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise CompositionError(f"two objectives have the name {repeated.pop()!r}; names must differ within a phase")
     if not order:
         return tuple(objectives)
-    odd = [name for name in order if name not in names] or [name for name in names if list(order).count(name) != 1]
-    if odd:
+    unknown = [name for name in order if name not in names]
+    wrong = unknown or [name for name in names if list(order).count(name) != 1]
+    if wrong:
         raise CompositionError(
-            f"train.order must name each objective once; it fails at {odd[0]!r}: {suggest(odd[0], names)}"
+            f"train.order must name each objective once; it fails at {wrong[0]!r}: {suggest(wrong[0], names)}"
         )
     return tuple(objectives[names.index(name)] for name in order)

@@ -29,10 +29,10 @@ class Experiment:
     """A method on an environment: four parts, the data, and how to train and test.
 
     Attributes:
-        name: what the method is called in folders and figures; not part of its identity.
-        encoder: works out the task.
-        critic: values actions.
-        actor: trains the policy, whose config it carries.
+        name: name of the method in folders and figures; not part of its identity.
+        encoder: infers the task.
+        critic: estimates action values.
+        actor: trains the policy; contains its config.
         collector: gathers context at meta-test; trained weights do not depend on it.
         env: the task family.
         data: the dataset.
@@ -52,7 +52,7 @@ class Experiment:
 
     @property
     def key(self) -> str:
-        """Sixteen hexadecimal digits that stand for all that trained weights depend on, the seed aside."""
+        """Sixteen hexadecimal digits that identify everything that trained weights depend on, except the seed."""
         record = to_record(self)
         for field in ("name", "collector", "test"):
             del record[field]
@@ -60,7 +60,7 @@ class Experiment:
 
     @property
     def folder_name(self) -> str:
-        """What its folder is called: the name, and enough of the key to tell it from others of that name."""
+        """The name of its folder: its own name and the beginning of its key."""
         return f"{self.name}-{self.key[:8]}"
 
     @property
@@ -69,7 +69,7 @@ class Experiment:
         return registered_name(self.env)
 
 
-#: Config classes that are no parts, by the name that gin files and records give them.
+#: Config classes that are not parts, by the name that gin files and records give them.
 PLAIN: dict[str, type] = {
     "experiment": Experiment,
     "train": TrainConfig,
@@ -86,7 +86,7 @@ def config_classes() -> dict[str, type]:
 
 
 def walk_parts(*configs: Any) -> Iterator[Any]:
-    """Go through the configs and all those inside them, in the order of their fields."""
+    """Yield the configs and all nested configs, in the order of their fields."""
     for value in configs:
         if isinstance(value, tuple):
             yield from walk_parts(*value)
@@ -100,20 +100,20 @@ def to_record(value: Any, *, complete: bool = False) -> Any:
 
     Args:
         value: the config.
-        complete: also the fields that came after runs were recorded and have their default, which a run's record lacks.
+        complete: include fields that were added later and have their default, which a run's record lacks.
     """
     if isinstance(value, tuple):
         return [to_record(item, complete=complete) for item in value]
     if not attrs.has(type(value)):
         return value
-    known = tag(value) or next(name for name, cls in PLAIN.items() if cls is type(value))
-    record: dict[str, Any] = {"part": known}
+    part_name = tag(value) or next(name for name, cls in PLAIN.items() if cls is type(value))
+    record: dict[str, Any] = {"part": part_name}
     for field in attrs.fields(type(value)):
         item = getattr(value, field.name)
         if _added_later(field) and item == field.default and not complete:
             continue
-        whole = isinstance(item, int) and not isinstance(item, bool) and str(field.type).startswith("float")
-        record[field.name] = float(item) if whole else to_record(item, complete=complete)
+        is_whole_float = isinstance(item, int) and not isinstance(item, bool) and str(field.type).startswith("float")
+        record[field.name] = float(item) if is_whole_float else to_record(item, complete=complete)
     return record
 
 
@@ -125,7 +125,7 @@ def from_record(record: Any, where: str = "experiment") -> Any:
     """Rebuild a config from :func:`to_record`'s values.
 
     Raises:
-        InputError: a name is unknown, a field is missing or unknown, or a value is refused.
+        InputError: a name is unknown, a field is missing or unknown, or a value is invalid.
     """
     if isinstance(record, list):
         return tuple(from_record(item, where) for item in record)
@@ -144,15 +144,15 @@ def from_record(record: Any, where: str = "experiment") -> Any:
     optional = {field.name for field in attrs.fields(cls) if _added_later(field)}
     missing = sorted(fields - optional - record.keys())
     if missing:
-        raise InputError(f"{where}: {part_name} lacks the field {missing[0]!r}; the record is incomplete")
+        raise InputError(f"{where}: {part_name} lacks the field {missing[0]!r}; the record is incomplete, restore it")
     return cls(**{key: from_record(item, f"{where}.{key}") for key, item in record.items() if key != "part"})
 
 
 def experiment_from_record(record: Any) -> Experiment:
-    """Rebuild an experiment, and nothing else, from its record.
+    """Rebuild an experiment from its record; refuse records of other configs.
 
     Raises:
-        InputError: the record is of something else, or wrong in a field.
+        InputError: the record is of another config, or a field is wrong.
     """
     value = from_record(record)
     if not isinstance(value, Experiment):

@@ -12,11 +12,11 @@ from selectrl.errors import DriftWarning, InputError
 
 
 def warn_of_drift(folder: Path) -> None:
-    """Warn if the dataset in a folder was made with another simulator than the one installed; runs note the same.
+    """Warn if the dataset in a folder was made with another simulator than the installed one; runs note it too.
 
-    Worker processes keep silent: the one that started them has said it once for all.
+    Worker processes do not warn: the process that started them has warned once.
     """
-    with suppress(InputError):  # a dataset that cannot be read is refused later, where it is needed
+    with suppress(InputError):  # an unreadable dataset is refused later
         drift = read_manifest(folder / NAME).drift()
         if drift and multiprocessing.parent_process() is None:
             sentence = f"the data in {folder} were made with {drift}; data and tests should share a simulator"

@@ -1,4 +1,4 @@
-"""How a run is carried out: what does not belong to its identity. Free of torch."""
+"""The execution of a run, which does not belong to its identity. Free of torch."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import attrs
 
 from selectrl.fields import MOST, choice, flag, integer
 
-MOST_THREADS = 1024  # more than any machine profits from; far more do not start, and end the process without a word
+MOST_THREADS = 1024  # more are not faster; far more do not start, and end the process without a message
 
 
 @attrs.frozen(kw_only=True)
 class Execution:
-    """How a run is carried out.
+    """The execution of a run.
 
     Attributes:
         data: folder of datasets.
         threads: threads that torch may use; recorded, because bits depend on it.
-        device: where it trains; meta-tests run on the CPU.
+        device: device of the training; meta-tests run on the CPU.
         engine: ``eager``, or ``compiled``: each loss compiled, and on CUDA whole steps recorded as graphs.
-        population: seeds that train side by side on CUDA, at most; on the CPU each trains alone, because the products
-            of one seed fill its cores already.
+        population: seeds that train in parallel on CUDA, at most; on the CPU each trains alone, because the products
+            of one seed already use all cores.
         tensorboard: also write TensorBoard event files.
-        gin: the experiment as gin bindings, written beside its record for people to read and change.
+        gin: the experiment as gin bindings, written next to its record for people to read and change.
     """
 
     data: Path = Path("data")
@@ -35,11 +35,11 @@ class Execution:
     gin: str = ""
 
     @property
-    def together(self) -> int:
-        """How many seeds one process trains at the same time, at most."""
+    def seeds_per_process(self) -> int:
+        """The number of seeds that one process trains at the same time, at most."""
         return self.population if self.device == "cuda" else 1
 
     @property
     def processes(self) -> int | None:
-        """How many processes to run side by side if nobody says: one a GPU, and on the CPU as many as it has cores."""
+        """The default number of parallel processes: one per GPU; ``None`` on the CPU, for one per core."""
         return 1 if self.device == "cuda" else None

@@ -1,4 +1,4 @@
-"""What a meta-test is called below its run; free of torch."""
+"""Labels of meta-tests below their run. Free of torch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from selectrl.experiment.config import Experiment
 from selectrl.registry import tag
 
 
-def label_of(collector: Any, test: TestConfig, own: Experiment) -> str:
-    """Return a name for a meta-test: the collector, and what differs from the run's own collector and test."""
-    like = own.collector if type(collector) is type(own.collector) else type(collector)()
-    words = [str(tag(collector)).removeprefix("collectors."), *_changes(collector, like), *_changes(test, own.test)]
+def make_label(collector: Any, test: TestConfig, own: Experiment) -> str:
+    """Return the label of a meta-test: the collector, and the differences from the run's own collector and test."""
+    default = own.collector if type(collector) is type(own.collector) else type(collector)()
+    words = [str(tag(collector)).removeprefix("collectors."), *_changes(collector, default), *_changes(test, own.test)]
     return "-".join(words)
 
 
@@ -23,8 +23,8 @@ def _changes(value: Any, default: Any) -> list[str]:
     for name in (field.name for field in attrs.fields(type(value))):
         new, old = getattr(value, name), getattr(default, name)
         if new != old and attrs.has(type(new)):
-            like = old if type(new) is type(old) else type(new)()
-            changes += [f"{name}{str(tag(new)).partition('.')[2]}", *_changes(new, like)]
+            base = old if type(new) is type(old) else type(new)()
+            changes += [f"{name}{str(tag(new)).partition('.')[2]}", *_changes(new, base)]
         elif new != old:
             changes.append(f"{name}{new}")
     return changes

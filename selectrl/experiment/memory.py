@@ -1,4 +1,4 @@
-"""The memory that a training step takes at least, so that batches that cannot fit are refused before any work."""
+"""The minimum memory of a training step: batches that cannot fit are refused before the training."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from selectrl.trainer.agent import Agent, belongs
 from selectrl.trainer.config import TrainConfig
 
 NUMBER = 4  # bytes of a float32
-INDEX = 16  # bytes of a row's random number and place
+INDEX = 16  # bytes of a row's random number and index
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
 
 
-def available() -> float:
-    """Return the bytes of memory that this process may still take; infinity where the system does not say."""
-    found = [float("inf")]
+def available_memory() -> float:
+    """Return the bytes of memory that this process may still use; infinity where the system does not report them."""
+    limits = [float("inf")]
     with suppress(OSError):
         text = Path("/proc/meminfo").read_text(encoding="ascii")
-        found += [1024 * float(kilobytes) for kilobytes in re.findall(r"^MemAvailable:\s*(\d+) kB", text, re.M)]
+        limits += [1024 * float(kilobytes) for kilobytes in re.findall(r"^MemAvailable:\s*(\d+) kB", text, re.M)]
     for limit in LIMITS:
         with suppress(OSError, ValueError):  # "max"
-            found.append(float(Path(limit).read_text(encoding="ascii")))
-    return min(found)
+            limits.append(float(Path(limit).read_text(encoding="ascii")))
+    return min(limits)
 
 
-def least_bytes(train: TrainConfig, spec: Spec, agent: Agent) -> dict[str, int]:
-    """Return the bytes that one step holds at least for the rows of each batch size, by the size's binding.
+def minimum_bytes(train: TrainConfig, spec: Spec, agent: Agent) -> dict[str, int]:
+    """Return the minimum bytes of one step for the rows of each batch size, by the size's binding.
 
-    Rows of ``train.batch`` also pass the policy, whose outputs of each layer the backward pass needs. What else a step
-    holds, such as critics, depends on the method and is not counted.
+    Rows of ``train.batch`` also pass the policy, whose outputs of each layer the backward pass needs. Other
+    memory, such as that of critics, depends on the method and is not counted.
     """
     row = NUMBER * (2 * spec.obs + spec.action + 2) + INDEX
     outputs = sum(
@@ -47,19 +47,19 @@ def least_bytes(train: TrainConfig, spec: Spec, agent: Agent) -> dict[str, int]:
 
 
 def require_memory(train: TrainConfig, spec: Spec, agents: Sequence[Agent], device: str = "cpu") -> None:
-    """Refuse batches that this machine cannot hold; on CUDA its own memory counts, which only a step shows.
+    """Refuse batches that this machine cannot hold; on CUDA only a step can show it.
 
     Args:
         train: batch sizes.
         spec: shapes of the family.
-        agents: the seeds that train side by side.
-        device: where they train.
+        agents: the seeds that train in parallel.
+        device: device of the training.
 
     Raises:
         InputError: a batch is too large; the sentence names its binding.
     """
-    free = available()
-    for binding, count in least_bytes(train, spec, agents[0]).items() if device == "cpu" else ():
+    free = available_memory()
+    for binding, count in minimum_bytes(train, spec, agents[0]).items() if device == "cpu" else ():
         if (needed := len(agents) * count) > free:
             size = getattr(train, binding.partition(".")[2])
             raise InputError(

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: a few steps under torch's profiler, and a trace that Perfetto opens."""
+"""The time of a training step by its parts: a few steps under torch's profiler, and a trace for Perfetto."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from selectrl.files import write_atomically
 from selectrl.runs.reading import JsonObject
 from selectrl.trainer.stage import Stage
 
-WARM_UP, STEPS = 4, 6  # even, for SELECT's actor moves on every second step
+WARM_UP, STEPS = 4, 6  # even, because SELECT's actor moves on every second step
 SCOPES = ("draw", "encode", "objective ", "optimiser ", "track ")
 
 
 def profile_step(run: Run) -> JsonObject:
-    """Profile steps of a run's rl phase, with fresh parameters, and write a trace beside the run's folder.
+    """Profile steps of a run's rl phase, with fresh parameters, and write a trace next to the run's folder.
 
-    Nothing is trained, and a folder that holds a run stays as it is. The time of a step is taken before the profiler
-    starts, which slows small operations down; the shares are those of the profiled steps. On CUDA they are the host's,
-    and a step that is replayed as a graph has no parts.
+    Nothing is trained, and an existing run stays as it is. The time of a step is measured before the profiler starts,
+    because it slows small operations down; the shares are those of the profiled steps. On CUDA they are those of the
+    host, and a step that is replayed as a graph has no parts.
 
     Args:
-        run: what would be trained.
+        run: the run that would be trained.
 
     Returns:
         ``trace`` (the file's path), ``ms_per_step``, ``shares`` of the parts of a step by name, in the order of the
@@ -64,25 +64,27 @@ def profile_step(run: Run) -> JsonObject:
         steps(WARM_UP, STEPS)
         seconds = time.perf_counter() - started
         activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_cuda]
-        with profile(activities=activities, acc_events=True) as found, record_function("steps"):
+        with profile(activities=activities, acc_events=True) as profiler, record_function("steps"):
             steps(WARM_UP + STEPS, STEPS)
     path = run.folder.with_name(f"{run.folder.name}-trace.json")
-    with TemporaryDirectory() as scratch:  # torch's writer puts a file of its own in the place of the one it is given
-        found.export_chrome_trace(str(Path(scratch, "trace.json")))
+    with TemporaryDirectory() as scratch:  # torch's writer replaces the given file by its own
+        profiler.export_chrome_trace(str(Path(scratch, "trace.json")))
         trace = Path(scratch, "trace.json").read_bytes()
     write_atomically(path, lambda temporary: temporary.write_bytes(trace))
-    return {"trace": str(path), "ms_per_step": 1e3 * seconds / STEPS, **_shares(found)}
+    return {"trace": str(path), "ms_per_step": 1e3 * seconds / STEPS, **_shares(profiler)}
 
 
-def _shares(found: profile) -> JsonObject:
+def _shares(profiler: profile) -> JsonObject:
     """Return the shares of the scopes in the order of a step, and those of the longest operations."""
     spent: dict[str, float] = {}
-    for event in sorted(cast(Any, found).events(), key=lambda event: event.time_range.start):
+    for event in sorted(cast(Any, profiler).events(), key=lambda event: event.time_range.start):
         if event.name == "steps" or event.name.startswith(SCOPES):
             spent[event.name] = spent.get(event.name, 0.0) + event.time_range.elapsed_us()
-    whole = spent.pop("steps")
-    shares = {name: time / whole for name, time in spent.items()}
-    own = {row.key: row.self_cpu_time_total / whole for row in found.key_averages() if row.key not in (*spent, "steps")}
+    total = spent.pop("steps")
+    shares = {name: time / total for name, time in spent.items()}
+    own = {
+        row.key: row.self_cpu_time_total / total for row in profiler.key_averages() if row.key not in (*spent, "steps")
+    }
     longest = sorted(own, key=lambda name: -own[name])[:10]
     return {
         "shares": shares | {"rest": 1 - sum(shares.values())},

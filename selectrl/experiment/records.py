@@ -1,4 +1,4 @@
-"""From what a meta-test measured to the records of it."""
+"""Builds the records of a meta-test from its results."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def evaluation_record(result: TestResult, test: TestConfig, horizon: int, **abou
     """Return the record of a meta-test, with a 95 % interval over repeats within tasks.
 
     Args:
-        result: what it measured.
-        test: how it was tested.
+        result: its measurements.
+        test: its settings.
         horizon: steps of an episode.
         about: the other fields of the record: label, run, collector, data and code.
     """

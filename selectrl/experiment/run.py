@@ -1,4 +1,4 @@
-"""A run: training fills its directory, and meta-tests of what was trained are kept below it."""
+"""A run: its trained agent, its meta-tests and its diagnostics, in its directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from selectrl.evaluate.stored import centroid
 from selectrl.experiment.build import build_agent
 from selectrl.experiment.config import Experiment, to_record
 from selectrl.experiment.drift import warn_of_drift
-from selectrl.experiment.labels import label_of
+from selectrl.experiment.labels import make_label
 from selectrl.experiment.provenance import describe_code, refuse_changed_part, source_fingerprints, trained_parts
 from selectrl.experiment.records import evaluation_record
 from selectrl.experiment.run_folder import RunFolder
@@ -46,7 +46,7 @@ LATEST = sys.maxsize  # a training step after all others
 
 
 class Run(RunFolder):
-    """One run: its agent, its training data and its meta-tests, kept in its directory; see :class:`RunFolder`."""
+    """One run: its agent, its training data and its meta-tests, in its directory; see :class:`RunFolder`."""
 
     @property
     def collector_name(self) -> str:
@@ -59,19 +59,19 @@ class Run(RunFolder):
         return RowStore(self.dataset, tasks, terminals=terminals, reward_of=self.family.reward, device=device)
 
     def refuse_changed_part(self) -> None:
-        """Refuse to use the trained weights with other source code of a part than they were trained with.
+        """Refuse to use the trained weights if the source code of a part has changed since the training.
 
         Raises:
             InputError: the source code of an outside part has changed since the run began.
         """
-        otherwise = "give --force to use its weights with today's code"
+        otherwise = "give --force to use its weights with the current code"
         refuse_changed_part(self.folder, ExecutionRecord.read_if_there(self.folder), self.experiment, otherwise)
 
     def agent(self, *, force: bool = False) -> tuple[Agent, int]:
         """Return the trained agent and the rl step of its checkpoint.
 
         Args:
-            force: use the weights also with other source code of a part than they were trained with.
+            force: use the weights even if the source code of a part has changed since the training.
 
         Raises:
             UnreadableError: a checkpoint cannot be read.
@@ -82,62 +82,62 @@ class Run(RunFolder):
         return agent, saved["train_step"]
 
     def _agent(self, force: bool) -> tuple[Agent, JsonObject]:
-        """Return the trained agent, and what evaluations record of its checkpoint."""
+        """Return the trained agent, and the facts of its checkpoint for evaluations."""
         if not force:
             self.refuse_changed_part()
-        found = checkpoint.newest(self.folder)
-        if found is None:
-            raise InputError(f"{self.folder} holds no sound checkpoint; train it first")
+        newest = checkpoint.newest(self.folder)
+        if newest is None:
+            raise InputError(f"{self.folder} has no sound checkpoint; train it first")
         own = ExperimentRecord.read(self.folder)
-        if any(found.record.get(name, value) != value for name, value in (("key", own.key), ("seed", own.seed))):
+        if any(newest.record.get(name, value) != value for name, value in (("key", own.key), ("seed", own.seed))):
             raise InputError(
                 f"the newest checkpoint in {self.folder} is of another experiment or seed than its {EXPERIMENT}; "
                 "train it again in another folder"
             )
         agent = build_agent(self.experiment, self.family.spec, self.seed)
-        agent.load({n.removeprefix("agent/"): v for n, v in found.state.items() if n.startswith("agent/")})
-        step = found.step - (found.total - self.experiment.train.steps)
-        saved = TestedState(step=found.step, digest=checkpoint.digest(found.state, ""))
+        agent.load({n.removeprefix("agent/"): v for n, v in newest.state.items() if n.startswith("agent/")})
+        step = newest.step - (newest.total - self.experiment.train.steps)
+        saved = TestedState(step=newest.step, digest=checkpoint.digest(newest.state, ""))
         return agent, {"train_step": step, "checkpoint": saved}
 
     @property
-    def begun_as(self) -> Experiment:
-        """The experiment of the run's record, whose collector and test labels are relative to."""
+    def first_experiment(self) -> Experiment:
+        """The experiment of the run's record; labels are relative to its collector and test."""
         return read_experiment(self.folder)[0]
 
     def identity(self, collector: CollectorConfig, test: TestConfig) -> JsonObject:
-        """Return what makes a meta-test of this run the one that it is, see :func:`identity_of`."""
-        reads = bool(COLLECTORS.build(collector).offline) or test.prior != "zero"
-        found = source_fingerprints(*trained_parts(self.experiment), collector)
-        fingerprint = self.dataset.fingerprint if reads else None
-        return identity_of(to_record(collector), to_record(test), fingerprint, found)
+        """Return the identity of a meta-test of this run, see :func:`identity_of`."""
+        reads_data = bool(COLLECTORS.build(collector).offline) or test.prior != "zero"
+        sources = source_fingerprints(*trained_parts(self.experiment), collector)
+        fingerprint = self.dataset.fingerprint if reads_data else None
+        return identity_of(to_record(collector), to_record(test), fingerprint, sources)
 
     def refuse_label(self, label: str, collector: CollectorConfig, test: TestConfig, step: int = LATEST) -> None:
-        """Refuse a label that is that of another meta-test of this run.
+        """Refuse a label that belongs to another meta-test of this run.
 
         Args:
-            label: what the result would be called.
-            collector: how context is gathered.
+            label: label of the new result.
+            collector: collector of the context.
             test: budget, repeats, prior and seed.
-            step: the training step that it would be of.
+            step: training step of the new result.
 
         Raises:
-            InputError: an evaluation of this label is of another collector, test, dataset or source code, is of a later
-                step, or cannot be read; or the run's own tests have this label, or have it on the run's own data.
+            InputError: an evaluation of this label has another collector, test, dataset or source code or a later step,
+                or cannot be read; or the label belongs to the run's own tests, or to them on the run's own data.
         """
-        own, wanted = self.begun_as, self.identity(collector, test)
+        own, wanted = self.first_experiment, self.identity(collector, test)
         execution = ExecutionRecord.read_if_there(self.folder)
         trained_on = execution.dataset.fingerprint if execution else None
-        is_of_own_label = label == label_of(collector, test, own)
-        if trained_on is not None and is_of_own_label and difference(wanted, {"dataset": trained_on}):
+        is_own_label = label == make_label(collector, test, own)
+        if trained_on is not None and is_own_label and difference(wanted, {"dataset": trained_on}):
             raise InputError(
-                f"the label {label!r} is that of a meta-test on the data that {self.folder} was trained on "
-                f"(fingerprint {trained_on[:12]}), not on those in {self.data_folder}; choose another --label"
+                f"the label {label!r} belongs to a meta-test on the training data of {self.folder} "
+                f"(fingerprint {trained_on[:12]}), not on the data in {self.data_folder}; choose another --label"
             )
         for own_collector in (own.collector, OfflineConfig()):
             is_own = (collector, test) == (own_collector, own.test)
-            if label == label_of(own_collector, own.test, own) and not is_own:
-                raise InputError(f"the label {label!r} is that of the run's own tests; choose another --label")
+            if label == make_label(own_collector, own.test, own) and not is_own:
+                raise InputError(f"the label {label!r} belongs to the run's own tests; choose another --label")
         remedy = f"choose another --label, or move that file out of {self.folder.name}"
         record = EvaluationRecord.read_if_sound(self.folder, label)
         refuse_to_replace(evaluation_file(self.folder, label), record, wanted, step, remedy)
@@ -153,17 +153,17 @@ class Run(RunFolder):
         """Meta-test the newest checkpoint and write the result below the run.
 
         Args:
-            label: what the result is called; default: the collector's name, and what differs from the run's own test.
-            collector: how context is gathered; default: the run's own.
+            label: label of the result; default: the collector's name and the differences from the run's own test.
+            collector: collector of the context; default: the run's own.
             test: budget, repeats, prior and seed; default: the run's own.
-            force: test also with other source code of a part than the run was trained with; the record names today's.
+            force: test even if the source code of a part has changed since the training; the record names the current.
 
         Returns:
             The record that was written.
 
         Raises:
-            InputError: the run has no sound checkpoint, the source code of a part has changed, the label is that of
-                another meta-test or of a later training step, or the folder cannot be written to, was renamed or
+            InputError: the run has no sound checkpoint, the source code of a part has changed, the label belongs to
+                another meta-test or to a later training step, or the folder cannot be written to, was renamed or
                 removed.
         """
         with hold(self.folder):
@@ -174,10 +174,10 @@ class Run(RunFolder):
     ) -> EvaluationRecord:
         warn_of_drift(self.data_folder)
         collector, test = collector or self.experiment.collector, test or self.experiment.test
-        label = label or label_of(collector, test, self.begun_as)
+        label = label or make_label(collector, test, self.first_experiment)
         agent, saved = self._agent(force)
         folder = self.folder / EVALUATIONS
-        with wait_and_lock(folder):  # refused before the work: a label in use, a folder that cannot be locked
+        with wait_and_lock(folder):  # refuse a used label or a locked folder before the work
             self.refuse_label(label, collector, test, saved["train_step"])
         with torch_threads(self.execution.threads):
             result = self.meta_test(agent, collector, test)
@@ -206,8 +206,8 @@ class Run(RunFolder):
         return record
 
     @property
-    def diagnosed(self) -> bool:
-        """Whether the diagnostics of the whole training lie there already."""
+    def is_diagnosed(self) -> bool:
+        """Whether there are diagnostics of the complete training."""
         record = DiagnosticsRecord.read_if_sound(self.folder)
         return is_wanted(record, self.experiment.train.steps, self._diagnosis)
 
@@ -217,15 +217,15 @@ class Run(RunFolder):
         return {"dataset": self.dataset.fingerprint, "sources": source_fingerprints(*trained_parts(self.experiment))}
 
     def diagnose(self, *, force: bool = False) -> DiagnosticsRecord:
-        """Write what the newest checkpoint's encoder makes of stored context, of training and of test tasks.
+        """Write the latents of stored context of training and test tasks, by the newest checkpoint's encoder.
 
         ``diagnostics.safetensors`` holds ``train_latents`` and ``test_latents`` float32 (task, draw, latent), each the
         belief after a budget of stored episodes, and ``train_parameters`` and ``test_parameters`` float64 (task,
-        parameter); ``diagnostics.json`` the donor swap, null where no reward function of transitions
-        tells the tasks apart.
+        parameter); ``diagnostics.json`` holds the donor swap, null where the tasks do not differ in a
+        reward function of transitions.
 
         Args:
-            force: use the weights also with other source code of a part than they were trained with.
+            force: use the weights even if the source code of a part has changed since the training.
 
         Returns:
             The record that was written.
@@ -242,11 +242,11 @@ class Run(RunFolder):
         agent, saved = self._agent(force)
         self._refuse_diagnosis(saved["train_step"])
         test, encoder = self.experiment.test, agent.encoder
-        sets = {"train": self.train_tasks, "test": self.test_tasks}
-        stores = {name: self.store(tasks) for name, tasks in sets.items()}
+        task_sets = {"train": self.train_tasks, "test": self.test_tasks}
+        stores = {name: self.store(tasks) for name, tasks in task_sets.items()}
         arrays: dict[str, Array] = {}
         with torch_threads(self.execution.threads):
-            for name, tasks in sets.items():
+            for name, tasks in task_sets.items():
                 arrays[f"{name}_latents"] = offline_latents(encoder, stores[name], test, DRAWS)
                 arrays[f"{name}_parameters"] = np.asarray(self.family.parameters[list(tasks)], np.float64)
             swap = donor_swap(encoder, stores["test"], test, DRAWS) if self.family.reward else None
@@ -274,7 +274,7 @@ class Run(RunFolder):
         """Meta-test an agent on the unseen tasks; ``watch`` sees every step.
 
         Raises:
-            InputError: a published protocol is to be watched, whose worlds do not move in lockstep.
+            InputError: ``watch`` is given for a published protocol, whose worlds do not step together.
         """
         prior, meta_test = self.prior(agent, test), self.build_test(agent, collector, test)
         if isinstance(meta_test, MetaTest):
@@ -286,7 +286,7 @@ class Run(RunFolder):
     def build_test(
         self, agent: Agent, collector: CollectorConfig, test: TestConfig
     ) -> MetaTest[Any] | PublishedTest[Any]:
-        """Return a meta-test of an agent, which may run as often as wanted while the agent learns."""
+        """Return a meta-test of an agent, which may run repeatedly while the agent learns."""
         built, tasks = COLLECTORS.build(collector), self.test_tasks
         parts = agent.encoder, agent.policy, self.family, built, test
         stored, threads = self.store(tasks) if built.offline else None, self.execution.threads
@@ -296,7 +296,7 @@ class Run(RunFolder):
         return PublishedTest(*parts, tasks=tasks, protocol=protocol, stored=stored, threads=threads)
 
     def sampler(self, store: RowStore) -> Sampler:
-        """Return what draws the batches of a training on these rows."""
+        """Return the sampler of training batches from these rows."""
         train = self.experiment.train
         sizes = {"rl": train.batch, "context": train.context}
         return Sampler(
@@ -309,7 +309,7 @@ class Run(RunFolder):
         )
 
     def prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
-        """Return the mean of the training tasks' beliefs (latent,), if the test asks for it."""
+        """Return the mean of the training tasks' beliefs (latent,), if the test uses it as prior."""
         if test.prior == "zero":
             return None
         return centroid(agent.encoder, self.store(self.train_tasks), test)

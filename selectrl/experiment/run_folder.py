@@ -1,4 +1,4 @@
-"""The directory of a run, which is one (Experiment, seed): its records, and whether a training may continue in it."""
+"""The directory of a run (Experiment, seed): its records, and the checks before a training continues in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONTINUED = "continued with other versions"
 
 
 def peak_rss_mib() -> float:
-    """Return the most memory that this process has held so far, in MiB."""
+    """Return the peak memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
 
@@ -39,13 +39,13 @@ class RunFolder:
     """One run directory.
 
     Args:
-        folder: where it lies.
-        experiment: what is run.
+        folder: its path.
+        experiment: the experiment of the run.
         seed: its seed.
-        execution: how it is carried out.
+        execution: its execution.
 
     Raises:
-        InputError: the seed is not an integer from 0 to 2**63 - 1, which is what a record can hold.
+        InputError: the seed is not an integer from 0 to 2**63 - 1, the range of a record.
     """
 
     def __init__(self, folder: Path, experiment: Experiment, seed: int, execution: Execution) -> None:
@@ -58,17 +58,17 @@ class RunFolder:
 
     @classmethod
     def open(cls, folder: Path, execution: Execution) -> Self:
-        """Open a run directory as it stands.
+        """Open an existing run directory.
 
         Raises:
-            InputError: it holds no run.
+            InputError: it contains no run.
         """
         experiment, record = read_experiment(folder)
         return cls(folder, experiment, record.seed, execution)
 
     @property
     def wall_seconds(self) -> float:
-        """Time spent on training so far, as far as it is recorded."""
+        """The recorded training time so far."""
         recorded = ExecutionRecord.read_if_there(self.folder)
         return recorded.wall_seconds if recorded else 0.0
 
@@ -92,31 +92,31 @@ class RunFolder:
         """Folder of the run's dataset."""
         return self.execution.data / self.experiment.env_name / self.experiment.data.name
 
-    def begun(self) -> Experiment | None:
-        """Return the experiment that the directory was begun with, None if it is new.
+    def check_start(self) -> Experiment | None:
+        """Return the experiment that the directory was started with, None if it is new.
 
         Raises:
             UnreadableError: the directory or a record cannot be read.
-            InputError: it holds something else, a record is damaged, or the run was begun on other data or with other
-                source code of a part.
+            InputError: it contains something else, a record is damaged, or the run was started on other data or with
+                other source code of a part.
         """
         fingerprint = self.dataset.fingerprint
         if not is_there(self.folder / EXPERIMENT):
             if is_there(self.folder) and not self.folder.is_dir():
                 raise InputError(f"{self.folder} is a file where a run's folder should be; choose another folder")
             if any(not name.startswith(".") for name in list_names(self.folder)):
-                raise InputError(f"{self.folder} is not empty and holds no run; choose another folder")
+                raise InputError(f"{self.folder} is not empty and contains no run; choose another folder")
             return None
         first, old = read_experiment(self.folder)
         if (old.key, old.seed) != (self.experiment.key, self.seed):
             raise InputError(
-                f"{self.folder} holds another experiment ({old.name}, key {old.key}, seed {old.seed}), not "
+                f"{self.folder} contains another experiment ({old.name}, key {old.key}, seed {old.seed}), not "
                 f"{self.experiment.key} with seed {self.seed}; choose another folder or name"
             )
         execution = ExecutionRecord.read_if_there(self.folder)
         if execution and execution.dataset.fingerprint != fingerprint:
             raise InputError(
-                f"{self.folder} was begun on other data (fingerprint {execution.dataset.fingerprint[:12]}, now "
+                f"{self.folder} was started on other data (fingerprint {execution.dataset.fingerprint[:12]}, now "
                 f"{fingerprint[:12]}); restore the dataset or choose another folder"
             )
         check_code(self.folder, execution, self.experiment)
@@ -131,7 +131,7 @@ class RunFolder:
         )
 
     def claim(self) -> None:
-        """Write the run's record, unless it is there; it comes first, for without it the folder holds no run."""
+        """Write the run's record, unless it exists; it comes first, because it makes the folder a run directory."""
         if not is_there(self.folder / EXPERIMENT):
             self.record.write(self.folder)
         gin = self.folder / GIN
@@ -139,9 +139,9 @@ class RunFolder:
             write_atomically(gin, lambda file: file.write_text(self.execution.gin))
 
     def record_execution(self, phases: Sequence[Phase], population: int, wall_seconds: float = 0.0) -> None:
-        """Write how the run was carried out, and add to the time that it took.
+        """Write the execution record of the run, and add to its training time.
 
-        The code is that of the run's beginning; later versions that continued it are named in the notes.
+        The code is that of the run's start; later versions that continued it are named in the notes.
         """
         before, drift = ExecutionRecord.read_if_there(self.folder), self.dataset.manifest.drift()
         code = describe_code(*trained_parts(self.experiment))

@@ -1,4 +1,4 @@
-"""The experiment that a run directory was begun with. Free of torch."""
+"""The experiment that a run directory was started with. Free of torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read_experiment(folder: Path) -> tuple[Experiment, ExperimentRecord]:
 
     Raises:
         UnreadableError: the record cannot be read.
-        InputError: the folder holds no run, its record is damaged or is not of the key that it names, or a part of the
+        InputError: the folder contains no run, its record is damaged or does not match its key, or a part of the
             experiment is not available here.
     """
     record = ExperimentRecord.read(folder)

@@ -1,4 +1,4 @@
-"""Settings of torch that hold for a whole process, changed for a block alone."""
+"""Global settings of torch, changed inside a block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads inside the block; None leaves them as they are."""
+    """Let torch use ``count`` threads inside the block; None leaves them as they are."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -20,10 +20,10 @@ def torch_threads(count: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def tensor_cores(wanted: bool) -> Iterator[None]:
-    """Let CUDA's float32 products run on tensor cores (TF32) inside the block, if wanted."""
+def tensor_cores(enabled: bool) -> Iterator[None]:
+    """Let CUDA's float32 products run on tensor cores (TF32) inside the block, if enabled."""
     before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = wanted
+    torch.backends.cuda.matmul.allow_tf32 = enabled
     try:
         yield
     finally:

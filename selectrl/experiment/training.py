@@ -1,4 +1,4 @@
-"""Training fills run directories: one run, or several seeds of an experiment side by side as one population."""
+"""Trains runs in their directories: one run, or several seeds of an experiment in parallel as one population."""
 
 from __future__ import annotations
 
@@ -31,68 +31,68 @@ from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import Member, Trainer
 
 Progress: TypeAlias = Callable[[Run, JsonObject], None]
-COMPILER = {"cpu": "eager", "cuda": "inductor"}  # on the CPU for tests: it is traced as for CUDA and no faster
+COMPILER = {"cpu": "eager", "cuda": "inductor"}  # on the CPU for tests: it is traced as for CUDA, but is not faster
 
 
 def train(runs: Sequence[Run], progress: Progress = lambda run, record: None) -> list[bool]:
-    """Train runs that differ in seed and folder alone, or go on where an earlier call stopped.
+    """Train runs that differ only in seed and folder, or continue where an earlier call stopped.
 
-    On CUDA they are trained side by side, as one population, or one for each step that their checkpoints stand at if
-    those share none; on the CPU in turn, for matrix products of one seed fill its cores already. Either way each seed
-    draws what it draws alone.
+    On CUDA they are trained in parallel, as one population, or as one per step of their checkpoints if these share no
+    step; on the CPU one after another, because matrix products of one seed already use all cores. Each seed has the
+    same draws as alone.
 
     Args:
-        runs: what is trained.
-        progress: called with every record and the run that it is of.
+        runs: the runs to train.
+        progress: called with every record and its run.
 
     Returns:
-        For each run, whether there was anything left to do.
+        For each run, whether it was trained in this call.
 
     Raises:
-        InputError: a directory holds another experiment or cannot be written to; the dataset is not there, damaged, or
-            not the one that the run began with; the device is not there; or a batch does not fit the memory.
+        InputError: a directory contains another experiment or cannot be written to; the dataset is missing, damaged or
+            not that of the run's start; the device is not available; or a batch does not fit the memory.
         RunError: a loss is no longer finite.
     """
     device = runs[0].execution.device
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for, but torch finds no CUDA device; leave --device out to use the CPU")
+        raise InputError("--device cuda: torch finds no CUDA device; leave --device out to use the CPU")
     warn_of_drift(runs[0].data_folder)
     trained: dict[int, bool] = {}
-    for group in populations(runs) if device == "cuda" else [[run] for run in runs]:
-        done = side_by_side(group, progress)
+    for group in group_populations(runs) if device == "cuda" else [[run] for run in runs]:
+        done = train_population(group, progress)
         trained |= {id(run): done for run in group}
     return [trained[id(run)] for run in runs]
 
 
-def populations(runs: Sequence[Run]) -> list[list[Run]]:
-    """Return the runs in groups whose seeds can go on, or begin, side by side."""
+def group_populations(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the runs in groups whose seeds can continue, or start, in parallel."""
     if checkpoint.together([run.folder for run in runs]):
         return [list(runs)]
     by_step: dict[int, list[Run]] = {}
     for run in runs:
         by_step.setdefault(checkpoint.reached(run.folder), []).append(run)
-    begun = [run for step, group in by_step.items() if step for run in group]
-    if checkpoint.together([run.folder for run in begun]):
-        return [group for group in (begun, by_step.get(0)) if group]
+    started = [run for step, group in by_step.items() if step for run in group]
+    if checkpoint.together([run.folder for run in started]):
+        return [group for group in (started, by_step.get(0)) if group]
     return list(by_step.values())
 
 
-def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
+def train_population(runs: Sequence[Run], progress: Progress) -> bool:
     """Train runs whose checkpoints share a step, or that have none, as one agent or one population.
 
     Returns:
-        Whether there was anything left to do.
+        Whether they were trained in this call.
     """
     first, execution = runs[0], runs[0].execution
     experiment, tasks = first.experiment, first.train_tasks
-    begun = [run.begun() or experiment for run in runs]  # curves keep the collector and test of their first call
+    firsts = [run.check_start() or experiment for run in runs]  # curves keep the collector and test of their first call
     agents = [build_agent(experiment, run.family.spec, run.seed) for run in runs]
     require_memory(experiment.train, first.family.spec, agents, execution.device)
     phases_of = [build_phases(experiment, agent) for agent in agents]
     phases = phases_of[0]
     engine = engine_for(experiment, execution, agents)
     for phase in phases:
-        engine.enter(phase)  # refuses what cannot work before anything is written
+        engine.enter(phase)  # refuse what cannot work before anything is written
     store = first.store(tasks)
     resident = store if execution.device == "cpu" else first.store(tasks, execution.device)
     trainer = Trainer(
@@ -103,38 +103,38 @@ def side_by_side(runs: Sequence[Run], progress: Progress) -> bool:
                 phases=own,
                 sampler=run.sampler(resident),
                 folder=run.folder,
-                test=curve(run, agent, its),
+                test=make_curve_test(run, agent, first_experiment),
                 record={**run.record.to_json(), "versions": library_versions()},
             )
-            for run, agent, own, its in zip(runs, agents, phases_of, begun, strict=True)
+            for run, agent, own, first_experiment in zip(runs, agents, phases_of, firsts, strict=True)
         ],
         config=experiment.train,
     )
-    for phase in phases:  # a draw that the data cannot give is refused before anything is written, too
+    for phase in phases:  # refuse a draw that the data cannot give before anything is written, too
         trainer.members[0].sampler.phase(attrs.evolve(phase, steps=1)).batch(0)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         for run in runs:
-            held.enter_context(lock(run.folder))
-        if [run.begun() or experiment for run in runs] != begun:  # between the first look and the lock
+            stack.enter_context(lock(run.folder))
+        if [run.check_start() or experiment for run in runs] != firsts:  # between the first check and the lock
             names = ", ".join(str(run.folder) for run in runs)
-            raise InputError(f"another process has just begun {names} with another test; give the command again")
+            raise InputError(f"another process has just started {names} with another test; give the command again")
         if all(checkpoint.reached(run.folder) == trainer.total for run in runs):
             return False
         for run in runs:
             run.claim()
-        held.enter_context(on_record(runs, phases))
-        held.enter_context(torch_threads(execution.threads))
-        held.enter_context(tensor_cores(experiment.train.precision == "tf32"))
-        writes = [held.enter_context(sink(run)) for run in runs]
+        stack.enter_context(record_executions(runs, phases))
+        stack.enter_context(torch_threads(execution.threads))
+        stack.enter_context(tensor_cores(experiment.train.precision == "tf32"))
+        writers = [stack.enter_context(open_event_writer(run)) for run in runs]
         for place, record in trainer.run():
-            writes[place](record)
+            writers[place](record)
             progress(runs[place], record)
     return True
 
 
 @contextmanager
-def on_record(runs: Sequence[Run], phases: Sequence[Phase]) -> Iterator[None]:
-    """Record how the runs are carried out, and afterwards what time it took, to its end or until a signal."""
+def record_executions(runs: Sequence[Run], phases: Sequence[Phase]) -> Iterator[None]:
+    """Record the execution of the runs, and at the end, or at a signal, the time of the block."""
     for run in runs:
         run.record_execution(phases, len(runs))
     started, stop = time.perf_counter(), None
@@ -159,15 +159,15 @@ def engine_for(experiment: Experiment, execution: Execution, agents: Sequence[Ag
     )
 
 
-def curve(run: Run, agent: Agent, begun: Experiment) -> Callable[[int], TestLine]:
-    """Return what makes a point of a run's learning curve: (rl step) -> a meta-test."""
-    made = run.build_test(agent, begun.collector, begun.test)
-    return lambda step: curve_point(made.run(run.prior(agent, begun.test)), step, begun)
+def make_curve_test(run: Run, agent: Agent, first: Experiment) -> Callable[[int], TestLine]:
+    """Return the test of a run's learning curve: (rl step) -> a point."""
+    meta_test = run.build_test(agent, first.collector, first.test)
+    return lambda step: curve_point(meta_test.run(run.prior(agent, first.test)), step, first)
 
 
 @contextmanager
-def sink(run: Run) -> Iterator[Callable[[JsonObject], None]]:
-    """Give a function that passes records on to TensorBoard, if wanted."""
+def open_event_writer(run: Run) -> Iterator[Callable[[JsonObject], None]]:
+    """Yield a function that writes records to TensorBoard if enabled, and does nothing otherwise."""
     if not run.execution.tensorboard:
         yield lambda record: None
         return

@@ -1,4 +1,4 @@
-"""A run as a launcher sees it, the events of its work, and the work itself. Free of torch until it runs."""
+"""A run as a launcher sees it: the job, its events and its execution. Free of torch until it runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selectrl.errors import InputError, RunError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
-from selectrl.experiment.labels import label_of
+from selectrl.experiment.labels import make_label
 from selectrl.launch.verdict import describe_failure, explain
 from selectrl.protocols import CollectorConfig
 from selectrl.runs.evaluation import EvaluationRecord
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """One run: all that a worker needs to know.
+    """One run, with all facts that a worker needs.
 
     Attributes:
         folder: the run directory.
         experiment: the composition that is trained, and tested with its own collector.
         seed: its seed.
-        execution: how it is carried out.
+        execution: its execution.
         tests: more meta-tests of the trained policy, each a collector and a test.
-        diagnostics: also test with offline context and write diagnostics; a trial of a search does without them.
+        diagnostics: also test with offline context and write diagnostics; False for a trial of a search.
     """
 
     folder: Path
@@ -51,8 +51,8 @@ class Job:
         return f"{self.experiment.name} seed {self.seed}"
 
     @property
-    def wanted(self) -> tuple[tuple[CollectorConfig, TestConfig], ...]:
-        """Every meta-test that the run ends with: its own, then offline context, then others."""
+    def meta_tests(self) -> tuple[tuple[CollectorConfig, TestConfig], ...]:
+        """All meta-tests at the end of the run: its own, then offline context, then others."""
         own, test = self.experiment.collector, self.experiment.test
         offline = [(OfflineConfig(), test)] if self.diagnostics else []
         return tuple(dict.fromkeys([(own, test), *offline, *self.tests]))
@@ -60,12 +60,12 @@ class Job:
 
 @attrs.frozen
 class Failure:
-    """The reason why a run did not end.
+    """The reason why a run did not finish.
 
     Attributes:
         sentence: the reason, and the remedy.
         code: exit code of a command that fails for this reason.
-        error: the error itself, where the run was carried out in this process.
+        error: the error itself, where the run was executed in this process.
     """
 
     sentence: str
@@ -74,23 +74,23 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Return the failure that an error is."""
+        """Return the failure of an error."""
         return cls(*describe_failure(error), error)
 
     def as_error(self) -> Exception:
-        """Return an error of this package that says the same; an error that nobody foresaw is returned as it is."""
+        """Return an error of this package with the same sentence; an unexpected error is returned as it is."""
         if self.error is not None:
             return explain(self.error) or self.error
         return InputError(self.sentence) if self.code == InputError.exit_code else RunError(self.sentence)
 
 
 class Event(NamedTuple):
-    """Something that happened to a job.
+    """An event of a job.
 
     Attributes:
         job: the job.
         kind: ``set aside`` (an earlier run was renamed), ``started``, ``record`` (of losses or a meta-test), ``done``,
-            ``failed`` (by itself: it would fail again) or ``lost`` (ended from outside: it can continue).
+            ``failed`` (it would fail again) or ``lost`` (ended from outside: it can continue).
         value: the earlier run's new folder, nothing, the record, the run's figures, or for the last two a
             :class:`Failure`.
     """
@@ -104,44 +104,44 @@ Tell: TypeAlias = Callable[[Event], None]
 
 
 class Launcher(Protocol):
-    """Carries jobs out.
+    """Executes jobs.
 
-    The loop that uses one::
+    The loop that uses it::
 
         launcher.run(jobs, board.show)  # returns when every job is done or has failed
 
-    It carries out the :func:`grouped` jobs with :func:`run_group`, wherever that runs.
+    It executes the groups of :func:`group_jobs` with :func:`run_group`, in any process.
     """
 
     def run(self, jobs: Sequence[Job], tell: Tell) -> None:
-        """Carry out all jobs, telling each event; a job that fails does not stop the others."""
+        """Execute all jobs and report each event; a job that fails does not stop the others."""
 
 
-def threads_of(folder: Path, asked: int | None, otherwise: int) -> int:
-    """Return the thread count for a run: as asked, or what it began with, for its bits depend on that, or another."""
-    if asked is not None:
-        return asked
+def choose_threads(folder: Path, requested: int | None, default: int) -> int:
+    """Return the threads of a run: the requested number, else that of its start, because its bits depend on it."""
+    if requested is not None:
+        return requested
     try:
-        begun = ExecutionRecord.read_if_there(folder)
-    except InputError:  # with which the run itself will end, and no other run
-        return otherwise
-    return begun.threads if begun else otherwise
+        record = ExecutionRecord.read_if_there(folder)
+    except InputError:  # this run will end with it, and no other run
+        return default
+    return record.threads if record else default
 
 
-def grouped(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
-    """Return the jobs in groups that one process carries out: alone, or seeds of one experiment as a population."""
-    alike: dict[Job, list[Job]] = {}
+def group_jobs(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
+    """Return the jobs in groups for one process each: single jobs, or seeds of one experiment as a population."""
+    by_settings: dict[Job, list[Job]] = {}
     for job in jobs:
-        alike.setdefault(attrs.evolve(job, seed=0, folder=Path()), []).append(job)
+        by_settings.setdefault(attrs.evolve(job, seed=0, folder=Path()), []).append(job)
     groups: list[tuple[Job, ...]] = []
-    for settings, members in alike.items():
-        size = settings.execution.together
+    for settings, members in by_settings.items():
+        size = settings.execution.seeds_per_process
         groups += [tuple(members[i : i + size]) for i in range(0, len(members), size)]
     return sorted(groups, key=lambda group: jobs.index(group[0]))
 
 
 def run_group(group: Sequence[Job], tell: Tell) -> None:
-    """Train and test a group, or what is missing of it; a failure is told, and stops no other run's meta-test."""
+    """Train and test a group, without repeating finished work; a failure does not stop the meta-tests of other runs."""
     from selectrl.experiment.run import Run
     from selectrl.experiment.training import train
 
@@ -156,23 +156,23 @@ def run_group(group: Sequence[Job], tell: Tell) -> None:
         for job in group:
             tell(Event(job, "failed", Failure.of(error)))
         return
-    for job, run, was in zip(group, runs, trained, strict=True):
+    for job, run, was_trained in zip(group, runs, trained, strict=True):
         try:
-            figures = finished(job, run, was)
+            figures = finish(job, run, was_trained)
         except Exception as error:
             tell(Event(job, "failed", Failure.of(error)))
         else:
             tell(Event(job, "done", figures))
 
 
-def finished(job: Job, run: Run, trained: bool) -> JsonObject:
-    """Make a trained run's meta-tests and diagnostics, where they are missing, and return its figures."""
-    first = run.open(job.folder, run.execution).experiment  # collector and test may have been others then
-    found = {wanted: tested(run, *wanted, first) for wanted in job.wanted}
-    if job.diagnostics and not run.diagnosed:
+def finish(job: Job, run: Run, trained: bool) -> JsonObject:
+    """Run the missing meta-tests and diagnostics of a trained run, and return its figures."""
+    first = run.open(job.folder, run.execution).experiment  # its collector and test may differ from the job's
+    evaluations = {meta_test: load_or_test(run, *meta_test, first) for meta_test in job.meta_tests}
+    if job.diagnostics and not run.is_diagnosed:
         run.diagnose()
-    own = found[job.experiment.collector, job.experiment.test]
-    offline = found.get((OfflineConfig(), job.experiment.test))
+    own = evaluations[job.experiment.collector, job.experiment.test]
+    offline = evaluations.get((OfflineConfig(), job.experiment.test))
     return {
         "seed": job.seed,
         "run": str(job.folder),
@@ -185,9 +185,9 @@ def finished(job: Job, run: Run, trained: bool) -> JsonObject:
     }
 
 
-def tested(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> EvaluationRecord:
-    """Return the meta-test of a trained run, done now unless this very one lies there already."""
-    label = label_of(collector, test, first)
+def load_or_test(run: Run, collector: CollectorConfig, test: TestConfig, first: Experiment) -> EvaluationRecord:
+    """Return the record of a run's meta-test, from its file or from a new test."""
+    label = make_label(collector, test, first)
     record = EvaluationRecord.read_if_sound(run.folder, label)
     if record is not None and is_wanted(record, run.experiment.train.steps, run.identity(collector, test)):
         return record

@@ -1,4 +1,4 @@
-"""Runs on this machine: one after another in this process, or side by side in processes of their own."""
+"""Runs on this machine: one after another in this process, or in parallel in worker processes."""
 
 from __future__ import annotations
 
@@ -18,68 +18,69 @@ import attrs
 
 from selectrl.errors import InputError, Interrupted
 from selectrl.launch.background import print_sentence, report_background_errors
-from selectrl.launch.job import Event, Failure, Job, Launcher, Tell, grouped, run_group
+from selectrl.launch.job import Event, Failure, Job, Launcher, Tell, group_jobs, run_group
 from selectrl.stopping import defer_signals, raise_on_signal
 
-Workers: TypeAlias = dict[Any, tuple[list[Job], BaseProcess]]  # by the end of the pipe that a worker's events come from
+Workers: TypeAlias = dict[Any, tuple[list[Job], BaseProcess]]  # by the receiving end of a worker's pipe
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
-POLL = 0.2  # seconds between looks at whether a signal came
+POLL = 0.2  # seconds between checks for a signal
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def require_cores(threads: int | None) -> None:
-    """Refuse more threads than twice the cores, which only wait for each other; up to that many may pay off.
+    """Refuse more threads than twice the cores, which only wait for each other; up to that number may be faster.
 
     Raises:
-        InputError: there are more.
+        InputError: there are too many threads.
     """
-    if threads is not None and threads > 2 * cores():
+    if threads is not None and threads > 2 * count_cores():
         raise InputError(
-            f"--threads {threads}: this process may use {cores()} cores, where more than {2 * cores()} threads only "
-            f"wait for each other; give --threads {cores()} or less"
+            f"--threads {threads}: this process may use {count_cores()} cores, where more than {2 * count_cores()} "
+            f"threads only wait for each other; give --threads {count_cores()} or less"
         )
 
 
-def launcher_for(jobs: int, side_by_side: int | None = None) -> tuple[Launcher, int]:
-    """Return a launcher on this machine for so many jobs, and the threads of each.
+def local_launcher(jobs: int, max_parallel: int | None = None) -> tuple[Launcher, int]:
+    """Return a launcher on this machine for a number of jobs, and the threads of each.
 
-    These are as many as OMP_NUM_THREADS says, but no more than fill the cores.
+    The threads are those of OMP_NUM_THREADS, but not more than the share of the cores.
     """
-    count = max(1, min(side_by_side or cores(), jobs))
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # one number a level of nesting
-    share = max(1, cores() // count)
-    return Inline() if count == 1 else Local(count), min(share, max(1, int(asked))) if asked.isdecimal() else share
+    count = max(1, min(max_parallel or count_cores(), jobs))
+    requested = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # one number per nesting level
+    share = max(1, count_cores() // count)
+    threads = min(share, max(1, int(requested))) if requested.isdecimal() else share
+    return Inline() if count == 1 else Local(count), threads
 
 
 class Inline:
-    """One job after another in this process."""
+    """Executes one job after another in this process."""
 
     def run(self, jobs: Sequence[Job], tell: Tell) -> None:
-        """Carry out all jobs."""
-        for group in grouped(jobs):
+        """Execute all jobs."""
+        for group in group_jobs(jobs):
             run_group(group, tell)
 
 
 @attrs.frozen
 class Local:
-    """Jobs in worker processes, so many at a time.
+    """Executes jobs in worker processes.
 
     Attributes:
-        side_by_side: how many.
+        max_parallel: worker processes at the same time, at most.
     """
 
-    side_by_side: int
+    max_parallel: int
 
     def run(self, jobs: Sequence[Job], tell: Tell) -> None:
-        """Carry out all jobs; workers end with this process.
+        """Execute all jobs; workers end with this process.
 
         Raises:
-            InputError: the script that asked for it does so again in each worker, because nothing keeps it from that.
-            Interrupted: a signal asked to stop; the workers have saved what they had.
+            InputError: the calling script is imported again by each worker and would start its own workers.
+            Interrupted: a signal asked to stop; the workers have saved their state.
         """
         if getattr(multiprocessing.process.current_process(), "_inheriting", False):
             raise InputError(
@@ -89,30 +90,30 @@ class Local:
         running: Workers = {}
         try:
             with defer_signals() as stopping:
-                self._carry_out(grouped(jobs), running, tell, stopping)
+                self._run_groups(group_jobs(jobs), running, tell, stopping)
         finally:
             for _, process in running.values():
                 process.kill()
 
-    def _carry_out(
+    def _run_groups(
         self, waiting: list[tuple[Job, ...]], running: Workers, tell: Tell, stopping: Callable[[], bool]
     ) -> None:
-        asked = False
-        while running or (waiting and not asked):
-            while waiting and not asked and len(running) < self.side_by_side:
+        is_stopping = False
+        while running or (waiting and not is_stopping):
+            while waiting and not is_stopping and len(running) < self.max_parallel:
                 group = waiting.pop(0)
                 inbox, process = _start(group)
                 running[inbox] = list(group), process
             for inbox in wait(list(running), POLL):
-                _hear(running, inbox, tell, stopping)
-            if stopping() and not asked:
-                asked = True
+                _receive(running, inbox, tell, stopping)
+            if stopping() and not is_stopping:
+                is_stopping = True
                 for _, process in running.values():
                     process.terminate()  # it saves first
 
 
-def _hear(running: Workers, inbox: Any, tell: Tell, stopping: Callable[[], bool]) -> None:
-    """Pass on what a worker tells, or that it has ended without a word."""
+def _receive(running: Workers, inbox: Any, tell: Tell, stopping: Callable[[], bool]) -> None:
+    """Report an event of a worker, or that the worker has ended without one."""
     left, process = running[inbox]
     try:
         event = inbox.recv()
@@ -120,7 +121,7 @@ def _hear(running: Workers, inbox: Any, tell: Tell, stopping: Callable[[], bool]
         process.join()
         del running[inbox]
         for job in left if not stopping() else ():
-            tell(Event(job, "lost", Failure(ended(job, process.exitcode))))
+            tell(Event(job, "lost", Failure(describe_end(job, process.exitcode))))
         return
     if isinstance(event, Warning):
         warnings.warn(event, stacklevel=1)
@@ -130,42 +131,42 @@ def _hear(running: Workers, inbox: Any, tell: Tell, stopping: Callable[[], bool]
         left.remove(event.job)
 
 
-def ended(job: Job, code: int | None) -> str:
-    """Say how a worker that told nothing came to its end."""
+def describe_end(job: Job, code: int | None) -> str:
+    """Return the reason why a worker ended without an event."""
     if code == -signal.SIGKILL:
         return (
-            f"{job.name} was killed by the system (signal 9), most often for want of memory; run fewer side by side "
-            "(--jobs) and give the same command again, it goes on from its last checkpoint"
+            f"{job.name} was killed by the system (signal 9), usually because memory ran out; run fewer in "
+            "parallel (--jobs) and give the same command again: it continues from its last checkpoint"
         )
-    return f"{job.name} was ended from outside (exit code {code}); give the same command again to go on"
+    return f"{job.name} was ended from outside (exit code {code}); give the same command again to continue"
 
 
-def without_error(event: Event) -> Event:
-    """Return an event that can be sent to another process, which an error of a plugin might not be."""
+def drop_error(event: Event) -> Event:
+    """Return an event without its error, which might not be sendable to another process."""
     return event._replace(value=attrs.evolve(event.value, error=None)) if isinstance(event.value, Failure) else event
 
 
 def _work(orders: Any, outbox: Any) -> None:
-    """Carry out the group that comes through a pipe, in a worker process.
+    """Execute the group that comes through a pipe, in a worker process.
 
-    It is not an argument, because reading it imports the modules of its parts, plugins' too, and those may print.
+    It is not an argument, because unpickling it imports the modules of its parts, also of plugins, and these may print.
     """
     _end_with_parent()
     with suppress(OSError):  # stderr is closed
-        os.dup2(2, 1)  # stdout carries the results of the command alone; a worker's go through the pipe
+        os.dup2(2, 1)  # stdout is only for the results of the command; those of a worker go through the pipe
     report_background_errors(print_sentence)
     warnings.showwarning = lambda message, *_, **__: outbox.send(message)
     try:
         with suppress(BrokenPipeError), raise_on_signal():
-            run_group(orders.recv(), lambda event: outbox.send(without_error(event)))
+            run_group(orders.recv(), lambda event: outbox.send(drop_error(event)))
     except Interrupted as stop:
         sys.exit(stop.exit_code)
 
 
 def _end_with_parent() -> None:
-    """Have this worker killed when its parent ends, whatever the worker does then; its run is as after any kill.
+    """Kill this worker when its parent ends; its run can continue as after any kill.
 
-    A thread that waits for the parent does it on every system. Linux does it also where a call keeps threads waiting.
+    On every system a thread waits for the parent. On Linux the kernel also does it while a call blocks all threads.
     """
     parent = cast(BaseProcess, multiprocessing.parent_process())
 
@@ -181,7 +182,7 @@ def _end_with_parent() -> None:
 
 
 def _start(group: tuple[Job, ...]) -> tuple[Any, BaseProcess]:
-    """Start a group in a worker process, and return the end of the pipe that its events come out of."""
+    """Start a group in a worker process, and return the receiving end of its pipe."""
     context = multiprocessing.get_context("spawn")
     inbox, outbox = context.Pipe(duplex=False)
     orders, order = context.Pipe(duplex=False)

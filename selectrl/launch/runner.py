@@ -1,4 +1,4 @@
-"""Carries jobs out and gathers how each of them ended: for training, comparisons and searches alike."""
+"""Executes jobs and gathers their results: for training, comparisons and searches."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from selectrl.runs.reading import JsonObject
 
 
 @attrs.frozen
-class Results:
-    """How jobs ended.
+class JobResults:
+    """The results of jobs.
 
     Attributes:
         figures: returns and times of the runs that are finished, by run directory, see
-            :func:`~selectrl.launch.job.finished`.
-        failures: why the others are not, by run directory, in the order in which they failed.
+            :func:`~selectrl.launch.job.finish`.
+        failures: the reasons of the failed runs, by run directory, in the order in which they failed.
     """
 
     figures: Mapping[Path, JsonObject]
@@ -36,17 +36,17 @@ class Results:
             raise error from (failure.error if failure.error is not error else error.__cause__)
 
 
-def carry_out(jobs: Sequence[Job], launcher: Launcher, tell: Tell = lambda event: None) -> Results:
-    """Carry jobs out to their end; a job that fails does not stop the others.
+def run_jobs(jobs: Sequence[Job], launcher: Launcher, tell: Tell = lambda event: None) -> JobResults:
+    """Execute jobs; a job that fails does not stop the others.
 
     Args:
         jobs: the runs.
-        launcher: where they are carried out.
+        launcher: executes them.
         tell: called with every event.
 
     Raises:
         InputError: the launcher itself cannot work, for example because Slurm refuses the tasks.
-        Interrupted: a signal asked to stop; each run can go on from its last checkpoint.
+        Interrupted: a signal asked to stop; each run can continue from its last checkpoint.
     """
     figures: dict[Path, JsonObject] = {}
     failures: dict[Path, Failure] = {}
@@ -59,4 +59,4 @@ def carry_out(jobs: Sequence[Job], launcher: Launcher, tell: Tell = lambda event
         tell(event)
 
     launcher.run(jobs, gather)
-    return Results(figures, failures)
+    return JobResults(figures, failures)

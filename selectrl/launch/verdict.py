@@ -1,4 +1,4 @@
-"""The sentence and the exit code with which any error ends. Free of torch."""
+"""The sentence and the exit code of every error. Free of torch."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from selectrl.errors import InputError, RunError, SelectRLError
 from selectrl.plugins import describe_plugin
 from selectrl.remedies import ANY_FILE, reason
 
-#: How torch, the loader of libraries and Python say that memory is short, on the CPU and on CUDA.
+#: Messages of torch, the library loader and Python for missing memory, on the CPU and on CUDA.
 NO_MEMORY = (
     *("allocate memory", "out of memory", "not enough memory", "std::bad_alloc"),
     *("failed to map segment", "can't start new thread", "Resource temporarily unavailable"),
 )
 NO_TEMPORARY = "No usable temporary directory"
-LESS = (
-    "run fewer side by side (--jobs) or bind smaller batches; the same command, of a comparison with --retry-failed, "
-    "goes on from the last checkpoint"
+USE_LESS = (
+    "run fewer in parallel (--jobs) or bind smaller batches; the same command (of a comparison with --retry-failed) "
+    "continues from the last checkpoint"
 )
-SHOWS = "SELECTRL_TRACEBACK=1 shows all lines that led to it"
+SHOWS = "SELECTRL_TRACEBACK=1 shows the traceback"
 HERE = str(Path(__file__).parents[1])
 LIBRARIES = (
     sys.prefix + os.sep,
@@ -33,22 +33,22 @@ LIBRARIES = (
 
 
 def describe_failure(error: Exception) -> tuple[str, int]:
-    """Return the sentence and the exit code with which an error ends; a bug of ours is still one sentence."""
-    explained = explain(error)
-    if explained is not None:
-        return str(explained), explained.exit_code
+    """Return the sentence and the exit code of an error; also a bug of this package is one sentence."""
+    explanation = explain(error)
+    if explanation is not None:
+        return str(explanation), explanation.exit_code
     if os.environ.get("SELECTRL_TRACEBACK"):
         raise error
-    return str(SelectRLError(_unexpected(error))), SelectRLError.exit_code
+    return str(SelectRLError(_describe_unexpected(error))), SelectRLError.exit_code
 
 
 def explain(error: Exception) -> SelectRLError | None:
-    """Return an error of this package that says the same in one sentence, or None: it was not foreseen."""
+    """Return an error of this package with one sentence for the same reason, or None for an unexpected error."""
     if isinstance(error, SelectRLError):
         return error
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or any(word in text for word in NO_MEMORY):
-        return RunError(f"memory ran out ({text[:120] or type(error).__name__}); {LESS}")
+        return RunError(f"memory ran out ({text[:120] or type(error).__name__}); {USE_LESS}")
     if isinstance(error, FileNotFoundError) and NO_TEMPORARY in text:  # torch asks for one when it is loaded
         return InputError(
             "there is no folder for temporary files that can be written to; set the environment variable TMPDIR to "
@@ -61,8 +61,8 @@ def explain(error: Exception) -> SelectRLError | None:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Raise every error of the block that can be explained as one of this package's own.
+def explain_errors() -> Iterator[None]:
+    """Raise each error of the block that can be explained as an error of this package.
 
     Raises:
         InputError: a file or folder cannot be used.
@@ -71,34 +71,34 @@ def explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = explain(error)
-        if found is None or found is error:
+        explanation = explain(error)
+        if explanation is None or explanation is error:
             raise
-        raise found from error
+        raise explanation from error
 
 
-def _unexpected(error: Exception) -> str:
-    """Say where an error arose that nobody foresaw, and whose code that is."""
-    text = described(error)
-    ours, foreign = places(error)
+def _describe_unexpected(error: Exception) -> str:
+    """Return the sentence of an unexpected error, with the line of code that raised it and its owner."""
+    text = describe_error(error)
+    ours, foreign = find_places(error)
     if foreign:
-        return f"{text} at {foreign}; repair that, {SHOWS}"
-    report = "please report this sentence to the authors of selectrl with what `selectrl doctor` prints"
-    return f"internal error at {ours or 'an unknown place'}, {text}; {report}, {SHOWS}"
+        return f"{text} at {foreign}; repair that code; {SHOWS}"
+    report = "please report this sentence and the output of `selectrl doctor` to the authors of selectrl"
+    return f"internal error at {ours or 'an unknown place'}, {text}; {report}; {SHOWS}"
 
 
-def described(error: BaseException) -> str:
-    """Return the kind of an error and what it says, even of one whose message cannot be printed."""
+def describe_error(error: BaseException) -> str:
+    """Return the type and the message of an error, even if its message cannot be printed."""
     try:
         return f"{type(error).__name__}: {error}".strip().removesuffix(":")
     except Exception:
         return type(error).__name__
 
 
-def places(error: BaseException) -> tuple[str, str]:
-    """Return the last lines of this package and of foreign code that an error passed; empty where there is none.
+def find_places(error: BaseException) -> tuple[str, str]:
+    """Return the last lines of this package and of foreign code in an error's traceback; empty if there are none.
 
-    The foreign line says whose it is: a plugin's, or the user's own.
+    The foreign line names its owner: a plugin, or code outside selectrl.
     """
     ours = foreign = ""
     for frame, line in traceback.walk_tb(error.__traceback__):

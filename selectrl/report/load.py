@@ -12,7 +12,7 @@ from typing import TypeVar
 import attrs
 
 from selectrl.errors import InputError, UnreadableError, VersionWarning, printable
-from selectrl.experiment.provenance import AGAIN, parts_changed_since
+from selectrl.experiment.provenance import TRAIN_AGAIN, parts_changed_since
 from selectrl.files import is_there, list_names, read_error
 from selectrl.report import read
 from selectrl.report.records import EQUAL_BUDGET, Evaluation, Omission, Run
@@ -183,7 +183,7 @@ def _changed(folder: Path, execution: ExecutionRecord | None) -> tuple[str, ...]
     parts = parts_changed_since(execution)
     if parts:
         sentence = f"the source code of {', '.join(parts)} has changed since {folder} was trained; its numbers are kept"
-        warnings.warn(f"{sentence}, {AGAIN}", VersionWarning, stacklevel=2)
+        warnings.warn(f"{sentence}, {TRAIN_AGAIN}", VersionWarning, stacklevel=2)
     return parts
 
 

@@ -73,7 +73,9 @@ class ExperimentRecord(FileRecord):
         """
         file = folder / EXPERIMENT
         if not is_there(file):
-            raise InputError(f"{folder} holds no run (no {EXPERIMENT}); give a run directory like runs/ENV/NAME/seed0")
+            raise InputError(
+                f"{folder} contains no run (no {EXPERIMENT}); give a run directory like runs/ENV/NAME/seed0"
+            )
         return cls.read_file(file)
 
     def write(self, folder: Path) -> None:

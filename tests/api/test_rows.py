@@ -9,7 +9,7 @@ import fakes
 import pytest
 
 from selectrl.api.rows import grid_rows, method_rows
-from selectrl.compare.plan import Row
+from selectrl.compare.plan import ComparisonRow
 from selectrl.errors import InputError
 
 NOTHING: dict[str, Any] = {
@@ -22,15 +22,15 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def named(*methods: Any, env: tuple[str, ...] = ("point_robot",), **changes: Any) -> list[Row]:
+def named(*methods: Any, env: tuple[str, ...] = ("point_robot",), **changes: Any) -> list[ComparisonRow]:
     return method_rows(methods, env, **{**NOTHING, **changes})
 
 
-def names(rows: list[Row]) -> list[str]:
+def names(rows: list[ComparisonRow]) -> list[str]:
     return [row.experiment.name for row in rows]
 
 
-def grid(*vary: str, **changes: Any) -> list[Row]:
+def grid(*vary: str, **changes: Any) -> list[ComparisonRow]:
     given: dict[str, Any] = {"grid": None, "profile": None, "settings": ()}
     return grid_rows("select", ("point_robot",), vary, **{**given, **changes})
 

@@ -373,11 +373,11 @@ class TestFolders:
     def test_full_of_something_else(self, refused: Callable[..., str], small: Call, tmp_path: Path) -> None:
         (tmp_path / "runs/point_robot/mine/seed0").mkdir(parents=True)
         (tmp_path / "runs/point_robot/mine/seed0/thesis.txt").touch()
-        assert "is not empty and holds no run" in refused("train", *small(), "--name", "mine")
+        assert "is not empty and contains no run" in refused("train", *small(), "--name", "mine")
 
     def test_that_holds_another_experiment(self, refused: Callable[..., str], small: Call, own_run: Path) -> None:
         sentence = refused("train", *small({"train.steps": 5}), "--name", "done")
-        assert "runs/point_robot/done/seed0 holds another experiment (done, key " in sentence
+        assert "runs/point_robot/done/seed0 contains another experiment (done, key " in sentence
         assert sentence.endswith("choose another folder or name")
 
     def test_that_was_begun_on_other_data(
@@ -386,7 +386,7 @@ class TestFolders:
         make_dataset(
             own_data / "point_robot" / "tiny", change=lambda episodes: episodes._replace(reward=episodes.reward - 1)
         )
-        assert "was begun on other data" in refused(
+        assert "was started on other data" in refused(
             "train", *small({"train.steps": 4}, data=own_data), "--name", "done"
         )
 
@@ -479,7 +479,7 @@ class TestRecords:
     def test_a_run_without_a_checkpoint(self, refused: Callable[..., str], own_run: Path) -> None:
         for path in own_run.glob("checkpoint-*"):
             path.unlink()
-        assert "holds no sound checkpoint; train it first" in refused("evaluate", "runs")
+        assert "has no sound checkpoint; train it first" in refused("evaluate", "runs")
 
     def test_a_run_without_a_test_is_no_report(self, refused: Callable[..., str], own_run: Path) -> None:
         shutil.rmtree(own_run / "evaluations")

@@ -196,7 +196,7 @@ class TestDryRun:
         ("words", "said"),
         [
             (["compare", "--methods", "select"], "nothing to compare with"),
-            (["compare", "--methods", "select,select"], "two rows are called 'select'"),
+            (["compare", "--methods", "select,select"], "two rows have the name 'select'"),
             (["compare", "--methods", "select,focal", "--launcher", "cloud"], "no launcher named 'cloud'"),
             (["compare", "--methods", "select,focal", "--launcher-set", "mem=8"], "has no settings"),
             (["ablate", "--method", "select", "--vary", "actor=brak"], "did you mean 'brac'?"),
@@ -290,7 +290,7 @@ class TestTune:
         shutil.copytree(trial.parent, tmp_path / "runs" / "point_robot" / name)
         words[words.index("--out") + 1] = str(tmp_path / "runs")
         refused = call("train", *words, "--name", name).sentence(2)
-        assert "holds another experiment" in refused
+        assert "contains another experiment" in refused
         done = call("evaluate", trial, "--collector", "offline", "--data", data, "--json")
         assert json.loads(done.out)["evaluations"][0]["tasks"] == [3]  # never a test task, whoever asks
 
@@ -306,9 +306,9 @@ class TestTune:
         trials = {path.read_text() for path in (tmp_path / "tuned").rglob("experiment.json")}
         assert {json.loads(text)["experiment"]["critic"]["discount"] for text in trials} == {0.9, 0.5, 0.6}
         said = call("tune", *words, "--trials", 1).sentence(2)
-        assert "holds a search of other knobs, which would be mixed with this one" in said
+        assert "contains a search with other knobs, which would be mixed with this one" in said
         other = ["train.batch=5" if word == "train.batch=16" else word for word in words]
-        assert "holds a search of other bindings" in call("tune", space, *other).sentence(2)
+        assert "contains a search with other bindings" in call("tune", space, *other).sentence(2)
         again = call("tune", space, *words, "--trials", 1)
         assert json.loads(again.out)["trials"] == 4  # what was spent, and not what was asked for
         words = ["--method", "csro", "--json", *toy(data, tmp_path / "own", train__steps=4)]
@@ -327,7 +327,7 @@ class TestTune:
         knobs = build_part("tune", [shipped_layer("tuning", method)])
         assert isinstance(knobs, TuneConfig)
         for last in (False, True):  # on a robot, where no part of the method is left out
-            sets = [f"{path}={value}" for path, value in knobs.ends(last).items()]
+            sets = [f"{path}={value}" for path, value in knobs.end_values(last).items()]
             compose(method, "half_cheetah_vel", settings=sets)
 
     def test_a_row_that_alone_was_tuned_is_refused(self, call: Call, data: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import selectrl
 from selectrl import citations
 from selectrl.errors import InputError, RunError
 from selectrl.launch import verdict as module
-from selectrl.launch.verdict import describe_failure, explained
+from selectrl.launch.verdict import describe_failure, explain_errors
 
 Call = Callable[..., Any]
 
@@ -43,7 +43,7 @@ Call = Callable[..., Any]
 def test_what_can_be_foreseen_has_a_remedy(error: Exception, sentence: str, code: int) -> None:
     assert sentence in describe_failure(error)[0]
     assert describe_failure(error)[1] == code
-    with pytest.raises(InputError if code == 2 else RunError, match=r".*; ") as caught, explained():
+    with pytest.raises(InputError if code == 2 else RunError, match=r".*; ") as caught, explain_errors():
         raise error
     assert caught.value.__cause__ is error
 
@@ -72,7 +72,7 @@ def test_a_bug_of_ours_names_file_and_line_and_where_to_report_it(monkeypatch: p
 
 def test_an_error_in_a_plugin_names_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the error arises deeper, in a library that the plugin calls."""
-    monkeypatch.setattr(module, "plugin_of", lambda name: "the plugin 'p' of p 1.0" if name == "p.loss" else None)
+    monkeypatch.setattr(module, "describe_plugin", lambda name: "the plugin 'p' of p 1.0" if name == "p.loss" else None)
     file = tmp_path / "loss.py"
     sentence, code = describe_failure(raised("import json\n\njson.loads('{')\n", "p.loss", file))
     assert code == 1

@@ -11,7 +11,7 @@ import pytest
 from finished_runs import write_finished
 
 from selectrl.api.rows import row_of
-from selectrl.compare.plan import Row
+from selectrl.compare.plan import ComparisonRow
 from selectrl.experiment.config import Experiment
 from selectrl.launch.job import Event, Failure, Job, Tell
 
@@ -31,7 +31,7 @@ def make() -> Callable[..., Experiment]:
 
 
 @pytest.fixture(scope="session")
-def rows() -> list[Row]:
+def rows() -> list[ComparisonRow]:
     return [row_of(toy("select")), row_of(toy("focal"))]
 
 

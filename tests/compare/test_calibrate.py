@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from selectrl.compare import calibrate
-from selectrl.compare.calibrate import enter, training_seconds, training_times
-from selectrl.compare.plan import Row, make_plan
+from selectrl.compare.calibrate import enter_phase, training_seconds, training_times
+from selectrl.compare.plan import ComparisonRow, make_plan
 from selectrl.errors import RunError
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
@@ -40,7 +40,7 @@ def test_a_longer_training_takes_longer_in_proportion(
         assert training_seconds(run) == steps
 
 
-def test_each_policy_is_timed_once(rows: list[Row], data: Path, tmp_path: Path) -> None:
+def test_each_policy_is_timed_once(rows: list[ComparisonRow], data: Path, tmp_path: Path) -> None:
     plan = make_plan(rows, 3, data, tmp_path)
     times = training_times(plan)
     assert list(times) == [policy.folder for policy in plan.policies]
@@ -55,8 +55,8 @@ def test_a_phase_that_refuses_to_prepare_is_entered_with_earlier_buffers() -> No
         raise RunError("too little was trained")
 
     stage: Any = SimpleNamespace(enter=refuse, engine=SimpleNamespace(enter=entered.append), phase="rl")
-    enter(stage)
+    enter_phase(stage)
     assert entered == ["rl"]
     stage.enter = lambda: entered.append("prepared")
-    enter(stage)
+    enter_phase(stage)
     assert entered == ["rl", "prepared"]

@@ -15,23 +15,23 @@ from selectrl.cli.comparing import Options
 from selectrl.compare import calibrate
 from selectrl.compare import conduct as conduct_module
 from selectrl.compare import verdicts as verdicts_module
-from selectrl.compare.comparison import Collecting, Comparison, How, Settings
+from selectrl.compare.comparison import Comparison, DatasetProgress, Settings, SettingsDict
 from selectrl.compare.conduct import conduct
-from selectrl.compare.plan import Row
-from selectrl.compare.state import Estimate
+from selectrl.compare.plan import ComparisonRow
+from selectrl.compare.state import CostEstimate
 from selectrl.errors import FieldError, InputError
 from selectrl.experiment.config import Experiment
 from selectrl.files import read_json
-from selectrl.launch.choice import Choice
+from selectrl.launch.choice import LauncherChoice
 from selectrl.launch.job import Event, Failure
 
 
 @pytest.fixture(autouse=True)
 def fake(launcher: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Nothing is trained, and a comparison has neither numbers nor a page."""
-    monkeypatch.setattr(conduct_module, "choose", lambda *_: Choice(launcher, 1, 2))
-    monkeypatch.setattr(conduct_module, "report_on", lambda plan, out: None)
-    monkeypatch.setattr(verdicts_module, "verdicts", lambda plan, done: ())
+    monkeypatch.setattr(conduct_module, "choose_launcher", lambda *_: LauncherChoice(launcher, 1, 2))
+    monkeypatch.setattr(conduct_module, "write_report", lambda plan, out: None)
+    monkeypatch.setattr(verdicts_module, "make_verdicts", lambda plan, done: ())
     return launcher
 
 
@@ -39,7 +39,7 @@ def kinds(messages: list[Any]) -> list[str]:
     return [message.kind if isinstance(message, Event) else type(message).__name__ for message in messages]
 
 
-def test_plans_runs_and_writes_its_fairness(rows: list[Row], data: Path, tmp_path: Path, fake: Any) -> None:
+def test_plans_runs_and_writes_its_fairness(rows: list[ComparisonRow], data: Path, tmp_path: Path, fake: Any) -> None:
     messages: list[Any] = []
     result = conduct(rows, Settings(data=data, out=tmp_path, seeds=2), messages.append)
     assert kinds(messages) == ["Comparison", *["started", "done"] * 4]
@@ -58,7 +58,7 @@ def test_plans_runs_and_writes_its_fairness(rows: list[Row], data: Path, tmp_pat
     assert result.runs[0].folder == result.done[0].folder
 
 
-def test_a_dry_run_is_the_plan_alone(rows: list[Row], data: Path, tmp_path: Path, fake: Any) -> None:
+def test_a_dry_run_is_the_plan_alone(rows: list[ComparisonRow], data: Path, tmp_path: Path, fake: Any) -> None:
     messages: list[Any] = []
     result = conduct(rows, Settings(data=data, out=tmp_path / "runs", dry_run=True), messages.append)
     assert messages == [result]
@@ -67,7 +67,7 @@ def test_a_dry_run_is_the_plan_alone(rows: list[Row], data: Path, tmp_path: Path
     assert not (tmp_path / "runs").exists()
 
 
-def test_failures_are_in_the_result(rows: list[Row], data: Path, tmp_path: Path, fake: Any) -> None:
+def test_failures_are_in_the_result(rows: list[ComparisonRow], data: Path, tmp_path: Path, fake: Any) -> None:
     fake.failing = {1: ("failed", Failure("a loss is no longer finite"))}
     result = conduct(rows, Settings(data=data, out=tmp_path, seeds=2))
     assert len(result.failures) == 2
@@ -76,15 +76,19 @@ def test_failures_are_in_the_result(rows: list[Row], data: Path, tmp_path: Path,
 
 
 class TestMissingData:
-    def test_are_refused_unless_something_collects_them(self, rows: list[Row], tmp_path: Path, fake: Any) -> None:
+    def test_are_refused_unless_something_collects_them(
+        self, rows: list[ComparisonRow], tmp_path: Path, fake: Any
+    ) -> None:
         messages: list[Any] = []
-        with pytest.raises(InputError, match=r"there is no dataset in .*tiny; --preset laptop collects it first"):
+        with pytest.raises(InputError, match=r"there is no dataset in .*tiny; add --preset laptop to collect it first"):
             conduct(rows, Settings(data=tmp_path / "data", out=tmp_path / "runs"), messages.append)
         assert kinds(messages) == ["Comparison"]
         assert messages[0].fairness == {}
         assert not list(tmp_path.iterdir())
 
-    def test_are_collected_once_and_tell_their_progress(self, rows: list[Row], tmp_path: Path, fake: Any) -> None:
+    def test_are_collected_once_and_tell_their_progress(
+        self, rows: list[ComparisonRow], tmp_path: Path, fake: Any
+    ) -> None:
         asked: list[str] = []
 
         def collect(experiment: Experiment, tell: Callable[[object], None]) -> None:
@@ -95,7 +99,7 @@ class TestMissingData:
         messages: list[Any] = []
         conduct(rows, Settings(data=tmp_path / "data", out=tmp_path / "runs"), messages.append, collect)
         assert asked == ["select"]
-        assert messages[1] == Collecting(tmp_path / "data" / "point_robot" / "tiny", "half")
+        assert messages[1] == DatasetProgress(tmp_path / "data" / "point_robot" / "tiny", "half")
 
 
 def test_other_budgets_are_refused_before_anything_runs_unless_allowed(
@@ -111,22 +115,22 @@ def test_other_budgets_are_refused_before_anything_runs_unless_allowed(
 
 
 def test_what_was_never_timed_is_timed_if_asked(
-    rows: list[Row], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows: list[ComparisonRow], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calibrate, "training_times", lambda plan: {policy.folder: 9.0 for policy in plan.policies})
     messages: list[Any] = []
     conduct(rows, Settings(data=data, out=tmp_path / "runs", calibrate=True), messages.append)
-    (timed,) = [message for message in messages if isinstance(message, Estimate)]
+    (timed,) = [message for message in messages if isinstance(message, CostEstimate)]
     assert timed.seconds == pytest.approx(9.0)  # two runs side by side
     messages.clear()
     conduct(rows, Settings(data=data, out=tmp_path / "others"), messages.append)
-    assert "Estimate" not in kinds(messages)
+    assert "CostEstimate" not in kinds(messages)
 
 
 class TestSettings:
     def test_the_keywords_and_the_options_of_the_command_are_its_fields(self) -> None:
         fields = {field.name for field in attrs.fields(Settings)}
-        assert How.__annotations__.keys() == fields
+        assert SettingsDict.__annotations__.keys() == fields
         options = Options()
         assert set(options.how) == fields
         assert attrs.evolve(Settings(**options.how), calibrate=False) == Settings()
@@ -143,7 +147,7 @@ class TestSettings:
         assert (execution.data, execution.device, execution.population) == (Path("elsewhere"), "cuda", 3)
 
 
-def test_a_comparison_is_frozen(rows: list[Row], data: Path, tmp_path: Path) -> None:
+def test_a_comparison_is_frozen(rows: list[ComparisonRow], data: Path, tmp_path: Path) -> None:
     result = conduct(rows, Settings(data=data, out=tmp_path, dry_run=True))
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         result.failures = {}  # type: ignore[misc]

@@ -11,11 +11,11 @@ from selectrl.errors import RecordError, UnreadableError
 
 
 def test_failures_are_remembered_and_forgotten(tmp_path: Path) -> None:
-    assert Failures(tmp_path).known == {}
+    assert Failures(tmp_path).reasons == {}
     Failures(tmp_path).add(Path("a"), "no")
-    assert Failures(tmp_path).known == {"a": "no"}
+    assert Failures(tmp_path).reasons == {"a": "no"}
     Failures(tmp_path).forget(Path("a"))
-    assert Failures(tmp_path).known == {}
+    assert Failures(tmp_path).reasons == {}
 
 
 def test_damage_is_named_and_nothing_is_replaced(tmp_path: Path) -> None:

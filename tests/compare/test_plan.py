@@ -11,7 +11,7 @@ from finished_runs import write_execution
 
 from selectrl.api.rows import row_of
 from selectrl.collectors.configs import NonPriorConfig
-from selectrl.compare.plan import Row, make_plan
+from selectrl.compare.plan import ComparisonRow, make_plan
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
@@ -19,7 +19,7 @@ from selectrl.experiment.execution import Execution
 Make = Callable[..., Experiment]
 
 
-def under(experiment: Experiment, name: str) -> Row:
+def under(experiment: Experiment, name: str) -> ComparisonRow:
     """The same policy under another collector."""
     return row_of(attrs.evolve(experiment, name=name, collector=NonPriorConfig()))
 
@@ -32,8 +32,8 @@ def test_rows_that_differ_at_meta_test_alone_share_a_policy(make: Make, tmp_path
     assert [row.experiment.name for row in plan.rows] == ["select", "other", "focal"]
     assert plan.policies[0].labels(select) == {"select": "proximal", "other": "non_prior"}
     assert plan.envs == ("point_robot",)
-    assert plan.of("point_robot") == plan.rows
-    assert plan.of("hopper") == ()
+    assert plan.rows_of("point_robot") == plan.rows
+    assert plan.rows_of("hopper") == ()
 
 
 def test_jobs_go_seed_by_seed_with_the_tests_of_all_rows(make: Make, tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_what_cannot_be_compared_is_refused(make: Make, tmp_path: Path) -> None:
     select = make("select")
     for rows, sentence in (
         ([], "nothing to compare"),
-        ([row_of(select), row_of(make("focal", name="select"))], "two rows are called 'select' on point_robot"),
-        ([row_of(select), row_of(attrs.evolve(select, name="again"))], "select and again are one and the same"),
+        ([row_of(select), row_of(make("focal", name="select"))], "two rows have the name 'select' on point_robot"),
+        ([row_of(select), row_of(attrs.evolve(select, name="again"))], "select and again are the same"),
     ):
         with pytest.raises(InputError, match=sentence):
             make_plan(rows, 1, tmp_path, tmp_path)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from selectrl.compare.plan import Plan, Row, make_plan
-from selectrl.compare.run import fairness_of, run_missing
+from selectrl.compare.plan import ComparisonPlan, ComparisonRow, make_plan
+from selectrl.compare.run import examine_fairness, run_missing
 from selectrl.errors import DataError
 from selectrl.experiment.execution import Execution
 from selectrl.files import read_json
@@ -19,12 +19,12 @@ Finish = Callable[..., None]
 
 
 @pytest.fixture
-def plan(rows: list[Row], data: Path, tmp_path: Path) -> Plan:
+def plan(rows: list[ComparisonRow], data: Path, tmp_path: Path) -> ComparisonPlan:
     return make_plan(rows[:1], 3, data, tmp_path / "runs")
 
 
 @pytest.fixture
-def jobs(plan: Plan) -> tuple[Job, ...]:
+def jobs(plan: ComparisonPlan) -> tuple[Job, ...]:
     return plan.jobs(Execution(data=plan.data))
 
 
@@ -32,7 +32,7 @@ def ignore(event: Event) -> None:
     pass
 
 
-def test_what_is_finished_is_told_and_not_run(plan: Plan, jobs: Any, launcher: Any, finish: Finish) -> None:
+def test_what_is_finished_is_told_and_not_run(plan: ComparisonPlan, jobs: Any, launcher: Any, finish: Finish) -> None:
     finish(jobs[1])
     events: list[tuple[int, str]] = []
     outcome = run_missing(plan, jobs, launcher, lambda event: events.append((event.job.seed, event.kind)))
@@ -43,7 +43,7 @@ def test_what_is_finished_is_told_and_not_run(plan: Plan, jobs: Any, launcher: A
     assert not (plan.out / "failures.json").exists()
 
 
-def test_a_failure_is_remembered_and_retried_when_asked(plan: Plan, jobs: Any, launcher: Any) -> None:
+def test_a_failure_is_remembered_and_retried_when_asked(plan: ComparisonPlan, jobs: Any, launcher: Any) -> None:
     launcher.failing = {1: ("failed", Failure("a loss is no longer finite"))}
     outcome = run_missing(plan, jobs, launcher, ignore)
     folder = str(jobs[1].folder)
@@ -64,7 +64,7 @@ def test_a_failure_is_remembered_and_retried_when_asked(plan: Plan, jobs: Any, l
 
 @pytest.mark.parametrize(("kind", "code"), [("lost", 1), ("failed", 2)])
 def test_what_the_same_call_may_repair_is_tried_again(
-    kind: str, code: int, plan: Plan, jobs: Any, launcher: Any
+    kind: str, code: int, plan: ComparisonPlan, jobs: Any, launcher: Any
 ) -> None:
     launcher.failing = {1: (kind, Failure("why", code))}
     outcome = run_missing(plan, jobs, launcher, ignore)
@@ -76,7 +76,7 @@ def test_what_the_same_call_may_repair_is_tried_again(
 
 
 def test_a_failure_of_a_run_that_is_finished_now_is_forgotten(
-    plan: Plan, jobs: Any, launcher: Any, finish: Finish
+    plan: ComparisonPlan, jobs: Any, launcher: Any, finish: Finish
 ) -> None:
     launcher.failing = {1: ("failed", Failure("why"))}
     run_missing(plan, jobs, launcher, ignore)
@@ -87,19 +87,19 @@ def test_a_failure_of_a_run_that_is_finished_now_is_forgotten(
 
 class TestFairnessOf:
     def test_reads_what_the_finished_runs_recorded(
-        self, rows: list[Row], data: Path, tmp_path: Path, finish: Finish
+        self, rows: list[ComparisonRow], data: Path, tmp_path: Path, finish: Finish
     ) -> None:
         plan = make_plan(rows, 1, data, tmp_path)
-        before = fairness_of(plan, "point_robot")
+        before = examine_fairness(plan, "point_robot")
         assert all(check.ok for check in before.checks)
         assert set(before.rows) == {"select", "focal"}
         assert before.rows["select"].policy == plan.policies[0].folder.name
         for job in plan.jobs(Execution()):
             finish(job, fingerprint="0" * 64)
-        (wrong,) = [check for check in fairness_of(plan, "point_robot").checks if not check.ok]
+        (wrong,) = [check for check in examine_fairness(plan, "point_robot").checks if not check.ok]
         assert wrong.what == "the same data"
         assert "0" * 12 in wrong.detail
 
-    def test_needs_the_datasets(self, rows: list[Row], tmp_path: Path) -> None:
+    def test_needs_the_datasets(self, rows: list[ComparisonRow], tmp_path: Path) -> None:
         with pytest.raises(DataError, match="cannot be read"):
-            fairness_of(make_plan(rows, 1, tmp_path, tmp_path), "point_robot")
+            examine_fairness(make_plan(rows, 1, tmp_path, tmp_path), "point_robot")

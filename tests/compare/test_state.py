@@ -12,8 +12,8 @@ import pytest
 
 from selectrl.api.rows import row_of
 from selectrl.collectors.configs import NonPriorConfig
-from selectrl.compare.plan import Row, make_plan
-from selectrl.compare.state import estimate, first_of, is_done, pretraining, reached
+from selectrl.compare.plan import ComparisonRow, make_plan
+from selectrl.compare.state import count_pretraining_steps, estimate_cost, find_first_experiment, is_done, read_progress
 from selectrl.errors import DamageWarning
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
@@ -45,7 +45,7 @@ class TestDone:
         assert not is_done(job)
         finish(job)
         assert is_done(job)
-        assert first_of(job.folder) == job.experiment
+        assert find_first_experiment(job.folder) == job.experiment
 
     def test_is_not_a_run_that_lacks_a_wanted_meta_test(self, job: Job, finish: Finish) -> None:
         finish(job)
@@ -93,43 +93,43 @@ class TestDone:
 class TestReached:
     def test_adds_the_last_steps_of_all_phases(self, tmp_path: Path) -> None:
         log(tmp_path, ("cvae", 10, 4.0), ("cvae", 20, 5.0), ("rl", 7, 6.0), torn=True)
-        assert reached(tmp_path) == (27, [4.0, 5.0, 6.0])
+        assert read_progress(tmp_path) == (27, [4.0, 5.0, 6.0])
 
     def test_is_nothing_without_metrics(self, tmp_path: Path) -> None:
-        assert reached(tmp_path) == (0, [])
+        assert read_progress(tmp_path) == (0, [])
 
 
 class TestPretraining:
     def test_counts_the_phases_before_rl(self, make: Make) -> None:
-        assert pretraining(make("select")) == 0
-        assert pretraining(make("corro", "PRETRAIN_STEPS=100")) == 200  # generator and encoder
+        assert count_pretraining_steps(make("select")) == 0
+        assert count_pretraining_steps(make("corro", "PRETRAIN_STEPS=100")) == 200  # generator and encoder
 
 
 class TestEstimate:
     @pytest.fixture
-    def plan(self, rows: list[Row], tmp_path: Path) -> Any:
+    def plan(self, rows: list[ComparisonRow], tmp_path: Path) -> Any:
         return make_plan(rows, 2, tmp_path, tmp_path / "runs")
 
     def test_without_any_speed_says_steps_alone(self, plan: Any) -> None:
-        found = estimate(plan, 2)
+        found = estimate_cost(plan, 2)
         assert (found.runs, found.done, found.steps, found.left, found.seconds) == (4, 0, 160, 160, None)
 
     def test_takes_the_speed_of_the_policy_or_failing_that_of_the_environment(self, plan: Any) -> None:
         select, focal = (policy.folder for policy in plan.policies)
         log(select / "seed0", ("rl", 30, 10.0))
-        assert estimate(plan, 1).seconds == pytest.approx((10 + 40 + 40 + 40) / 10)
+        assert estimate_cost(plan, 1).seconds == pytest.approx((10 + 40 + 40 + 40) / 10)
         log(focal / "seed1", ("rl", 20, 2.0), ("rl", 40, 4.0))
-        assert estimate(plan, 1).seconds == pytest.approx((10 + 40) / 10 + 40 / 3)
-        assert estimate(plan, 2).seconds == pytest.approx(((10 + 40) / 10 + 40 / 3) / 2)
+        assert estimate_cost(plan, 1).seconds == pytest.approx((10 + 40) / 10 + 40 / 3)
+        assert estimate_cost(plan, 2).seconds == pytest.approx(((10 + 40) / 10 + 40 / 3) / 2)
 
     def test_takes_what_was_timed_where_nothing_is_logged(self, plan: Any) -> None:
         timed = {policy.folder: 8.0 for policy in plan.policies}  # of a whole training
-        assert estimate(plan, 1, timed).seconds == pytest.approx(32.0)
+        assert estimate_cost(plan, 1, timed).seconds == pytest.approx(32.0)
 
     def test_of_a_finished_plan_is_nothing(self, plan: Any, finish: Finish) -> None:
         for job in plan.jobs(Execution()):
             finish(job)
-        found = estimate(plan, 2)
+        found = estimate_cost(plan, 2)
         assert (found.done, found.left, found.seconds) == (4, 0, 0.0)
 
     def test_divides_by_no_more_runs_than_are_left(self, plan: Any, finish: Finish) -> None:
@@ -137,7 +137,7 @@ class TestEstimate:
         for job in finished:
             finish(job)
         log(last.folder, ("rl", 10, 3.0))
-        assert estimate(plan, 8).seconds == pytest.approx(10.0)
+        assert estimate_cost(plan, 8).seconds == pytest.approx(10.0)
 
 
 def test_the_row_of_an_experiment_is_its_bindings(make: Make) -> None:

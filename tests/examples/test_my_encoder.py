@@ -141,14 +141,14 @@ def test_a_run_is_of_the_source_code_that_trained_it(place: Path, call: Call, tm
     sentence = refused.stderr.splitlines()[-1]
     assert sentence.startswith("selectrl: the source code of encoders.my_encoder has changed since runs/point_robot/")
     assert sentence.endswith(
-        "`selectrl train --force` trains it again and keeps the old run beside it, or give the new one another --name"
+        "`selectrl train --force` trains it again and renames the old run, or give the new one another --name"
     )
     changed = f"the source code of encoders.my_encoder has changed since {run.relative_to(tmp_path)} was trained; "
     for command in (["evaluate"], ["evaluate", "--label", "new"], ["render", "--out", "film.gif"]):
         done = call("-m", "selectrl", *command, run.relative_to(tmp_path), path=(installed,))
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1].startswith(f"selectrl: {changed}`selectrl train --force`")
-        assert done.stderr.endswith("or give --force to use its weights with today's code\n")
+        assert done.stderr.endswith("or give --force to use its weights with the current code\n")
     replacing = call("-m", "selectrl", "evaluate", "--force", run, path=(installed,))
     assert "is of another meta-test (source code of encoders.my_encoder differs)" in replacing.stderr
     assert {path: path.read_bytes() for path in before} == before

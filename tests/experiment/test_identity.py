@@ -79,10 +79,8 @@ class TestEvaluation:
         before, own = offline.read_bytes(), headline(run.parent)
         words = ("evaluate", run, "--collector", "offline", "--data", other_data)
         sentence = call(*words).sentence()
-        assert sentence.startswith(
-            f"the label 'offline' is that of a meta-test on the data that {run} was trained on ("
-        )
-        assert sentence.endswith(f", not on those in {other_data}/point_robot/tiny; choose another --label")
+        assert sentence.startswith(f"the label 'offline' belongs to a meta-test on the training data of {run} (")
+        assert sentence.endswith(f", not on the data in {other_data}/point_robot/tiny; choose another --label")
         assert offline.read_bytes() == before
         offline.unlink()  # as before the training's end, which writes it
         assert call(*words).sentence() == sentence
@@ -140,7 +138,7 @@ class TestEvaluation:
         self, label: str, call: Call, run: Path, data: Path
     ) -> None:
         words = ("evaluate", run, "--label", label, "--budget", 20, "--data", data)
-        expected = f"the label {label!r} is that of the run's own tests; choose another --label"
+        expected = f"the label {label!r} belongs to the run's own tests; choose another --label"
         assert call(*words).sentence() == expected
         (run / "evaluations" / f"{label}.json").unlink()  # nor while the run is not finished
         assert call(*words).sentence() == expected

@@ -9,7 +9,7 @@ import pytest
 
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import Experiment
-from selectrl.experiment.labels import label_of
+from selectrl.experiment.labels import make_label
 from selectrl.gin_edge import build_experiment, experiment_layers
 from selectrl.registry import COLLECTORS
 
@@ -40,12 +40,12 @@ def own() -> Experiment:
     ],
 )
 def test_names_the_collector_and_its_changes(name: str, settings: dict[str, Any], label: str, own: Experiment) -> None:
-    assert label_of(collector(name, **settings), own.test, own) == label
+    assert make_label(collector(name, **settings), own.test, own) == label
 
 
 def test_names_a_collector_inside_another_and_its_changes(own: Experiment) -> None:
     other = collector("return_filtered", collector=collector("annealed", sigma_end=0.01))
-    assert label_of(other, own.test, own) == "return_filtered-collectorannealed-sigma_end0.01"
+    assert make_label(other, own.test, own) == "return_filtered-collectorannealed-sigma_end0.01"
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_names_a_collector_inside_another_and_its_changes(own: Experiment) -> No
     ],
 )
 def test_names_the_changes_of_the_test(changes: dict[str, Any], label: str, own: Experiment) -> None:
-    assert label_of(collector("online"), attrs.evolve(own.test, **changes), own) == label
+    assert make_label(collector("online"), attrs.evolve(own.test, **changes), own) == label
 
 
 def test_different_meta_tests_have_different_labels(own: Experiment) -> None:
     collectors = [entry.config() for entry in COLLECTORS]
     tests = [own.test, *(attrs.evolve(own.test, **change) for change in ({"budget": 20}, {"gate": 1}, {"seed": 1}))]
-    labels = [label_of(config, test, own) for config in collectors for test in tests]
+    labels = [make_label(config, test, own) for config in collectors for test in tests]
     assert len(set(labels)) == len(labels) == 4 * len(collectors)

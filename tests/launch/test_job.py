@@ -1,4 +1,4 @@
-"""A job's meta-tests, how jobs are grouped, and the work of a group: what it tells, and which failure stops what."""
+"""A job's meta-tests, how jobs are group_jobs, and the work of a group: what it tells, and which failure stops what."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from selectrl.collectors.configs import NonPriorConfig, OfflineConfig
 from selectrl.errors import CompositionError, InputError, RunError
 from selectrl.experiment.config import to_record
 from selectrl.experiment.execution import Execution
-from selectrl.launch.job import Failure, Job, finished, grouped, run_group, threads_of
+from selectrl.launch.job import Failure, Job, choose_threads, finish, group_jobs, run_group
 from selectrl.runs.identity import identity_of
 
 EXPERIMENT = fakes.experiment("select")
@@ -33,18 +33,18 @@ def job(seed: int = 0, *, folder: Path = Path("runs"), **changes: Any) -> Job:
 class TestWanted:
     def test_is_the_own_test_then_offline_then_others_each_once(self) -> None:
         own, test = EXPERIMENT.collector, EXPERIMENT.test
-        assert job().wanted == ((own, test), (OfflineConfig(), test))
+        assert job().meta_tests == ((own, test), (OfflineConfig(), test))
         other = (NonPriorConfig(), test)
-        assert job(tests=(other, (OfflineConfig(), test), (own, test))).wanted == (*job().wanted, other)
+        assert job(tests=(other, (OfflineConfig(), test), (own, test))).meta_tests == (*job().meta_tests, other)
 
     def test_is_the_own_test_alone_without_diagnostics(self) -> None:
-        assert job(diagnostics=False).wanted == ((EXPERIMENT.collector, EXPERIMENT.test),)
+        assert job(diagnostics=False).meta_tests == ((EXPERIMENT.collector, EXPERIMENT.test),)
 
 
 class TestGroups:
     def test_on_the_cpu_each_job_is_alone(self) -> None:
         jobs = [job(seed) for seed in (2, 0, 1)]
-        assert grouped(jobs) == [(one,) for one in jobs]
+        assert group_jobs(jobs) == [(one,) for one in jobs]
 
     def test_on_cuda_seeds_of_one_experiment_are_a_population_in_the_order_of_their_first(self) -> None:
         cuda = Execution(device="cuda", population=2)
@@ -54,7 +54,7 @@ class TestGroups:
             job(0, execution=cuda, experiment=other),
             *(job(s, execution=cuda) for s in (1, 2)),
         ]
-        seeds = [[(member.experiment.name, member.seed) for member in group] for group in grouped(jobs)]
+        seeds = [[(member.experiment.name, member.seed) for member in group] for group in group_jobs(jobs)]
         assert seeds == [[("select", 0), ("select", 1)], [("other", 0)], [("select", 2)]]
 
 
@@ -65,11 +65,11 @@ class TestThreads:
     ) -> None:
         if recorded is not None:
             write_execution(tmp_path, threads=recorded)
-        assert threads_of(tmp_path, asked, 3) == threads
+        assert choose_threads(tmp_path, asked, 3) == threads
 
     def test_of_a_damaged_record_are_others(self, tmp_path: Path) -> None:
         (tmp_path / "execution.json").write_text('{"threads": 5}')
-        assert threads_of(tmp_path, None, 3) == 3
+        assert choose_threads(tmp_path, None, 3) == 3
 
 
 class TestFailure:
@@ -92,7 +92,7 @@ class FakeRun:
 
     def __init__(self, folder: Path, experiment: Any, seed: int, execution: Any) -> None:
         self.folder, self.experiment, self.seed, self.execution = folder, experiment, seed, execution
-        self.collector_name, self.wall_seconds, self.diagnosed = "proximal", 7.0, False
+        self.collector_name, self.wall_seconds, self.is_diagnosed = "proximal", 7.0, False
         self.labels: list[str] = []
         self.diagnoses = 0
 
@@ -115,12 +115,12 @@ class FakeRun:
 class TestFinished:
     def test_tests_and_diagnoses_once(self, tmp_path: Path) -> None:
         run: Any = FakeRun(tmp_path, EXPERIMENT, 0, Execution())
-        figures = finished(job(folder=tmp_path), run, True)
+        figures = finish(job(folder=tmp_path), run, True)
         assert (run.labels, run.diagnoses) == (["proximal", "offline"], 1)
         assert (figures["return"], figures["offline"], figures["context_free"]) == (1.0, 2.0, -1.0)
         assert (figures["seed"], figures["trained"], figures["wall_seconds"]) == (0, True, 7.0)
-        run.diagnosed = True
-        finished(job(folder=tmp_path), run, False)
+        run.is_diagnosed = True
+        finish(job(folder=tmp_path), run, False)
         assert run.diagnoses == 1
 
     def test_takes_up_the_very_meta_test_that_was_written(self, tmp_path: Path) -> None:
@@ -129,14 +129,14 @@ class TestFinished:
         evaluated(own, OfflineConfig(), test, -3.0, FINGERPRINT).write(tmp_path)
         another = evaluated(own, EXPERIMENT.collector, attrs.evolve(test, budget=20), -4.0, FINGERPRINT)
         attrs.evolve(another, label="proximal").write(tmp_path)
-        assert finished(own, run, False)["offline"] == -3.0
+        assert finish(own, run, False)["offline"] == -3.0
         assert run.labels == ["proximal"]
         evaluated(own, OfflineConfig(), test, -3.0, FINGERPRINT, EXPERIMENT.train.steps - 1).write(tmp_path)
-        assert finished(own, run, False)["offline"] != -3.0
+        assert finish(own, run, False)["offline"] != -3.0
 
     def test_of_a_trial_has_no_offline_test_and_no_diagnostics(self, tmp_path: Path) -> None:
         run: Any = FakeRun(tmp_path, EXPERIMENT, 0, Execution())
-        assert finished(job(folder=tmp_path, diagnostics=False), run, True)["offline"] is None
+        assert finish(job(folder=tmp_path, diagnostics=False), run, True)["offline"] is None
         assert (run.labels, run.diagnoses) == (["proximal"], 0)
 
 

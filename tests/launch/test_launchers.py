@@ -279,7 +279,7 @@ class TestArrays:
         self, cluster: Call, jobs: Call, tmp_path: Path
     ) -> None:
         folder = cluster(2, accepted=2)
-        with pytest.raises(InputError, match=r"Slurm took no tasks: .*QOSMaxSubmitJobPerUserLimit"):
+        with pytest.raises(InputError, match=r"Slurm refused the tasks: .*QOSMaxSubmitJobPerUserLimit"):
             Slurm(logs=str(tmp_path / "logs"))._submit(jobs(6))
         assert (folder / "cancelled").read_text() == "100 101\n"
 
@@ -297,7 +297,7 @@ class TestArrays:
         def stop(tasks: Any, tell: Any) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(slurm_module, "_watch", stop)
+        monkeypatch.setattr(slurm_module, "_follow", stop)
         with pytest.raises(KeyboardInterrupt):
             Slurm(logs=str(tmp_path / "logs")).run(jobs(3), lambda event: None)
         assert (folder / "cancelled").read_text() == "100 101\n"

@@ -16,7 +16,7 @@ from selectrl.errors import InputError
 from selectrl.experiment.execution import Execution
 from selectrl.launch import local
 from selectrl.launch.job import Event, Failure, Job
-from selectrl.launch.local import Inline, Local, ended, without_error
+from selectrl.launch.local import Inline, Local, describe_end, drop_error
 
 EXPERIMENT = fakes.experiment("select")
 
@@ -57,16 +57,16 @@ def test_an_error_that_cannot_be_sent_stays_in_its_process(tmp_path: Path) -> No
         pass
 
     (job,) = jobs(tmp_path, 1)
-    sent = pickle.loads(pickle.dumps(without_error(Event(job, "failed", Failure("why", 1, Local())))))
+    sent = pickle.loads(pickle.dumps(drop_error(Event(job, "failed", Failure("why", 1, Local())))))
     assert sent.value == Failure("why", 1)
     record = Event(job, "record", {"step": 1})
-    assert without_error(record) is record
+    assert drop_error(record) is record
 
 
 def test_a_lost_run_says_how_it_ended(tmp_path: Path) -> None:
     (job,) = jobs(tmp_path, 1)
-    assert "was killed by the system (signal 9), most often for want of memory" in ended(job, -signal.SIGKILL)
-    assert "was ended from outside (exit code 3)" in ended(job, 3)
+    assert "was killed by the system (signal 9), usually because memory ran out" in describe_end(job, -signal.SIGKILL)
+    assert "was ended from outside (exit code 3)" in describe_end(job, 3)
 
 
 def test_a_worker_that_imports_the_script_starts_no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

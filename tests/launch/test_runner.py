@@ -12,7 +12,7 @@ import pytest
 from selectrl.errors import InputError, RunError
 from selectrl.experiment.execution import Execution
 from selectrl.launch.job import Event, Failure, Job, Tell
-from selectrl.launch.runner import carry_out
+from selectrl.launch.runner import run_jobs
 
 EXPERIMENT = fakes.experiment("select")
 JOBS = [Job(folder=Path(f"seed{seed}"), experiment=EXPERIMENT, seed=seed, execution=Execution()) for seed in range(3)]
@@ -35,7 +35,7 @@ def test_figures_and_failures_are_gathered_and_every_event_is_passed_on() -> Non
         (2, "started", None), (2, "record", {}), (1, "lost", lost), (2, "done", {"return": 1.0}), (0, "failed", failed)
     )
     heard: list[str] = []
-    results = carry_out(JOBS, launcher, lambda event: heard.append(event.kind))
+    results = run_jobs(JOBS, launcher, lambda event: heard.append(event.kind))
     assert results.figures == {Path("seed2"): {"return": 1.0}}
     assert results.failures == {Path("seed1"): lost, Path("seed0"): failed}
     assert heard == ["started", "record", "lost", "done", "failed"]
@@ -45,8 +45,8 @@ def test_figures_and_failures_are_gathered_and_every_event_is_passed_on() -> Non
 
 def test_the_first_failure_is_raised_with_the_class_of_its_code() -> None:
     with pytest.raises(InputError, match="no dataset"):
-        carry_out(JOBS, Scripted((0, "failed", Failure("no dataset", 2)))).raise_first()
-    carry_out(JOBS, Scripted((0, "done", {}))).raise_first()
+        run_jobs(JOBS, Scripted((0, "failed", Failure("no dataset", 2)))).raise_first()
+    run_jobs(JOBS, Scripted((0, "done", {}))).raise_first()
 
 
 def test_a_bug_is_raised_as_itself_with_its_own_cause() -> None:
@@ -54,7 +54,7 @@ def test_a_bug_is_raised_as_itself_with_its_own_cause() -> None:
     bug = ZeroDivisionError("division by zero")
     bug.__cause__ = cause
     with pytest.raises(ZeroDivisionError) as raised:
-        carry_out(JOBS, Scripted((0, "failed", Failure.of(bug)))).raise_first()
+        run_jobs(JOBS, Scripted((0, "failed", Failure.of(bug)))).raise_first()
     assert raised.value is bug
     assert raised.value.__cause__ is cause
 
@@ -62,5 +62,5 @@ def test_a_bug_is_raised_as_itself_with_its_own_cause() -> None:
 def test_an_explained_error_names_the_error_as_its_cause() -> None:
     error = MemoryError("Unable to allocate 6 GiB")
     with pytest.raises(RunError, match="memory ran out") as raised:
-        carry_out(JOBS, Scripted((0, "failed", Failure.of(error)))).raise_first()
+        run_jobs(JOBS, Scripted((0, "failed", Failure.of(error)))).raise_first()
     assert raised.value.__cause__ is error

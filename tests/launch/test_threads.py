@@ -7,7 +7,7 @@ import pytest
 from selectrl.errors import FieldError, InputError
 from selectrl.experiment.execution import MOST_THREADS, Execution
 from selectrl.launch import local
-from selectrl.launch.local import launcher_for, require_cores
+from selectrl.launch.local import local_launcher, require_cores
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ from selectrl.launch.local import launcher_for, require_cores
 def test_omp_num_threads_is_respected(
     variable: str | None, jobs: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "cores", lambda: 8)
+    monkeypatch.setattr(local, "count_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if variable is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", variable)
-    assert launcher_for(jobs)[1] == threads
+    assert local_launcher(jobs)[1] == threads
 
 
 def test_no_run_takes_more_threads_than_a_machine_starts() -> None:
@@ -41,7 +41,7 @@ def test_no_run_takes_more_threads_than_a_machine_starts() -> None:
 
 
 def test_up_to_twice_the_cores_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "cores", lambda: 8)
+    monkeypatch.setattr(local, "count_cores", lambda: 8)
     for threads in (None, 1, 8, 16):
         require_cores(threads)
     with pytest.raises(InputError, match=r"--threads 17: this process may use 8 cores, .*; give --threads 8 or less"):

@@ -147,7 +147,7 @@ def test_shipped_records_are_read_and_written_bit_for_bit(records: Path, tmp_pat
 
 class TestExperiment:
     def test_a_folder_without_a_run_is_refused_with_what_to_give(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match=r"holds no run \(no experiment.json\); give a run directory"):
+        with pytest.raises(InputError, match=r"contains no run \(no experiment.json\); give a run directory"):
             ExperimentRecord.read(tmp_path)
 
     @pytest.mark.parametrize(

@@ -122,14 +122,16 @@ def population(method: str, data: Path, out: Path) -> int:
     from selectrl.errors import SelectRLError
     from selectrl.experiment.execution import Execution
     from selectrl.experiment.run import Run
-    from selectrl.experiment.training import populations, side_by_side
+    from selectrl.experiment.training import group_populations, train_population
     from selectrl.gin_edge import build_experiment, experiment_layers
 
     settings = [f"{path}={value}" for path, value in training(method).items()]
     experiment = build_experiment(experiment_layers(method=method, env="point_robot", settings=settings), method)
     try:
-        for group in populations([Run(out / str(seed), experiment, seed, Execution(data=data)) for seed in range(3)]):
-            side_by_side(group, lambda run, record: None)
+        for group in group_populations(
+            [Run(out / str(seed), experiment, seed, Execution(data=data)) for seed in range(3)]
+        ):
+            train_population(group, lambda run, record: None)
     except SelectRLError as error:
         print(f"selectrl: {error}", file=sys.stderr)
         return error.exit_code

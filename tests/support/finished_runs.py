@@ -7,7 +7,7 @@ from typing import Any
 
 from selectrl.collectors.configs import OfflineConfig
 from selectrl.experiment.config import to_record
-from selectrl.experiment.labels import label_of
+from selectrl.experiment.labels import make_label
 from selectrl.launch.job import Job
 from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.execution import DatasetRecord, ExecutionRecord
@@ -22,7 +22,7 @@ def write_finished(job: Job, value: float = -1.0, *, fingerprint: str = FINGERPR
     experiment, record = job.experiment, to_record(job.experiment)
     ExperimentRecord(name=experiment.name, seed=job.seed, key=experiment.key, experiment=record).write(job.folder)
     write_execution(job.folder, fingerprint=fingerprint)
-    for collector, test in job.wanted:
+    for collector, test in job.meta_tests:
         evaluated(job, collector, test, value, fingerprint, step).write(job.folder)
 
 
@@ -46,7 +46,7 @@ def evaluated(
     """A meta-test of two tasks and one point."""
     settings = settings_of(to_record(test))
     return EvaluationRecord(
-        label=label_of(collector, test, job.experiment),
+        label=make_label(collector, test, job.experiment),
         env=job.experiment.env_name,
         collector=to_record(collector),
         train_step=job.experiment.train.steps if step is None else step,

@@ -14,7 +14,7 @@ from selectrl.errors import RunError
 from selectrl.experiment.config import Experiment
 from selectrl.experiment.execution import Execution
 from selectrl.experiment.run import Run
-from selectrl.experiment.training import populations, side_by_side
+from selectrl.experiment.training import group_populations, train_population
 from selectrl.runs import checkpoint
 
 SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "gin" / "methods").glob("*.gin"))
@@ -45,9 +45,9 @@ def records(run: Run) -> list[dict[str, Any]]:
 def test_seeds_train_side_by_side_as_they_do_alone(method: str, data: Path, tmp_path: Path) -> None:
     what, seeds = fakes.experiment(method, *SIZES), SEEDS[:2] if method in VARIANTS else SEEDS
     together, alone = runs(tmp_path / "together", data, what, seeds), runs(tmp_path / "alone", data, what, seeds)
-    assert side_by_side(together, lambda run, record: None)
+    assert train_population(together, lambda run, record: None)
     for ours, theirs in zip(together, alone, strict=True):
-        side_by_side([theirs], lambda run, record: None)
+        train_population([theirs], lambda run, record: None)
         expected, got = records(theirs), records(ours)
         assert [(one["kind"], one["step"]) for one in got] == [(one["kind"], one["step"]) for one in expected]
         for one, other in zip(got, expected, strict=True):
@@ -63,7 +63,7 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
 ) -> None:
     what = fakes.experiment("select", *SIZES, "STEPS=60", "train.checkpoint_every=20")
     whole, cut = runs(tmp_path / "whole", data, what, (0, 1)), runs(tmp_path / "cut", data, what, (0, 1))
-    side_by_side(whole, lambda run, record: None)
+    train_population(whole, lambda run, record: None)
 
     class Stop(Exception):
         pass
@@ -73,13 +73,13 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
             raise Stop
 
     with pytest.raises(Stop):
-        side_by_side(cut, stop)
+        train_population(cut, stop)
     shutil.copytree(tmp_path / "cut" / "seed1", tmp_path / "alone" / "seed1")
     if killed_between_two_saves:
         max((tmp_path / "cut" / "seed1").glob("checkpoint-*")).unlink()
-    assert populations(cut) == [cut]
-    assert side_by_side(cut, lambda run, record: None)
-    assert not side_by_side(cut, lambda run, record: None)  # nothing is left to do
+    assert group_populations(cut) == [cut]
+    assert train_population(cut, lambda run, record: None)
+    assert not train_population(cut, lambda run, record: None)  # nothing is left to do
     for ours, theirs in zip(cut, whole, strict=True):
         got, expected = (checkpoint.newest(run.folder) for run in (ours, theirs))
         assert got is not None
@@ -88,10 +88,10 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
         assert not fakes.changed(expected.state, got.state)
         assert [one.get("values") for one in records(ours)] == [one.get("values") for one in records(theirs)]
     late = runs(tmp_path / "cut", data, what, (0, 1, 2))
-    assert populations(late) == [late[:2], late[2:]]  # what is finished is never begun again
+    assert group_populations(late) == [late[:2], late[2:]]  # what is finished is never begun again
     with pytest.raises(RunError, match="go on with each of them alone"):
         checkpoint.shared([run.folder for run in late])
     (alone,) = runs(tmp_path / "alone", data, what, (1,))
-    side_by_side([alone], lambda run, record: None)
+    train_population([alone], lambda run, record: None)
     for one, other in zip(records(alone), records(whole[1]), strict=True):
         assert one.get("values", {}) == pytest.approx(other.get("values", {}), rel=1e-4, abs=1e-5)

@@ -149,7 +149,7 @@ def test_memory_that_is_not_there(call: Call, small: Call, words: list[str], tmp
     resource.setrlimit(resource.RLIMIT_AS, (size + 200 * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]))
     done = call("train", *small({"train.batch": 2_000_000}), "--out", tmp_path)
     assert "memory ran out" in last(done, 1)
-    assert "run fewer side by side (--jobs) or bind smaller batches" in last(done, 1)
+    assert "run fewer in parallel (--jobs) or bind smaller batches" in last(done, 1)
 
 
 def test_no_folder_for_temporary_files(call: Call, words: list[str], tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_comparison_names_the_run_that_it_cannot_read_and_ends_the_others(
 ) -> None:
     both = ["compare", "--methods", "select,csro", "--env", "point_robot", "--data", data, "--launcher", "inline"]
     both += [*words[words.index("--set") : words.index("--name")], "--seeds", "1", "--threads", "1", "--out", tmp_path]
-    monkeypatch.setattr(conduct, "report_on", lambda plan, out: None)  # its figures take long, and are not looked at
+    monkeypatch.setattr(conduct, "write_report", lambda plan, out: None)  # its figures take long, and are not looked at
     assert call(*both).code == 0
     path = next(tmp_path.glob("point_robot/select*/seed0/evaluations/offline.json"))
     other = next(tmp_path.glob("point_robot/csro*/seed0/evaluations/offline.json"))

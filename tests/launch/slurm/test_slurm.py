@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from selectrl.files import read_json
-from selectrl.launch.slurm import _queued
+from selectrl.launch.slurm import _list_queued
 
 HERE = Path(__file__).parent
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
@@ -120,10 +120,10 @@ def test_the_queue_knows_a_task_alone_and_those_of_an_array(
     names = [one.format(job) for one in ids]
     tasks: Any = [SimpleNamespace(id=name) for name in names]
     try:
-        assert _queued(tasks) == set(names)
+        assert _list_queued(tasks) == set(names)
     finally:
         subprocess.run(["scancel", job], check=True)
-    assert not _queued(tasks)
+    assert not _list_queued(tasks)
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ def test_a_task_that_is_taken_away_is_told_of_and_goes_on(
     min(workers, key=lambda one: one.pid).kill()  # as the system does where memory runs out
     _, err = process.communicate(timeout=240)
     assert process.returncode == 1
-    assert "ended without a word, most often for want of memory" in err
+    assert "ended without a message, usually because memory ran out" in err
     assert "Traceback" not in err
     again = spawn(*words(data, tmp_path / "runs", *slurm))
     out, err = again.communicate(timeout=240)
