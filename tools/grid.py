@@ -1,4 +1,4 @@
-"""Train every encoder × critic × actor on Point-Robot for a moment, test every collector, and write what came out.
+"""Train every encoder × critic × actor briefly on Point-Robot, test every collector, and write the outcomes.
 
 ``make grid`` runs it on the laptop dataset; the documentation's composition matrix is drawn from what it writes.
 """

@@ -1,4 +1,4 @@
-"""Writes or checks the generated tables: README.md's from the registry, and the licences of dependencies."""
+"""Write or check the generated tables: README.md's from the registry, and the licences of dependencies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLOTS = ("encoder", "critic", "actor", "collector")
 
 
 def method_grid() -> str:
-    """The grid method × part."""
+    """Return the table of methods and their parts."""
     lines = ["| method | encoder | critic | actor | collector |", "|---|---|---|---|---|"]
     for name, experiment in sorted(load_methods().items()):
         lines.append(
@@ -27,15 +27,15 @@ def method_grid() -> str:
 
 
 def part_list() -> str:
-    """Every part of the four kinds with what it does and its paper."""
-    lines = ["| part | what it does | paper |", "|---|---|---|"]
+    """Return the table of all parts of the four kinds, with summary and paper."""
+    lines = ["| part | summary | paper |", "|---|---|---|"]
     for registry in (ENCODERS, CRITICS, ACTORS, COLLECTORS):
         lines += [f"| `{registry.kind}.{entry.name}` | {entry.summary} | {entry.paper} |" for entry in registry]
     return "\n".join(lines)
 
 
 def licence(package: str) -> str:
-    """Return the licence that an installed package names, the one of its bundled parts left out."""
+    """Return the licence that an installed package names, without the licences of bundled code."""
     about = metadata.metadata(package).json
     classifiers = [text.rpartition(" :: ")[2] for text in about.get("classifier", ()) if "License ::" in text]
     own = str(about.get("license", ""))
@@ -45,7 +45,7 @@ def licence(package: str) -> str:
 
 
 def dependencies() -> str:
-    """Every direct dependency with the releases that are allowed, the extra that asks for it, and its licence."""
+    """Return the table of direct dependencies: allowed releases, the extra that needs it, and licence."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = ["| package | releases | for | licence |", "|---|---|---|---|"]
     for extra, asked in {"": project["dependencies"], **project["optional-dependencies"]}.items():
@@ -56,12 +56,12 @@ def dependencies() -> str:
 
 
 def main() -> int:
-    """Rewrite the tables, or with ``--check`` say whether that would change them."""
+    """Rewrite the tables; with ``--check`` report whether that would change them."""
     tables = {
         "README.md": {"methods": method_grid(), "parts": part_list()},
         "docs/dependencies.md": {"dependencies": dependencies()},
     }
-    behind = False
+    out_of_date = False
     for file, named in tables.items():
         text = new = (ROOT / file).read_text(encoding="utf-8")
         for name, table in named.items():
@@ -71,11 +71,11 @@ def main() -> int:
         if new == text:
             continue
         if "--check" in sys.argv:
-            sys.stderr.write(f"{file} is behind; run `make readme`\n")
-            behind = True
+            sys.stderr.write(f"{file} is out of date; run `make readme`\n")
+            out_of_date = True
         else:
             (ROOT / file).write_text(new, encoding="utf-8")
-    return int(behind)
+    return int(out_of_date)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws the tables and figures of docs/results.md again from the records that it names.
+"""Draw the tables and figures of docs/results.md again from the records that it names.
 
 Usage: ``python tools/results.py RECORDS REPORTS``, where RECORDS holds the opened archives; ``make results`` opens them
 and runs it. Between ``<!-- NAME/TABLE -->`` and ``<!-- / -->`` the page has the table of that name of the report of
@@ -26,7 +26,7 @@ KEPT = ("report.json", "*.csv", "tables/*.md")
 
 
 def verdicts(report: Path) -> str:
-    """Return a report's sentences on its methods, and behind a fold those on every pair, in Markdown."""
+    """Return a report's sentences on its methods, and those on every pair in a folded block, in Markdown."""
     lines = []
     for environment in json.loads((report / "report.json").read_text(encoding="utf-8"))["environments"]:
         pairs = [_escaped(f"- {verdict}") for verdict in environment["verdicts"]]
@@ -38,7 +38,7 @@ def verdicts(report: Path) -> str:
 
 def tuning(folder: Path) -> str:
     """Return the outcome of `selectrl tune` for each method, as a table in Markdown."""
-    head = ["Method", "Trials", "Steps", "Its own bindings", "The best", "Which are"]
+    head = ["Method", "Trials", "Steps", "Own bindings", "Best trial", "Bindings of the best trial"]
     rows = ["| " + " | ".join(head) + " |", "| --- | ---: | ---: | ---: | ---: | --- |"]
     for file in sorted(folder.rglob("tuned.json")):
         study = json.loads(file.read_text(encoding="utf-8"))

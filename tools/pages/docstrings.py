@@ -25,7 +25,7 @@ class Markdown(griffe.Extension):
 
 def to_markdown(text: str) -> str:
     """Return a docstring as Markdown."""
-    text = MATH_BLOCK.sub(lambda found: f"\n{found[1]}$$ {' '.join(dedent(found[2]).split())} $$\n", text)
+    text = MATH_BLOCK.sub(lambda match: f"\n{match[1]}$$ {' '.join(dedent(match[2]).split())} $$\n", text)
     text = MATH.sub(r"$\1$", text)
     text = ROLE.sub(r"`\1`", text)
     return LITERAL_BLOCK.sub(r":\n\1", text)

@@ -1,4 +1,4 @@
-"""The pages that are made of the code: methods, parts, API and the composition matrix; MkDocs runs it."""
+"""Write the pages that are generated from the code: methods, parts, API and the composition matrix; MkDocs runs it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [
         columns,
         ["---"] * len(columns),
-        *([PIPE.sub(lambda found: found[1] or "\\|", cell) for cell in row] for row in rows),
+        *([PIPE.sub(lambda match: match[1] or "\\|", cell) for cell in row] for row in rows),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -66,13 +66,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def meanings(config: type) -> dict[str, str]:
-    """Return what the docstrings of a config class and of its bases say of each field."""
-    found: dict[str, str] = {}
+    """Return the description of each field from the docstrings of a config class and its bases."""
+    descriptions: dict[str, str] = {}
     for cls in reversed(config.__mro__):
         for section in griffe.Docstring(cls.__doc__ or "").parse("google"):
             if section.kind is griffe.DocstringSectionKind.attributes:
-                found |= {one.name: " ".join(one.description.split()) for one in section.value}
-    return found
+                descriptions |= {item.name: " ".join(item.description.split()) for item in section.value}
+    return descriptions
 
 
 def default(field: Any) -> str:
@@ -87,13 +87,13 @@ def default(field: Any) -> str:
 
 
 def part_section(kind: str, entry: Entry[..., Any]) -> str:
-    """Return what is said of one part."""
+    """Return the section on one part."""
     path = f"{entry.config.__module__}.{entry.config.__qualname__}"
     link = f"[`{entry.config.__name__}`][{path}]" if path.startswith("selectrl.") else f"`{path}`"
     head = f"## `{kind}.{entry.name}`\n\n{entry.summary[:1].upper()}{entry.summary[1:]}. *{entry.paper}.* {link}"
-    said = meanings(entry.config)
+    descriptions = meanings(entry.config)
     rows = [
-        [f"`{field.name}`", f"{default(field)}<br>{field.type}".replace("|", "or"), said.get(field.name, "")]
+        [f"`{field.name}`", f"{default(field)}<br>{field.type}".replace("|", "or"), descriptions.get(field.name, "")]
         for field in attrs.fields(entry.config)
     ]
     return head + ("\n\n" + table(["field", "default and type", "meaning"], rows) if rows else "\n\nIt has no fields.")
@@ -105,16 +105,16 @@ def parts() -> None:
     for registry in REGISTRIES:
         sections = [part_section(registry.kind, entry) for entry in registry]
         if sections:
-            intro = f"Bound in gin as `@{registry.kind}.NAME()`; their fields as `{registry.kind}.NAME.FIELD = …`."
+            intro = f"In gin, bind a part as `@{registry.kind}.NAME()` and a field as `{registry.kind}.NAME.FIELD = …`."
             write(f"parts/{registry.kind}.md", f"# {registry.kind.capitalize()}", intro, *sections)
             pages[registry.kind.capitalize()] = f"{registry.kind}.md"
     summary("parts", pages)
 
 
-# Methods: the hand-written page, then what the code says.
+# Methods: the hand-written page, then sections from the code.
 
-SHARED = """??? note "What every method shares"
-    Fields of parts take these numbers, whose values the environment and the profile set:
+SHARED = """??? note "Numbers that all methods share"
+    Fields of parts take these numbers. The environment and the profile set the values:
 
     ```python
 {numbers}
@@ -134,17 +134,17 @@ def ours(kind: str) -> list[str]:
 
 def compositions(method: str) -> dict[str, Experiment]:
     """Return the different compositions of a method, by the environments that have them; empty where all do."""
-    found: dict[tuple[str, ...], tuple[list[str], Experiment]] = {}
+    groups: dict[tuple[str, ...], tuple[list[str], Experiment]] = {}
     for env in ours("envs"):
-        one = build_experiment(experiment_layers(method=method, env=env), method)
-        names = tuple(name for name, _ in walk_entries(one) if not name.startswith("envs."))
-        found.setdefault(names, ([], one))[0].append(env)
-    if len(found) == 1:
-        return {"": next(iter(found.values()))[1]}
-    few = sorted(found.values(), key=lambda group: len(group[0]))
+        experiment = build_experiment(experiment_layers(method=method, env=env), method)
+        names = tuple(name for name, _ in walk_entries(experiment) if not name.startswith("envs."))
+        groups.setdefault(names, ([], experiment))[0].append(env)
+    if len(groups) == 1:
+        return {"": next(iter(groups.values()))[1]}
+    few = sorted(groups.values(), key=lambda group: len(group[0]))
     return {
-        f" on {', '.join(envs)}" if len(envs) < 3 else f" on the {len(envs)} other environments": one
-        for envs, one in few
+        f" on {', '.join(envs)}" if len(envs) < 3 else f" on the {len(envs)} other environments": experiment
+        for envs, experiment in few
     }
 
 
@@ -153,7 +153,7 @@ def composition(experiment: Experiment) -> str:
     rows = [(name, part) for name, part in walk_entries(experiment) if not name.startswith("envs.")]
     links = [f"[`{name}`](../parts/{name.partition('.')[0]}.md#{name.replace('.', '')})" for name, _ in rows]
     return table(
-        ["part", "what it does", "paper"],
+        ["part", "summary", "paper"],
         [[link, part.summary, part.paper] for link, (_, part) in zip(links, rows, strict=True)],
     )
 
@@ -161,34 +161,37 @@ def composition(experiment: Experiment) -> str:
 def objectives(phases: Iterable[Phase]) -> Iterator[list[str]]:
     """Go through the rows of the table of objectives, in the order in which they step."""
     for phase in phases:
-        for one in phase.objectives:
+        for objective in phase.objectives:
             moves = [
-                f"`{prefix}` ({optim.name} {optim.lr:g}{', late' * optim.late})" for prefix, optim in one.moves.items()
+                f"`{prefix}` ({optim.name} {optim.lr:g}{', late' * optim.late})"
+                for prefix, optim in objective.moves.items()
             ]
             draws = dict.fromkeys(
                 draw.name + f" ({draw.kind})" * (draw.kind != draw.name)
-                for draw in (*(phase.draws * phase.encodes), *one.draws)
+                for draw in (*(phase.draws * phase.encodes), *objective.draws)
             )
-            every = "every step" if one.every == 1 else f"every {one.every} steps"
-            yield [f"`{phase.name}`", f"`{one.name}`", ", ".join(moves), ", ".join(draws), every]
+            every = "every step" if objective.every == 1 else f"every {objective.every} steps"
+            yield [f"`{phase.name}`", f"`{objective.name}`", ", ".join(moves), ", ".join(draws), every]
 
 
 def method_sections(name: str) -> list[str]:
-    """Return what the code says of a method."""
+    """Return the sections on a method that come from the code."""
     sections, classes = [], {}
     for where, experiment in compositions(name).items():
         spec = FAMILIES.build(experiment.env).spec
         agent = build_agent(experiment, spec, 0)
         phases = build_phases(experiment, agent)
-        sections += [f"## Composition{where}", composition(experiment), f"## What is trained{where}"]
-        sections += ["In this order within a step. Parameters that an objective does not move enter its loss detached."]
+        sections += [f"## Composition{where}", composition(experiment), f"## Objectives{where}"]
+        sections += ["The order is that of a step. Parameters that an objective does not move enter its loss detached."]
         sections += [table(["phase", "objective", "moves", "draws", "due"], objectives(phases))]
-        tracks = [f"`{one.source}` (τ = {one.tau:g}, every {one.every})" for one in phases[-1].tracks]
+        tracks = [f"`{track.source}` (τ = {track.tau:g}, every {track.every})" for track in phases[-1].tracks]
         sections += [f"Polyak targets: {', '.join(tracks)}."] if tracks else []
         for part in (agent.encoder, agent.critic, agent.actor, COLLECTORS.build(experiment.collector)):
             classes[f"{type(part).__module__}.{type(part).__qualname__}"] = part
     sections += [f"## Hyper-parameters: `{name}.gin`"]
-    sections += ["Sizes, scales and budgets are those of every method; names after `%` are macros of the environment."]
+    sections += [
+        "Sizes, scales and budgets are the same for all methods; names after `%` are macros of an environment."
+    ]
     sections += [f'```python\n--8<-- "gin/methods/{name}.gin"\n```', SHARED]
     sections += ["## Parts, and how they differ from the authors' code"]
     options = "    options: {members: false, skip_local_inventory: true, heading_level: 3, show_bases: false}"
@@ -197,20 +200,20 @@ def method_sections(name: str) -> list[str]:
 
 
 def families(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the methods that have a page, each with its presets: what has none itself, as ``csro_reference``."""
-    found: dict[str, list[str]] = {}
+    """Return the methods that have a page, each with its presets: variants such as ``csro_reference``."""
+    presets: dict[str, list[str]] = {}
     for name in sorted(names):
         base = name.partition("_")[0]
-        if base in found and not (PAGES / f"{name}.md").exists():
-            found[base].append(name)
+        if base in presets and not (PAGES / f"{name}.md").exists():
+            presets[base].append(name)
         else:
-            found[name] = []
+            presets[name] = []
     order = list(TITLES)
-    return dict(sorted(found.items(), key=lambda one: order.index(one[0]) if one[0] in order else len(order)))
+    return dict(sorted(presets.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
 def methods() -> None:
-    """Write the pages of the methods; a preset stands on the page of its method.
+    """Write the pages of the methods; a preset is on the page of its method.
 
     Raises:
         FileNotFoundError: a shipped method has no page.
@@ -220,19 +223,19 @@ def methods() -> None:
         text = (PAGES / f"{name}.md").read_text(encoding="utf-8").strip()
         sections = [text, *method_sections(name)]
         for preset in presets:
-            sections += [f"## Preset `{preset}`", "Its header says what it is for and what it changes."]
+            sections += [f"## Preset `{preset}`", "Its header states its purpose and its changes."]
             for where, experiment in compositions(preset).items():
                 sections += [f"Composition{where}:", composition(experiment)]
             sections += [f'```python\n--8<-- "gin/methods/{preset}.gin"\n```']
         experiment = next(iter(compositions(name).values()))
-        sections += ["## Cite", f"As `selectrl cite --method {name} --env {experiment.env_name}` prints it:"]
+        sections += ["## Cite", f"`selectrl cite --method {name} --env {experiment.env_name}` prints:"]
         sections += [f"```bibtex\n{citation(experiment)}\n```"]
         write(f"methods/{name}.md", *sections)
         pages[TITLES.get(name, name)] = f"{name}.md"
     summary("methods", pages)
 
 
-# Ablations: what the header of each shipped file says.
+# Ablations: the header of each shipped file.
 
 
 def ablations() -> None:
@@ -243,11 +246,11 @@ def ablations() -> None:
         header = " ".join(re.match(r"(?:#.*\n)+", text)[0].replace("#", "").split())  # type: ignore[index]
         rows.append([f"`{name}`", header])
     intro = (
-        "Files that change one thing, laid over method, environment and profile: `selectrl train --method select "
-        "--env point_robot --ablation NAME`. A binding that nothing uses is refused, so an ablation that does not "
-        "fit a method says so."
+        "An ablation is a file that changes one thing, after method, environment and profile: `selectrl train --method "
+        "select --env point_robot --ablation NAME`. An unused binding is refused, so an ablation that does not fit a "
+        "method is refused, too."
     )
-    write("ablations.md", "# Ablations", intro, table(["name", "what it changes, and whose numbers it has"], rows))
+    write("ablations.md", "# Ablations", intro, table(["name", "change, and origin of its numbers"], rows))
 
 
 # API: one page per room.
@@ -257,22 +260,22 @@ def modules(name: str) -> list[str]:
     """Return a module and all below it."""
     module = import_module(name)
     below = pkgutil.walk_packages(module.__path__, f"{name}.") if hasattr(module, "__path__") else ()
-    return [name, *(one.name for one in below)]
+    return [name, *(module.name for module in below)]
 
 
 def api() -> None:
     """Write the reference: the public interface, and one page per room."""
-    rooms = [one.name for one in pkgutil.iter_modules(selectrl.__path__) if one.name not in HIDDEN]
+    rooms = [room.name for room in pkgutil.iter_modules(selectrl.__path__) if room.name not in HIDDEN]
     pages = {"selectrl": "index.md"}
     public = {name: getattr(selectrl, name) for name in selectrl.__all__ if not name.startswith("_")}
-    links = {name: f"[`selectrl.{name}`][{one.__module__}.{one.__qualname__}]" for name, one in public.items()}
+    links = {name: f"[`selectrl.{name}`][{value.__module__}.{value.__qualname__}]" for name, value in public.items()}
     names = "\n".join(f"* {link}: {first_sentence(public[name])}" for name, link in links.items())
     lines = [f"* [`selectrl.{room}`]({room}.md): {first_line(room)}" for room in rooms]
     write("api/index.md", "# selectrl", "The public interface:", names, "Everything, by room:", "\n".join(lines))
     for room in rooms:
         blocks = [
             f"::: selectrl.{name}\n    options: {{heading_level: 2, show_root_full_path: true}}"
-            for name in (one.removeprefix("selectrl.") for one in modules(f"selectrl.{room}"))
+            for name in (path.removeprefix("selectrl.") for path in modules(f"selectrl.{room}"))
         ]
         write(f"api/{room}.md", f"# selectrl.{room}", *blocks)
         pages[room] = f"{room}.md"
@@ -294,15 +297,15 @@ def first_sentence(described: object) -> str:
 
 
 def matrix(grid: dict[str, Any]) -> list[str]:
-    """Return what came of every composition: a table per critic, encoders down, actors across; then the collectors."""
+    """Return the outcome of every composition, in a table per critic; then the collectors."""
     rows: list[dict[str, str]] = grid["compositions"]
     axis = {name: list(dict.fromkeys(row[name] for row in rows)) for name in ("encoder", "critic", "actor")}
-    found = {(row["encoder"], row["critic"], row["actor"]): row for row in rows}
+    outcomes = {(row["encoder"], row["critic"], row["actor"]): row for row in rows}
     reasons = list(dict.fromkeys(row["reason"] for row in rows if row["outcome"] == "refused"))
     sections = []
     for critic in axis["critic"]:
         cells = [
-            [f"`{encoder}`", *(cell(found.get((encoder, critic, actor)), reasons) for actor in axis["actor"])]
+            [f"`{encoder}`", *(cell(outcomes.get((encoder, critic, actor)), reasons) for actor in axis["actor"])]
             for encoder in axis["encoder"]
         ]
         sections += [f"## Critic `{critic}`", table(["encoder", *(f"`{actor}`" for actor in axis["actor"])], cells)]
@@ -312,37 +315,37 @@ def matrix(grid: dict[str, Any]) -> list[str]:
     columns = list(dict.fromkeys(row["collector"] for row in tested))
     returns = {(row["encoder"], row["collector"]): row for row in tested}
     encoders = dict.fromkeys(row["encoder"] for row in tested)
-    cells = [[f"`{one}`", *(returned(returns.get((one, column))) for column in columns)] for one in encoders]
-    note = "Returns after so little training compare nothing; that each cell holds one is what is shown."
-    return [*sections, "## Collectors", note, table(["encoder", *(f"`{one}`" for one in columns)], cells)]
+    cells = [[f"`{name}`", *(returned(returns.get((name, column))) for column in columns)] for name in encoders]
+    note = "Returns after such a short training are not a comparison; the table shows that every pair runs."
+    return [*sections, "## Collectors", note, table(["encoder", *(f"`{column}`" for column in columns)], cells)]
 
 
 def cell(row: dict[str, str] | None, reasons: list[str]) -> str:
-    """Return what came of one composition."""
+    """Return the outcome of one composition."""
     if row is None:
         return ""
     return "trained" if row["outcome"] == "trained" else f"refused ({reasons.index(row['reason']) + 1})"
 
 
 def returned(row: dict[str, Any] | None) -> str:
-    """Return what a collector's meta-test gave."""
+    """Return the result of a collector's meta-test."""
     if row is None:
         return ""
     return f"{row['return']:.1f}" if isinstance(row.get("return"), int | float) else str(row["outcome"])
 
 
 def grid() -> None:
-    """Write the composition matrix from what ``make grid`` found.
+    """Write the composition matrix from the results of ``make grid``.
 
     Raises:
         FileNotFoundError: it has not been run.
     """
     if not GRID.exists():
         raise FileNotFoundError(f"{GRID} is missing; `make grid` writes it")
-    found = json.loads(GRID.read_text(encoding="utf-8"))
+    outcomes = json.loads(GRID.read_text(encoding="utf-8"))
     text = (ROOT / "docs" / "composition.md").read_text(encoding="utf-8").strip()
-    text = text.replace("STEPS", str(found["steps"])).replace("COUNT", str(len(found["compositions"])))
-    write("composition.md", text, *matrix(found))
+    text = text.replace("STEPS", str(outcomes["steps"])).replace("COUNT", str(len(outcomes["compositions"])))
+    write("composition.md", text, *matrix(outcomes))
 
 
 def main() -> None:

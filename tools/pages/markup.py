@@ -26,7 +26,7 @@ def on_nav(nav: Any, files: Any, **_: Any) -> None:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Keep the source of each diagram out of Markdown's way."""
-    return FENCE.sub(lambda found: f'<pre class="mermaid-source">{html.escape(found[1])}</pre>', markdown)
+    return FENCE.sub(lambda match: f'<pre class="mermaid-source">{html.escape(match[1])}</pre>', markdown)
 
 
 def on_page_content(content: str, page: Any, **_: Any) -> str:
@@ -39,7 +39,7 @@ def on_page_content(content: str, page: Any, **_: Any) -> str:
     sources = iter(range(1000))
     content = re.sub(
         r'<pre class="mermaid-source">(.*?)</pre>',
-        lambda found: diagram(html.unescape(found[1]), f"{stem}{next(sources)}"),
+        lambda match: diagram(html.unescape(match[1]), f"{stem}{next(sources)}"),
         content,
         flags=re.DOTALL,
     )
@@ -55,9 +55,9 @@ def diagram(source: str, name: str) -> str:
     return f'<div class="diagram">{svg}</div>'
 
 
-def equation(found: re.Match[str]) -> str:
+def equation(match: re.Match[str]) -> str:
     """Return an equation as MathML."""
-    text = html.unescape(found[2]).strip()
+    text = html.unescape(match[2]).strip()
     display = text.startswith("\\[")
     maths = convert(" ".join(text[2:-2].split()), display="block" if display else "inline")
     if "\\" in maths:  # the converter lets a command that it does not know stand as text
