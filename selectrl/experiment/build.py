@@ -13,10 +13,10 @@ from selectrl.protocols import Objective, Phase
 from selectrl.registry import ACTORS, CRITICS, ENCODERS, POLICIES, tag
 from selectrl.streams import key
 from selectrl.structs import Spec
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 
 
-def build_agent(experiment: Experiment, spec: Spec, seed: int) -> Agent:
+def build_agent(experiment: Experiment, spec: Spec, seed: int) -> AgentModule:
     """Build the agent of a seed.
 
     Every part draws its initial parameters from a stream of its own, so swapping one part does not change the others'.
@@ -39,10 +39,10 @@ def build_agent(experiment: Experiment, spec: Spec, seed: int) -> Agent:
         actor = ACTORS.build(experiment.actor, spec, encoder.latent_dim)
         set_seed("policy")
         policy = POLICIES.build(experiment.actor.policy, spec, encoder.latent_dim)
-        return Agent(encoder, critic, actor, policy, critic.tracks())
+        return AgentModule(encoder, critic, actor, policy, critic.tracks())
 
 
-def build_phases(experiment: Experiment, agent: Agent) -> tuple[Phase, ...]:
+def build_phases(experiment: Experiment, agent: AgentModule) -> tuple[Phase, ...]:
     """Return the phases of a run: the encoder's own, and rl with encoder, critic and actor.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selectrl.errors import InputError
 from selectrl.structs import Spec
-from selectrl.trainer.agent import Agent, belongs
+from selectrl.trainer.agent import AgentModule, belongs
 from selectrl.trainer.config import TrainConfig
 
 NUMBER = 4  # bytes of a float32
@@ -29,7 +29,7 @@ def available_memory() -> float:
     return min(limits)
 
 
-def minimum_bytes(train: TrainConfig, spec: Spec, agent: Agent) -> dict[str, int]:
+def minimum_bytes(train: TrainConfig, spec: Spec, agent: AgentModule) -> dict[str, int]:
     """Return the minimum bytes of one step for the rows of each batch size, by the size's binding.
 
     Rows of ``train.batch`` also pass the policy, whose outputs of each layer the backward pass needs. Other
@@ -46,7 +46,7 @@ def minimum_bytes(train: TrainConfig, spec: Spec, agent: Agent) -> dict[str, int
     }
 
 
-def require_memory(train: TrainConfig, spec: Spec, agents: Sequence[Agent], device: str = "cpu") -> None:
+def require_memory(train: TrainConfig, spec: Spec, agents: Sequence[AgentModule], device: str = "cpu") -> None:
     """Refuse batches that this machine cannot hold; on CUDA only a step can show it.
 
     Args:

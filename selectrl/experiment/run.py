@@ -40,7 +40,7 @@ from selectrl.runs.identity import difference, identity_of, is_wanted, refuse_to
 from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXPERIMENT, arrays_file, evaluation_file
 from selectrl.runs.reading import JsonObject
 from selectrl.tensor_files import write_tensors
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 
 LATEST = sys.maxsize  # a training step after all others
 
@@ -67,7 +67,7 @@ class Run(RunFolder):
         otherwise = "give --force to use its weights with the current code"
         refuse_changed_part(self.folder, ExecutionRecord.read_if_there(self.folder), self.experiment, otherwise)
 
-    def agent(self, *, force: bool = False) -> tuple[Agent, int]:
+    def agent(self, *, force: bool = False) -> tuple[AgentModule, int]:
         """Return the trained agent and the rl step of its checkpoint.
 
         Args:
@@ -81,7 +81,7 @@ class Run(RunFolder):
         agent, saved = self._agent(force)
         return agent, saved["train_step"]
 
-    def _agent(self, force: bool) -> tuple[Agent, JsonObject]:
+    def _agent(self, force: bool) -> tuple[AgentModule, JsonObject]:
         """Return the trained agent, and the facts of its checkpoint for evaluations."""
         if not force:
             self.refuse_changed_part()
@@ -269,7 +269,7 @@ class Run(RunFolder):
         refuse_to_replace(self.folder / DIAGNOSTICS, record, self._diagnosis, step, remedy)
 
     def meta_test(
-        self, agent: Agent, collector: CollectorConfig, test: TestConfig, watch: Watch | None = None
+        self, agent: AgentModule, collector: CollectorConfig, test: TestConfig, watch: Watch | None = None
     ) -> TestResult:
         """Meta-test an agent on the unseen tasks; ``watch`` sees every step.
 
@@ -284,7 +284,7 @@ class Run(RunFolder):
         return meta_test.run(prior)
 
     def build_test(
-        self, agent: Agent, collector: CollectorConfig, test: TestConfig
+        self, agent: AgentModule, collector: CollectorConfig, test: TestConfig
     ) -> MetaTest[Any] | PublishedTest[Any]:
         """Return a meta-test of an agent, which may run repeatedly while the agent learns."""
         built, tasks = COLLECTORS.build(collector), self.test_tasks
@@ -308,7 +308,7 @@ class Run(RunFolder):
             hold={"rl": train.hold_tasks},
         )
 
-    def prior(self, agent: Agent, test: TestConfig) -> Tensor | None:
+    def prior(self, agent: AgentModule, test: TestConfig) -> Tensor | None:
         """Return the mean of the training tasks' beliefs (latent,), if the test uses it as prior."""
         if test.prior == "zero":
             return None

@@ -26,7 +26,7 @@ from selectrl.runs import checkpoint
 from selectrl.runs.layout import TENSORBOARD
 from selectrl.runs.metrics import TestLine
 from selectrl.runs.reading import JsonObject
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import Member, Trainer
 
@@ -149,7 +149,7 @@ def record_executions(runs: Sequence[Run], phases: Sequence[Phase]) -> Iterator[
         raise stop
 
 
-def engine_for(experiment: Experiment, execution: Execution, agents: Sequence[Agent]) -> Engine:
+def engine_for(experiment: Experiment, execution: Execution, agents: Sequence[AgentModule]) -> Engine:
     """Return the engine that steps these agents of an experiment as the execution says."""
     return Engine(
         agents,
@@ -159,7 +159,7 @@ def engine_for(experiment: Experiment, execution: Execution, agents: Sequence[Ag
     )
 
 
-def make_curve_test(run: Run, agent: Agent, first: Experiment) -> Callable[[int], TestLine]:
+def make_curve_test(run: Run, agent: AgentModule, first: Experiment) -> Callable[[int], TestLine]:
     """Return the test of a run's learning curve: (rl step) -> a point."""
     meta_test = run.build_test(agent, first.collector, first.test)
     return lambda step: curve_point(meta_test.run(run.prior(agent, first.test)), step, first)

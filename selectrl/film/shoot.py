@@ -85,9 +85,9 @@ def shoot(
         RunError: the worlds cannot be drawn.
     """
     unseen = run.test_tasks
-    strangers = sorted(set(tasks) - set(unseen))
-    if strangers or not tasks:
-        raise InputError(f"tasks to film are {strangers or 'none'}; choose from the unseen ones, {list(unseen)}")
+    trained_tasks = sorted(set(tasks) - set(unseen))
+    if trained_tasks or not tasks:
+        raise InputError(f"tasks to film are {trained_tasks or 'none'}; choose from the unseen ones, {list(unseen)}")
     places = [unseen.index(task) * test.repeats for task in tasks]
     pace = 4 if run.family.spec.horizon > 50 else 1
     shots: list[Shot] = []

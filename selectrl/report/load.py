@@ -15,7 +15,7 @@ from selectrl.errors import InputError, UnreadableError, VersionWarning, printab
 from selectrl.experiment.provenance import TRAIN_AGAIN, parts_changed_since
 from selectrl.files import is_there, list_names, read_error
 from selectrl.report import read
-from selectrl.report.records import EQUAL_BUDGET, Evaluation, Omission, Run
+from selectrl.report.records import EQUAL_BUDGET, Evaluation, LoadedRun, Omission
 from selectrl.runs.arrays import Traces
 from selectrl.runs.evaluation import RunFacts
 from selectrl.runs.execution import ExecutionRecord
@@ -67,7 +67,7 @@ class Place:
         return Omission(self.named(path), reason)
 
 
-def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
+def load(paths: Sequence[Path]) -> tuple[list[LoadedRun], list[Omission]]:
     """Read every run at or below the given paths.
 
     Args:
@@ -79,7 +79,7 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Omission]]:
     Raises:
         InputError: a path does not exist, or no run directory lies at or below it.
     """
-    runs: dict[tuple[str, str, int], Run] = {}  # by environment, folder and seed
+    runs: dict[tuple[str, str, int], LoadedRun] = {}  # by environment, folder and seed
     run_places, omissions = places(paths)
     for place in run_places:
         partly: list[Omission] = []
@@ -131,7 +131,7 @@ def _is_folder(path: Path) -> bool:
         raise read_error(path, error) from error
 
 
-def _called(runs: Iterable[Run]) -> list[Run]:
+def _called(runs: Iterable[LoadedRun]) -> list[LoadedRun]:
     """Call each method by its experiment's name, or by its folder where two folders of one environment share a name."""
     folders: dict[tuple[str, str], set[str]] = {}
     for run in runs:
@@ -139,7 +139,7 @@ def _called(runs: Iterable[Run]) -> list[Run]:
     return [run if len(folders[run.env, run.method]) == 1 else attrs.evolve(run, method=run.folder) for run in runs]
 
 
-def _run(place: Place, omissions: list[Omission]) -> Run:
+def _run(place: Place, omissions: list[Omission]) -> LoadedRun:
     """Read one run directory and note what part of it is left out; an ``InputError`` says why none can be used."""
     folder = place.folder
     record = ExperimentRecord.read(folder)
@@ -159,7 +159,7 @@ def _run(place: Place, omissions: list[Omission]) -> Run:
         progress = f"; training reached step {log.reached:,} of {record.steps:,}" if log.reached else ""
         raise InputError(f"unfinished: not evaluated with its own collector and test, {record.collector}{progress}")
     fairness = place.fairness
-    return Run(
+    return LoadedRun(
         path=place.name,
         env=record.env,
         folder=printable(folder.resolve().parent.name),
@@ -233,13 +233,13 @@ def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[st
     return own
 
 
-def _compared(run: Run) -> list[Run]:
+def _compared(run: LoadedRun) -> list[LoadedRun]:
     """Return a run once for each row that a comparison made of it, under the row's name and with its own meta-test.
 
     The first row keeps the evaluations that no row claims; a run that no comparison tells of is returned as it is.
     """
     rows = run.fairness.rows if run.fairness else {}
-    split: list[Run] = []
+    split: list[LoadedRun] = []
     for name, row in rows.items():
         if row.policy != run.folder:
             continue

@@ -122,7 +122,7 @@ class Evaluation:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Run:
+class LoadedRun:
     """One finished run: an experiment and a seed.
 
     Attributes:
@@ -202,7 +202,7 @@ class Row:
     method: str
     label: str
     own: bool
-    runs: tuple[Run, ...]
+    runs: tuple[LoadedRun, ...]
 
     @property
     def evaluation(self) -> Evaluation:

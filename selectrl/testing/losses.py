@@ -16,7 +16,7 @@ from selectrl.registry import tag
 from selectrl.structs import Batch, Losses
 from selectrl.testing.scene import Scene
 from selectrl.testing.verdicts import are_close, are_equal, changed_names, demand, forbid_global_randomness, guard
-from selectrl.trainer.agent import Agent, belongs
+from selectrl.trainer.agent import AgentModule, belongs
 from selectrl.trainer.engine import stacked
 
 POPULATION = (0, 1)
@@ -39,7 +39,7 @@ def check_objectives(scene: Scene, part: str, phase: int, names: set[str] | None
     check_population(scene, part, phase)
 
 
-def encode_batch(scene: Scene, agent: Agent, phase: Phase) -> Batch:
+def encode_batch(scene: Scene, agent: AgentModule, phase: Phase) -> Batch:
     """Return a batch of a phase with its latent, encoded by an agent that has the phase's buffers."""
     batch = scene.batch(phase)
     if not phase.encodes:
@@ -47,7 +47,7 @@ def encode_batch(scene: Scene, agent: Agent, phase: Phase) -> Batch:
     return batch._replace(latent=agent.encoder.encode(batch))
 
 
-def enter_phase(scene: Scene, phase: int) -> tuple[Agent, Phase]:
+def enter_phase(scene: Scene, phase: int) -> tuple[AgentModule, Phase]:
     """Return an agent that has a phase's buffers, and the phase."""
     agent = scene.agent()
     declared = scene.phases(agent)[phase]

@@ -23,7 +23,7 @@ from selectrl.protocols import ActorConfig, CriticConfig, EncoderConfig, Phase
 from selectrl.registry import tag
 from selectrl.streams import stream
 from selectrl.structs import Batch, Spec
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.stage import Stage
@@ -92,11 +92,11 @@ class Scene:
     train: TrainConfig = TRAIN
     store: RowStore = attrs.field(default=attrs.Factory(lambda self: synthetic_store(self.spec), takes_self=True))
 
-    def agent(self, seed: int = 0) -> Agent:
+    def agent(self, seed: int = 0) -> AgentModule:
         """Return a new agent, equal for equal seeds."""
         return build_agent(cast(Any, self), self.spec, seed)
 
-    def phases(self, agent: Agent) -> tuple[Phase, ...]:
+    def phases(self, agent: AgentModule) -> tuple[Phase, ...]:
         """Return the phases of an agent of this composition."""
         return build_phases(cast(Any, self), agent)
 

@@ -14,7 +14,7 @@ from selectrl.protocols import ActorLoss, ContextEncoder, Critic, Policy, Track
 M = TypeVar("M")
 
 
-class Agent(nn.Module):
+class AgentModule(nn.Module):
     """Encoder, critic, policy and actor loss, and the Polyak copies that the critic declares.
 
     Args:

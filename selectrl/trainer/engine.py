@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_map
 from selectrl.errors import CompositionError
 from selectrl.protocols import Objective, Optim, Phase, Track
 from selectrl.structs import Batch, Latent, Losses
-from selectrl.trainer.agent import Agent, belongs, target_name
+from selectrl.trainer.agent import AgentModule, belongs, target_name
 from selectrl.trainer.graphs import Graphs
 from selectrl.trainer.refusals import check_phase
 
@@ -47,7 +47,7 @@ class Due:
     tracks: tuple[Track, ...]
 
 
-def encode(agent: Agent, batch: Batch) -> Latent:
+def encode(agent: AgentModule, batch: Batch) -> Latent:
     """Run the agent's encoder on a batch."""
     return agent.encoder.encode(batch)
 
@@ -89,7 +89,7 @@ class Engine:
 
     def __init__(
         self,
-        agents: Sequence[Agent],
+        agents: Sequence[AgentModule],
         *,
         precision: str = "fp32",
         device: torch.device | str = "cpu",

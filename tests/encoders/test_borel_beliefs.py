@@ -23,7 +23,7 @@ from selectrl.data.sampler import Sampler
 from selectrl.experiment.build import build_phases
 from selectrl.protocols import ROW_FIELDS, Phase
 from selectrl.structs import Batch, Rows
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import Member, Trainer
@@ -118,7 +118,7 @@ def test_without_a_table_every_row_gets_the_belief_before_any_data() -> None:
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
 
-def method(actor: str = "actors.brac", seed: int = 0) -> tuple[Agent, tuple[Phase, ...]]:
+def method(actor: str = "actors.brac", seed: int = 0) -> tuple[AgentModule, tuple[Phase, ...]]:
     agent = fakes.agent(TINY, actor=fakes.TINY[actor], seed=seed)
     experiment: Any = SimpleNamespace(train=TrainConfig(steps=8))
     return agent, build_phases(experiment, agent)

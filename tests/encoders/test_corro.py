@@ -30,7 +30,7 @@ from selectrl.protocols import Phase
 from selectrl.registry import ENCODERS, NEGATIVES
 from selectrl.streams import stream
 from selectrl.structs import Batch, Rows
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import Member, Trainer
@@ -68,7 +68,7 @@ def make_store(*, shift: float = 0.0, has_reward: bool = True) -> RowStore:
     return RowStore(dataset, IDS, reward_of=reward if has_reward else None)
 
 
-def make_agent(seed: int = 0, **changes: Any) -> tuple[Agent, tuple[Phase, ...]]:
+def make_agent(seed: int = 0, **changes: Any) -> tuple[AgentModule, tuple[Phase, ...]]:
     """An agent around CORRO at toy size, and its phases."""
     parts: Any = SimpleNamespace(
         encoder=attrs.evolve(TINY, **changes),
@@ -94,7 +94,7 @@ def prepared(phase: Phase, store: RowStore) -> dict[str, Tensor]:
     return phase.prepare(store, stream(0, phase.name, "prepare"))
 
 
-def entered(name: str, seed: int = 0, **changes: Any) -> tuple[Agent, Engine, Phase, RowStore]:
+def entered(name: str, seed: int = 0, **changes: Any) -> tuple[AgentModule, Engine, Phase, RowStore]:
     """An engine that has entered a phase, with scrambled parameters."""
     agent, phases = make_agent(seed, **changes)
     fakes.scramble(agent, seed=seed)
@@ -104,7 +104,7 @@ def entered(name: str, seed: int = 0, **changes: Any) -> tuple[Agent, Engine, Ph
     return agent, engine, phase, store
 
 
-def hold(agent: Agent, buffers: dict[str, Tensor]) -> None:
+def hold(agent: AgentModule, buffers: dict[str, Tensor]) -> None:
     """Put buffers into an agent's own modules, as the engine substitutes them."""
     for name, value in buffers.items():
         owner, _, buffer = name.rpartition(".")

@@ -16,7 +16,7 @@ from selectrl.errors import CompositionError
 from selectrl.experiment.build import build_phases
 from selectrl.protocols import Objective, Optim
 from selectrl.structs import Batch, Losses
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
 
@@ -39,11 +39,11 @@ class AwrActor(nn.Module):
         return (Objective(name="policy", loss=self.loss, moves=moves, draws=self.rows, density=True),)
 
 
-def method(policy: Any) -> tuple[Agent, Any]:
+def method(policy: Any) -> tuple[AgentModule, Any]:
     """An agent that AWR trains, and its experiment."""
     whole = fakes.agent(fakes.TINY["encoders.focal"], actor=attrs.evolve(fakes.TINY["actors.sac"], policy=policy))
     rows = whole.critic.objectives()[0].draws
-    agent = Agent(whole.encoder, whole.critic, AwrActor(rows), whole.policy, whole.critic.tracks())
+    agent = AgentModule(whole.encoder, whole.critic, AwrActor(rows), whole.policy, whole.critic.tracks())
     return agent, SimpleNamespace(train=TrainConfig(steps=3), actor=SacConfig(policy=policy))
 
 
@@ -69,4 +69,4 @@ def test_a_part_that_is_no_module_is_refused() -> None:
     agent, _ = method(fakes.GAUSSIAN)
     policy: Any = SimpleNamespace(temperature=torch.zeros(()))
     with pytest.raises(CompositionError, match=r"^the policy is a SimpleNamespace, expected a torch\.nn\.Module"):
-        Agent(agent.encoder, agent.critic, agent.actor, policy, agent.critic.tracks())
+        AgentModule(agent.encoder, agent.critic, agent.actor, policy, agent.critic.tracks())

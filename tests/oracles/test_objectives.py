@@ -22,7 +22,7 @@ from selectrl.encoders.aggregations.configs import (
 from selectrl.encoders.corro.configs import RewardNoiseConfig
 from selectrl.protocols import Objective, Optim, Phase
 from selectrl.registry import ACTORS, CRITICS, ENCODERS, tag
-from selectrl.trainer.agent import Agent, belongs
+from selectrl.trainer.agent import AgentModule, belongs
 
 VARYING = fakes.SPEC._replace(dynamics_vary=True)
 REPEATED = (4, 9, 4, 2)  # a meta-batch with a pair of one task
@@ -40,7 +40,7 @@ class Composition:
     multiplier: float | None = None
     buffers: dict[str, Any] = attrs.field(factory=dict)  # what a phase would have prepared
 
-    def agent(self) -> Agent:
+    def agent(self) -> AgentModule:
         agent = fakes.agent(self.encoder, self.critic, self.actor, spec=self.spec).double()
         for name, value in self.buffers.items():
             owner, _, buffer = name.rpartition(".")

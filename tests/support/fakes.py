@@ -53,7 +53,7 @@ from selectrl.protocols import Draw, Noise, Phase
 from selectrl.registry import ACTORS, CRITICS, ENCODERS, FAMILIES, POLICIES
 from selectrl.runs.metrics import TestLine
 from selectrl.structs import Batch, Latent, Rows, Spec
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 from selectrl.trainer.config import TrainConfig
 
 SPEC = Spec(obs=3, action=2, horizon=5, dynamics_vary=False)
@@ -144,7 +144,7 @@ def phase_batch(phase: Phase, **options: Any) -> Batch:
     return batch(draws, noise, **options)
 
 
-def rl_phase(agent: Agent, steps: int = 10) -> Phase:
+def rl_phase(agent: AgentModule, steps: int = 10) -> Phase:
     """The rl phase of an agent."""
     built: Any = SimpleNamespace(train=TrainConfig(steps=steps))
     return build_phases(built, agent)[-1]
@@ -243,14 +243,14 @@ def agent(
     spec: Spec = SPEC,
     seed: int = 1,
     scale: float = 0.6,
-) -> Agent:
+) -> AgentModule:
     """An agent of the given configs with all parameters, targets included, redrawn from N(0, scale²).
 
     Target and source differ, and no layer is near 0, so that a term left out of a loss shows.
     """
     built = ENCODERS.build(encoder, spec)
     parts = built, CRITICS.build(critic, spec, built.latent_dim), ACTORS.build(actor, spec, built.latent_dim)
-    together = Agent(*parts, POLICIES.build(actor.policy, spec, built.latent_dim), tracks=parts[1].tracks())
+    together = AgentModule(*parts, POLICIES.build(actor.policy, spec, built.latent_dim), tracks=parts[1].tracks())
     return scramble(together, seed=seed, scale=scale)
 
 
@@ -319,7 +319,7 @@ def experiment(method: str, *settings: str) -> Experiment:
     return build_experiment(layers, method)
 
 
-def method(name: str, *settings: str, seed: int = 0) -> tuple[Agent, tuple[Phase, ...], Spec]:
+def method(name: str, *settings: str, seed: int = 0) -> tuple[AgentModule, tuple[Phase, ...], Spec]:
     """Agent, phases and shapes of a shipped method at toy size."""
     built = experiment(name, *settings)
     spec = FAMILIES.build(built.env).spec

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from selectrl.protocols import Objective, Optim, Phase
 from selectrl.registry import tag
 from selectrl.structs import Batch, Losses
-from selectrl.trainer.agent import Agent, belongs
+from selectrl.trainer.agent import AgentModule, belongs
 from selectrl.trainer.engine import Engine
 
 METHODS = pytest.mark.parametrize("name", fakes.METHODS)
@@ -49,7 +49,7 @@ def moves(method: str, objective: str) -> set[str]:
     return MOVES[objective] | more.get((method, objective), set())
 
 
-def setting(name: str, *settings: str, seed: int = 0, lr: float | None = None) -> tuple[Agent, Phase, Any]:
+def setting(name: str, *settings: str, seed: int = 0, lr: float | None = None) -> tuple[AgentModule, Phase, Any]:
     """A shipped method with scrambled parameters; ``lr`` overrides all learning rates."""
     agent, (phase,), spec = fakes.method(name, *settings, seed=seed)
     fakes.scramble(agent, seed=seed)
@@ -271,7 +271,7 @@ def test_the_actors_weight_compares_the_new_q_with_the_old_v() -> None:
 # --- against a plain loop ---------------------------------------------------------------------------------------------
 
 
-def plain_training(agent: Agent, phase: Phase, batches: Sequence[Batch]) -> list[dict[str, float]]:
+def plain_training(agent: AgentModule, phase: Phase, batches: Sequence[Batch]) -> list[dict[str, float]]:
     """The loop of the protocols' docstring on the modules themselves, with single-tensor Adam written out."""
     moments: dict[str, tuple[Tensor, Tensor, int]] = {}
     parameters = dict(agent.named_parameters())

@@ -25,7 +25,7 @@ from selectrl.nets.mlp import MLP
 from selectrl.protocols import Draw, Objective, Optim, Phase
 from selectrl.registry import ACTORS, CRITICS, POLICIES
 from selectrl.structs import Batch, Latent, Losses
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 from selectrl.trainer.config import TrainConfig
 from selectrl.trainer.engine import Engine
 from selectrl.trainer.loop import Member, Trainer
@@ -73,13 +73,13 @@ class CachedEncoder(nn.Module):
 
 def make_agent(
     critic: str = "critics.twin_q_v", actor: str = "actors.sac", seed: int = 0
-) -> tuple[Agent, tuple[Phase, ...]]:
+) -> tuple[AgentModule, tuple[Phase, ...]]:
     torch.manual_seed(seed)
     encoder: Any = CachedEncoder()
     critic_config, actor_config = fakes.TINY[critic], fakes.TINY[actor]
     parts = CRITICS.build(critic_config, fakes.SPEC, fakes.LATENT), ACTORS.build(actor_config, fakes.SPEC, fakes.LATENT)
     policy = POLICIES.build(actor_config.policy, fakes.SPEC, fakes.LATENT)
-    agent = fakes.scramble(Agent(encoder, *parts, policy, parts[0].tracks()), seed=seed)
+    agent = fakes.scramble(AgentModule(encoder, *parts, policy, parts[0].tracks()), seed=seed)
     experiment: Any = SimpleNamespace(train=TrainConfig(steps=RL))
     return agent, build_phases(experiment, agent)
 
@@ -178,7 +178,7 @@ def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(tmp_path: Path, rec
 # --- the step ---------------------------------------------------------------------------------------------------------
 
 
-def entered(seed: int = 0, **parts: str) -> tuple[Agent, Engine, Phase]:
+def entered(seed: int = 0, **parts: str) -> tuple[AgentModule, Engine, Phase]:
     agent, (_, rl) = make_agent(seed=seed, **parts)
     engine = Engine([agent])
     assert rl.prepare is not None
@@ -305,7 +305,7 @@ def test_own_loss_and_td_loss_may_move_different_layers_in_either_order(own: str
     critic = CRITICS.build(fakes.TINY["critics.twin_q_v"], fakes.SPEC, fakes.LATENT)
     actor = ACTORS.build(fakes.TINY["actors.sac"], fakes.SPEC, fakes.LATENT)
     policy = POLICIES.build(fakes.GAUSSIAN, fakes.SPEC, fakes.LATENT)
-    agent = fakes.scramble(Agent(encoder, critic, actor, policy, critic.tracks()))
+    agent = fakes.scramble(AgentModule(encoder, critic, actor, policy, critic.tracks()))
     experiment: Any = SimpleNamespace(train=TrainConfig(steps=RL))
     (rl,) = build_phases(experiment, agent)
     batch = fakes.phase_batch(rl)

@@ -11,7 +11,7 @@ import torch
 from selectrl.errors import CompositionError
 from selectrl.protocols import Objective, Optim, Phase, Track
 from selectrl.structs import Batch, Losses
-from selectrl.trainer.agent import Agent
+from selectrl.trainer.agent import AgentModule
 from selectrl.trainer.engine import Engine
 
 
@@ -67,7 +67,7 @@ def test_a_buffer_that_does_not_exist_is_refused() -> None:
 def test_a_target_of_a_module_that_does_not_exist_is_refused() -> None:
     parts = fakes.method("csro")[0]
     with pytest.raises(CompositionError) as error:
-        Agent(parts.encoder, parts.critic, parts.actor, parts.policy, (Track(source="critic.nothing", tau=0.1),))
+        AgentModule(parts.encoder, parts.critic, parts.actor, parts.policy, (Track(source="critic.nothing", tau=0.1),))
     one_sentence(error, "critic.nothing")
 
 

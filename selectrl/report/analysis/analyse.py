@@ -7,7 +7,7 @@ from itertools import combinations
 
 import attrs
 
-from selectrl.report.analysis.comparison import Comparison, collect_alike, compare, compare_methods
+from selectrl.report.analysis.comparison import PairComparison, collect_alike, compare, compare_methods
 from selectrl.report.analysis.estimate import Estimate
 from selectrl.report.analysis.formats import digits_for
 from selectrl.report.analysis.metrics import MEAN, Metric, declared
@@ -56,9 +56,9 @@ class Analysis:
     family: Family
     metrics: tuple[Metric, ...]
     summaries: tuple[Summary, ...]
-    comparisons: Mapping[tuple[str, str], Comparison]
-    given: Mapping[tuple[str, str], Comparison]
-    alike: tuple[tuple[Row, Comparison], ...]
+    comparisons: Mapping[tuple[str, str], PairComparison]
+    given: Mapping[tuple[str, str], PairComparison]
+    alike: tuple[tuple[Row, PairComparison], ...]
 
     @property
     def methods(self) -> tuple[Summary, ...]:
@@ -71,7 +71,7 @@ class Analysis:
         return digits_for(summary.mean for summary in self.methods)
 
     @property
-    def verdicts(self) -> tuple[Comparison, ...]:
+    def verdicts(self) -> tuple[PairComparison, ...]:
         """Each pair of methods once, the one with the better mean first, pairs of the best method first."""
         names = [summary.row.method for summary in self.methods]
         return tuple(self.comparisons[pair] for pair in combinations(names, 2))

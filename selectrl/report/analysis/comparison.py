@@ -16,7 +16,7 @@ from selectrl.report.records import Evaluation, Row
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Comparison:
+class PairComparison:
     """Two rows, after the whole budget of context.
 
     Attributes:
@@ -60,11 +60,11 @@ class Comparison:
         return int((self.differences.mean(axis=0) > 0).sum())
 
 
-def compare(a: Row, b: Row) -> Comparison:
+def compare(a: Row, b: Row) -> PairComparison:
     """Return a minus b over the seeds that both have; without a common seed, over tasks of the seeds' means."""
     reason = obstacle(a.evaluation, b.evaluation)
     if reason:
-        return Comparison(a=a.method, b=b.method, effect=None, reason=reason)
+        return PairComparison(a=a.method, b=b.method, effect=None, reason=reason)
     differences, seeds = paired_differences(a, b)
     sides = a.scores[..., -1].T, b.scores[..., -1].T  # (task, seed)
     effect = Estimate(
@@ -75,7 +75,7 @@ def compare(a: Row, b: Row) -> Comparison:
     )
     enough = min(len(a.seeds), len(b.seeds)) >= FEWEST_SEEDS
     references = reference_returns(a)
-    return Comparison(
+    return PairComparison(
         a=a.method,
         b=b.method,
         effect=effect,
@@ -88,7 +88,7 @@ def compare(a: Row, b: Row) -> Comparison:
     )
 
 
-def compare_methods(rows: Sequence[Row]) -> dict[tuple[str, str], Comparison]:
+def compare_methods(rows: Sequence[Row]) -> dict[tuple[str, str], PairComparison]:
     """Compare every two rows, both ways round; rows of one method are not compared."""
     pairs = [(a, b) for a, b in permutations(rows, 2) if a.method != b.method]
     return {(a.method, b.method): compare(a, b) for a, b in pairs}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from selectrl.report.records import EQUAL_BUDGET, Evaluation, Family, Omission, Row, Run
+from selectrl.report.records import EQUAL_BUDGET, Evaluation, Family, LoadedRun, Omission, Row
 from selectrl.runs.layout import EVALUATIONS, evaluation_file
 from selectrl.runs.reading import Bindings
 
@@ -16,7 +16,7 @@ UNTRAINED = ("collector", "test")
 """Bindings that act only at meta-test, so that evaluations below one trained policy may differ in them."""
 
 
-def group(runs: Sequence[Run]) -> tuple[list[Family], list[Omission]]:
+def group(runs: Sequence[LoadedRun]) -> tuple[list[Family], list[Omission]]:
     """Collect runs into rows by environment, method and label.
 
     Args:
@@ -81,7 +81,7 @@ def difference(a: Bindings, b: Bindings) -> str | None:
     return None
 
 
-def _one_experiment(runs: list[Run]) -> tuple[list[Run], list[Omission]]:
+def _one_experiment(runs: list[LoadedRun]) -> tuple[list[LoadedRun], list[Omission]]:
     """Keep the runs that were trained as the first one was."""
     kept, omissions = [], []
     for run in runs:
@@ -99,7 +99,7 @@ def _trained(experiment: Bindings) -> Bindings:
     return {name: value for name, value in experiment.items() if name not in UNTRAINED}
 
 
-def _one_test(method: str, label: str, runs: list[Run], own: Mapping[str, str]) -> tuple[Row, list[Omission]]:
+def _one_test(method: str, label: str, runs: list[LoadedRun], own: Mapping[str, str]) -> tuple[Row, list[Omission]]:
     """Keep the runs whose evaluation was made as the first one was."""
     having = [run for run in runs if label in run.evaluations]
     kept, omissions = [], []

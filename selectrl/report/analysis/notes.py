@@ -76,9 +76,9 @@ def notes(analysis: Analysis) -> list[str]:
         ("repeats", "were tested with other numbers of repeats"),
         ("terminals", "learnt from other ends of episodes"),
     ):
-        found = sorted({str(setting[name]) for setting in settings})
-        if len(found) > 1:
-            sentences.append(f"The methods {words}: {join(found)}.")
+        values = sorted({str(setting[name]) for setting in settings})
+        if len(values) > 1:
+            sentences.append(f"The methods {words}: {join(values)}.")
     return sentences
 
 

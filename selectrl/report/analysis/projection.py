@@ -72,5 +72,5 @@ def task_axis(parameters: DoubleArray) -> TaskAxis:
 def axis_of(analysis: Analysis) -> TaskAxis | None:
     """Return the best method's test tasks in the order of their parameters, where an evaluation on them kept these."""
     tasks = analysis.methods[0].row.evaluation.tasks
-    found = (row.evaluation.traces for row in analysis.family.rows if row.evaluation.tasks == tasks)
-    return next((task_axis(traces.parameters) for traces in found if traces), None)
+    all_traces = (row.evaluation.traces for row in analysis.family.rows if row.evaluation.tasks == tasks)
+    return next((task_axis(traces.parameters) for traces in all_traces if traces), None)

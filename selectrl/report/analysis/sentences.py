@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from selectrl.report.analysis.analyse import Analysis, Summary
-from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.comparison import PairComparison
 from selectrl.report.analysis.estimate import ENOUGH_SEEDS, Estimate
 from selectrl.report.analysis.formats import NONE, count, interval, join, number
 from selectrl.report.analysis.metrics import GAIN, GAP, MEAN, OFFLINE
@@ -46,7 +46,7 @@ def order(analysis: Analysis) -> str:
     return f"No method is shown to be above {join(top, 'or')}{below}." if top else "The methods have no clear order."
 
 
-def _no_difference(names: Sequence[str], pairs: Sequence[Comparison], digits: int) -> str:
+def _no_difference(names: Sequence[str], pairs: Sequence[PairComparison], digits: int) -> str:
     """Return one sentence on methods of which no two are shown to differ."""
     margin = pairs[0].margin
     if margin is not None and all(pair.is_equal for pair in pairs):
@@ -60,7 +60,7 @@ def _no_difference(names: Sequence[str], pairs: Sequence[Comparison], digits: in
     return f"There is no significant difference between any two of {join(names)}: {why}."
 
 
-def verdict(comparison: Comparison, digits: int) -> str:
+def verdict(comparison: PairComparison, digits: int) -> str:
     """Return what the runs say of two methods, never more than the interval of their difference carries."""
     effect = comparison.effect
     if effect is None:
@@ -93,7 +93,7 @@ def intervals(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
     return ", ".join(parts)
 
 
-def details(comparison: Comparison) -> str:
+def details(comparison: PairComparison) -> str:
     """Return the small print of a verdict: tasks won, and the probability that a seed of one beats one of the other."""
     if comparison.effect is None:
         return ""

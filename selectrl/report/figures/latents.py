@@ -13,7 +13,7 @@ from selectrl.report.analysis.analyse import Analysis
 from selectrl.report.analysis.projection import TaskAxis, principal, task_axis
 from selectrl.report.figures.drawing import SEVERAL, Drawing, Panel
 from selectrl.report.figures.style import hue
-from selectrl.report.records import Row, Run
+from selectrl.report.records import LoadedRun, Row
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -53,7 +53,7 @@ def maps(analysis: Analysis) -> list[list[Map]]:
     return [seeds for seeds in groups if seeds]
 
 
-def _map(row: Row, run: Run) -> Map | None:
+def _map(row: Row, run: LoadedRun) -> Map | None:
     traces, kept = run.evaluations[row.label].traces, run.diagnostics
     if traces is None or traces.latents is None or kept is None or not kept.arrays:
         return None
@@ -97,11 +97,11 @@ def latent_map(analysis: Analysis) -> Drawing | None:
 
 def _panel(seeds: list[Map]) -> tuple[Panel, list[tuple[Any, ...]]]:
     """Return the map of the first seed, and its numbers."""
-    one = seeds[0]
-    cloud = np.concatenate([a.reshape(-1, a.shape[-1]) for a in (one.train, one.given)])
+    first = seeds[0]
+    cloud = np.concatenate([a.reshape(-1, a.shape[-1]) for a in (first.train, first.given)])
     centre, axes, variance = principal(cloud, 2)
-    train, given, explored = ((a - centre) @ axes.T for a in (one.train, one.given, one.explored))
-    hues = [hue(position, cyclic=one.axis.cyclic) for position in one.axis.positions]
+    train, given, explored = ((a - centre) @ axes.T for a in (first.train, first.given, first.explored))
+    hues = [hue(position, cyclic=first.axis.cyclic) for position in first.axis.positions]
     of_train, of_test = hues[: len(train)], hues[len(train) :]
 
     def draw(ax: Axes) -> None:
@@ -122,11 +122,11 @@ def _panel(seeds: list[Map]) -> tuple[Panel, list[tuple[Any, ...]]]:
 
     share = f"{100 * np.mean([seed.own for seed in seeds]):.0f}% at their own task"
     panel = Panel(
-        heading=f"{one.row.name}: {share}",
-        alt=f"Map of task variables of {one.row.name}. Collected contexts: {share}.",
+        heading=f"{first.row.name}: {share}",
+        alt=f"Map of task variables of {first.row.name}. Collected contexts: {share}.",
         draw=draw,
     )
-    key = (one.row.method, one.row.label, one.seed)
+    key = (first.row.method, first.row.label, first.seed)
     sets = (("train_data", train), ("test_data", given), ("test_collected", explored))
     rows = [
         (*key, what, task, draw_, *point)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selectrl.report.analysis.analyse import Analysis, Summary
-from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.comparison import PairComparison
 from selectrl.report.analysis.estimate import FEWEST_SEEDS, Estimate
 from selectrl.report.analysis.formats import interval, number
 from selectrl.report.analysis.metrics import Metric
@@ -40,7 +40,7 @@ def intervals(estimate: Estimate, digits: int, *, sign: bool) -> str:
     return "\n".join(interval(ends, digits, sign=sign) for ends in both if ends)
 
 
-def difference_cell(comparison: Comparison, digits: int) -> Cell:
+def difference_cell(comparison: PairComparison, digits: int) -> Cell:
     """Show the difference of two methods, or why they are not compared."""
     effect = comparison.effect
     if effect is None:

@@ -12,7 +12,7 @@ import attrs
 
 from selectrl.files import write_atomically, write_json
 from selectrl.report.analysis.analyse import Analysis, Summary
-from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.comparison import PairComparison
 from selectrl.report.analysis.metrics import Metric
 from selectrl.report.analysis.notes import notes
 from selectrl.report.analysis.sentences import details, order, verdict
@@ -121,7 +121,7 @@ def _environment(analysis: Analysis) -> Mapping[str, Any]:
     }
 
 
-def _comparison(comparison: Comparison) -> Mapping[str, Any]:
+def _comparison(comparison: PairComparison) -> Mapping[str, Any]:
     compared = comparison.effect is not None
     return {
         "a": comparison.a,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from selectrl.report.analysis.analyse import Analysis
-from selectrl.report.analysis.comparison import Comparison
+from selectrl.report.analysis.comparison import PairComparison
 from selectrl.report.analysis.estimate import these_tasks
 from selectrl.report.analysis.formats import interval, number
 from selectrl.report.analysis.group import arguments
@@ -104,7 +104,7 @@ def _matrix(
     title: str,
     note: str,
     methods: Sequence[str],
-    comparisons: Mapping[tuple[str, str], Comparison],
+    comparisons: Mapping[tuple[str, str], PairComparison],
 ) -> Table | None:
     if len(methods) < 2:
         return None
@@ -122,7 +122,7 @@ def _matrix(
     )
 
 
-def _task_difference(pair: Comparison, task: int, digits: int) -> Cell:
+def _task_difference(pair: PairComparison, task: int, digits: int) -> Cell:
     values = pair.differences[:, task]
     ends = these_tasks(values)
     return Cell(number(float(values.mean()), digits, sign=True), interval(ends, digits, sign=True) if ends else "")

@@ -12,7 +12,7 @@ from selectrl.report.analysis.formats import clock, count, distinct, number
 from selectrl.report.analysis.group import flatten, plain
 from selectrl.report.pages.cells import FEW, estimate_cell, shown_metrics
 from selectrl.report.pages.table import NONE, Cell, Table
-from selectrl.report.records import Row, Run
+from selectrl.report.records import LoadedRun, Row
 from selectrl.runs.reading import is_usable
 
 
@@ -142,7 +142,7 @@ def bindings(rows: Sequence[Row]) -> Table:
     )
 
 
-def _machine(run: Run) -> str:
+def _machine(run: LoadedRun) -> str:
     return f"{run.execution.device}, {count(run.execution.threads, 'thread')}" if run.execution else NONE
 
 
