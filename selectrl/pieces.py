@@ -22,7 +22,7 @@ class Weight(Protocol):
 
 
 class Value(Protocol):
-    """How the constraint's V is estimated."""
+    """An estimator of the constraint's V."""
 
     members: int  #: V networks side by side
 
@@ -47,7 +47,7 @@ class Value(Protocol):
 
 
 class Aggregation(Protocol[State]):
-    """How a set encoder makes one task variable of many row embeddings; a module, ``encoder.pooling`` in the agent."""
+    """A set encoder's map from many row embeddings to one task variable; a module, ``encoder.pooling`` in the agent."""
 
     latent_dim: int
     extra: int  #: outputs per row that the row network gives beside the embedding
@@ -75,7 +75,7 @@ class Aggregation(Protocol[State]):
 
 
 class Negatives(Protocol):
-    """Where CORRO's negatives come from; a module, ``encoder.negatives`` in the agent.
+    """The source of CORRO's negatives; a module, ``encoder.negatives`` in the agent.
 
     The contrastive phase asks for :meth:`noise`, calls :meth:`prepare` on entering and :meth:`replace` in its loss.
     """

@@ -41,7 +41,7 @@ ROW_FIELDS = ("obs", "action", "reward", "next_obs", "terminal")
 
 @attrs.frozen(kw_only=True)
 class Optim:
-    """How one group of parameters moves.
+    """The optimiser of one group of parameters.
 
     Attributes:
         name: ``adam`` (betas .9, .999) or ``sgd``.

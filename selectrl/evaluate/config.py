@@ -15,7 +15,7 @@ MOST_CONTEXT = 10**7  # steps; their rows are kept for the length of the test
 
 @attrs.frozen(kw_only=True)
 class TestConfig:
-    """How an agent is tested on unseen tasks; the same for every method that is compared.
+    """Settings of a meta-test on unseen tasks; the same for every method of a comparison.
 
     Attributes:
         protocol: ``equal_budget``, the same steps of context for every collector, or ``paper``, each collector's

@@ -29,7 +29,7 @@ from selectrl.structs import Belief, Moment, Rows
 
 @attrs.define(eq=False)
 class World:
-    """Where one world stands in its schedule.
+    """The place of one world in its schedule.
 
     Attributes:
         noise: its noise and starts.

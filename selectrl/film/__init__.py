@@ -1,1 +1,1 @@
-"""Films of meta-tests: exploration in unseen tasks, and what the policy then does."""
+"""Films of meta-tests: exploration in unseen tasks, then the adapted policy."""

@@ -35,7 +35,7 @@ def describe(parameter: Array) -> str:
 
 
 def check(reels: Sequence[Reel]) -> None:
-    """Check that reels can run side by side.
+    """Check that reels can run in parallel.
 
     Raises:
         InputError: they were not filmed at the same moments.
@@ -50,7 +50,7 @@ def check(reels: Sequence[Reel]) -> None:
 
 
 def frames(reels: Sequence[Reel]) -> Iterator[Image.Image]:
-    """Lay reels out side by side, one column per run and one row per task, with what goes on above them."""
+    """Lay reels out, one column per run and one row per task, with the present step above them."""
     check(reels)
     for shots in zip(*(reel.shots for reel in reels), strict=True):
         yield frame(reels, shots)

@@ -35,12 +35,12 @@ class Shot:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Reel:
-    """What one run's meta-test looked like.
+    """The recorded steps of one run's meta-test.
 
     Attributes:
         name: the method and the seed.
         tasks: ids of the filmed tasks.
-        parameters: what tells them from others, (task, parameter).
+        parameters: parameters of the tasks, (task, parameter).
         budget: environment steps of context.
         fps: steps per second of simulated time.
         shots: in the order of time.

@@ -1,4 +1,4 @@
-"""Reports: from finished runs on disk to one page, with every figure and number beside it."""
+"""Reports: from finished runs on disk to one page, with every figure and number as files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def build_report(runs: Sequence[Path], out: Path, *, export: Path | None = None,
         runs: run directories, or folders above them. Runs that are half-finished, damaged or cannot be read are left
             out and listed.
         out: folder to write to; it is made where it is missing, and files of an earlier report are replaced.
-        export: new or empty folder to copy what a report reads to, without weights and data.
+        export: new or empty folder for a copy of the records, without weights and data.
         last: number of tests at the end of training whose mean return is reported next to the last one's.
 
     Returns:

@@ -30,7 +30,7 @@ KINDS = (".json", ".safetensors")
 
 
 def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
-    """Say what would be copied, and check that it can be.
+    """Return the files to copy, and check that they can be.
 
     Args:
         runs: run directories, or folders above them.
@@ -59,14 +59,14 @@ def plan(runs: Sequence[Path], out: Path) -> dict[Path, Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return what a report reads of a run directory."""
+    """Return the files of a run directory that a report reads."""
     below = folder / EVALUATIONS
     beside = [below / name for name in sorted(list_names(below)) if name.endswith(KINDS)]
     return [*(folder / name for name in FILES if is_there(folder / name)), *beside]
 
 
 def copy(planned: Mapping[Path, Path], out: Path) -> None:
-    """Copy what was planned: all of it, or nothing.
+    """Copy all planned files, or none.
 
     Raises:
         InputError: a file cannot be read, or ``out`` cannot be written to.
@@ -100,7 +100,7 @@ def _unplaced(file: Path, target: Path) -> None:
 
 
 def _last_beliefs(file: Path, target: Path) -> None:
-    """Copy traces with the last belief of each world alone, which is what a map shows; they are most of the bytes."""
+    """Copy traces with the last belief of each world alone, which suffices for a map; beliefs are most of the bytes."""
     try:
         with open_tensors(file) as handle:
             arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118

@@ -58,7 +58,7 @@ def build(runs: Sequence[Path], out: Path, export_to: Path | None, last: int) ->
 
 
 def _overview(analyses: Sequence[Analysis], of_method: Mapping[str, Mark]) -> list[Drawing]:
-    """Draw what papers open with, one panel an environment, where there are several; protocols are never mixed."""
+    """Draw the overview, one panel per environment, if there are several; protocols are never mixed."""
     usual = [analysis for analysis in analyses if analysis.family.protocol == EQUAL_BUDGET]
     if len(usual) < 2:
         return []

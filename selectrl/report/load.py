@@ -1,4 +1,4 @@
-"""From run directories to records; what cannot be used is left out and named, never guessed."""
+"""From run directories to records; unusable files are left out and named, never guessed."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Place:
 
     @property
     def name(self) -> Path:
-        """The directory below what was given, its parent at least: the same wherever the runs are copied to."""
+        """The directory below the given folder, with its parent at least: the same wherever the runs are copied to."""
         below = self.folder.relative_to(self.root)
         return below if len(below.parts) > 1 else Path(*self.folder.resolve().parts[-2:])
 
     def named(self, file: Path) -> Path:
-        """Return a file of the run, or one in a folder above it, below what was given."""
+        """Return a file of the run, or one in a folder above it, below the given folder."""
         folder, place = self.folder.resolve(), file.parent.resolve() / file.name  # either may be relative
         if place.is_relative_to(folder):
             return self.name / place.relative_to(folder)
@@ -57,11 +57,11 @@ class Place:
 
     @property
     def fairness(self) -> Path | None:
-        """The comparison's record of fairness, beside a run or the folder of its seeds, whatever was given."""
+        """The comparison's record of fairness, next to a run or to the folder of its seeds."""
         return fairness_file(self.folder)
 
     def omission(self, path: Path, reason: str) -> Omission:
-        """Say why a file of the run is left out, by names below what was given, which a copy of the runs has too."""
+        """Say why a file of the run is left out, by names below the given folder, which a copy of the runs has too."""
         for place, name in ((path, self.named(path)), (self.folder, self.name)):
             reason = reason.replace(str(place), str(name))
         return Omission(self.named(path), reason)
@@ -74,7 +74,7 @@ def load(paths: Sequence[Path]) -> tuple[list[LoadedRun], list[Omission]]:
         paths: run directories, or folders above them.
 
     Returns:
-        The usable runs ordered by environment, method and seed, and what was left out.
+        The usable runs ordered by environment, method and seed, and the omissions.
 
     Raises:
         InputError: a path does not exist, or no run directory lies at or below it.
@@ -140,7 +140,7 @@ def _called(runs: Iterable[LoadedRun]) -> list[LoadedRun]:
 
 
 def _run(place: Place, omissions: list[Omission]) -> LoadedRun:
-    """Read one run directory and note what part of it is left out; an ``InputError`` says why none can be used."""
+    """Read one run directory and note the parts that are left out; an ``InputError`` says why none can be used."""
     folder = place.folder
     record = ExperimentRecord.read(folder)
     log = _or(read.NO_LOG, partial(read.log, steps=record.steps), folder / METRICS, omissions)
@@ -210,7 +210,7 @@ def _evaluations(
 
 
 def _own(experiment: Bindings, evaluations: Mapping[str, Evaluation]) -> dict[str, str]:
-    """Return by protocol the label of the evaluation that is the experiment's own, whatever its label.
+    """Return by protocol the label of the evaluation that is the experiment's own, independent of its label.
 
     Under the experiment's protocol it has the experiment's collector and test, and the run's data. Under another
     protocol it has the experiment's collector, and of its test as much as any.
@@ -265,7 +265,7 @@ def _compared(run: LoadedRun) -> list[LoadedRun]:
 
 
 def _or(default: T, reading: Callable[[Path], T], file: Path, omissions: list[Omission]) -> T:
-    """Return what reading gives; where it cannot be used, note that and return the default."""
+    """Return the result of reading; if the file cannot be used, note it and return the default."""
     try:
         return reading(file)
     except InputError as error:

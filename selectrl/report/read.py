@@ -1,4 +1,4 @@
-"""From the records of a run to what figures and tables use of them; an ``InputError`` says why one cannot be used."""
+"""From the records of a run to the values in figures and tables; an ``InputError`` says why a record cannot be used."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Log(NamedTuple):
 
     Attributes:
         tested: (step, return) of the meta-tests while training, by label.
-        values: (step, value) of what losses logged, by name.
+        values: (step, value) of logged losses, by name.
         speed: median steps per second; absent where none was logged.
         reached: the last step.
         skipped: which of its lines could not be used, and why; empty where all could.

@@ -1,4 +1,4 @@
-"""What a report is made of: runs and evaluations as they lie on disk, and the rows that they add up to."""
+"""The records of a report: runs and evaluations as stored, and the rows that they form."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Report:
 
 
 class Diagnostics(NamedTuple):
-    """What a trained encoder makes of stored data.
+    """Beliefs of a trained encoder on stored data.
 
     Attributes:
         arrays: ``train_latents`` and ``test_latents`` (task, draw, latent), with ``train_parameters`` and
@@ -102,7 +102,7 @@ class Evaluation:
 
     @property
     def protocol(self) -> str:
-        """How it was tested: ``equal_budget``, or ``paper`` for the protocol its authors published."""
+        """The protocol of the test: ``equal_budget``, or ``paper`` for the protocol its authors published."""
         return str(self.settings["protocol"])
 
     @property
@@ -129,7 +129,7 @@ class LoadedRun:
         path: its directory below the folder that was read.
         env: name of the environment, without its registry.
         folder: name of the folder that holds its seeds.
-        method: what it is called: its experiment's name, or the folder's where two folders share a name.
+        method: name of the method: its experiment's name, or the folder's where two folders share a name.
         seed: the seed.
         experiment: the nested bindings.
         execution: how it was trained, where that is recorded.
@@ -166,7 +166,7 @@ class LoadedRun:
 
     @property
     def terminals(self) -> str:
-        """What its training took for the end of an episode."""
+        """The rule for the end of an episode in its training."""
         data = self.experiment.get("data")
         bound = data.get("terminals") if isinstance(data, dict) else None
         return str(bound or "not recorded")
@@ -193,7 +193,7 @@ class Row:
     """One method under one collector: all seeds of one folder that were evaluated under one label.
 
     Attributes:
-        method: what its runs are called.
+        method: name of its runs.
         label: the evaluation's label.
         own: whether the method is reported under it: the collector that it binds, or its first seed where seeds differ.
         runs: its runs, by seed.
@@ -225,12 +225,12 @@ class Row:
         return shared_steps(run.tested_like(self.evaluation) for run in self.runs)
 
     def logged(self, name: str) -> tuple[DoubleArray, DoubleArray]:
-        """Return what losses logged under a name: steps (point,), and values (seed, point)."""
+        """Return the values that losses logged under a name: steps (point,), and values (seed, point)."""
         return shared_steps(run.values.get(name, ()) for run in self.runs)
 
     @property
     def name(self) -> str:
-        """How figures and tables call the row."""
+        """The name of the row in figures and tables."""
         return self.method if self.own else f"{self.method} · {self.label}"
 
 

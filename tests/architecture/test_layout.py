@@ -82,6 +82,50 @@ class TestAxes:
         assert self.unknown("z = 1  # values, (task, episode * time, …)") == []
 
 
+class TestWords:
+    """Names say what they hold, and a public class has its name alone."""
+
+    BANNED = frozenset({"one", "found", "told", "said", "made", "odd", "known", "strangers"})
+
+    @classmethod
+    def banned(cls, source: str) -> set[str]:
+        """Return the banned names that a source binds: variables, arguments, functions, attributes of classes."""
+        bound = set()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                bound.add(node.id)
+            elif isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                bound.add(node.attr)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                bound.add(node.name)
+        return bound & cls.BANNED
+
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_no_name_is_a_pronoun_or_a_participle_without_a_noun(self, path: Path) -> None:
+        assert not self.banned(path.read_text())
+
+    def test_a_banned_name_is_seen(self) -> None:
+        assert self.banned("for one in range(3):\n    self.found = one\ndef told(said): ...") == {
+            "one",
+            "found",
+            "told",
+            "said",
+        }
+
+    def test_public_classes_have_names_of_their_own(self) -> None:
+        names = [node.name for path in MODULES for node in classes(path) if not node.name.startswith("_")]
+        assert sorted({name for name in names if names.count(name) > 1}) == []
+
+    @pytest.mark.parametrize("path", MODULES, ids=relative)
+    def test_docstrings_start_with_a_verb_or_a_noun(self, path: Path) -> None:
+        nodes = (node for node in ast.walk(ast.parse(path.read_text())))
+        documented = [node for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+        starts = [(ast.get_docstring(node) or "").split(" ")[0] for node in documented]
+        assert not {"What", "Where", "Whose", "How"} & set(starts)
+
+
 class TestNames:
     @pytest.mark.parametrize("path", MODULES, ids=relative)
     def test_no_module_is_called_as_one_of_the_standard_library(self, path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The numbers of a report, and the sentences that say what they carry: rows of runs, metrics, comparisons."""
+"""The numbers of a report and its sentences: rows of runs, metrics, comparisons."""

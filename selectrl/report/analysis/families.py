@@ -1,4 +1,4 @@
-"""The task family of a row, which is asked for what it offers a report; its name is never looked at."""
+"""The task family of a row: reference returns and the plane of paths, asked of the family itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _build(env: str) -> TaskFamily | None:
 
 
 def reference_returns(row: Row) -> ReferenceReturns | None:
-    """Return what the family knows of the best and the worst return on a row's test tasks."""
+    """Return the family's best and worst return on a row's test tasks."""
     family = task_family(row)
     return family.reference_returns(row.evaluation.tasks) if family else None
 

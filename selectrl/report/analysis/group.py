@@ -23,7 +23,7 @@ def group(runs: Sequence[LoadedRun]) -> tuple[list[Family], list[Omission]]:
         runs: ordered by environment, method and seed.
 
     Returns:
-        One family per environment and protocol, the equal budget first, and what did not fit the others.
+        One family per environment and protocol, the equal budget first, and the runs that do not fit the others.
     """
     families: list[Family] = []
     omissions: list[Omission] = []

@@ -219,7 +219,7 @@ METRICS: tuple[Metric, ...] = (
 
 
 def declared(last: int) -> tuple[Metric, ...]:
-    """Return every metric, with the mean over so many last tests in training.
+    """Return every metric, with the mean over the last ``last`` tests in training.
 
     Raises:
         InputError: ``last`` is below 2.

@@ -1,4 +1,4 @@
-"""Notes on a comparison: what stands between its numbers and a fair one, one sentence each."""
+"""Notes on a comparison: reasons why its numbers may be unfair, one sentence each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selectrl.report.records import Row
 
 
 def notes(analysis: Analysis) -> list[str]:
-    """Return what stands between these numbers and a fair comparison, one sentence each."""
+    """Return the reasons why a comparison may be unfair, one sentence each."""
     rows = [summary.row for summary in analysis.methods]
     sentences = []
     fewest = min(len(row.seeds) for row in rows)

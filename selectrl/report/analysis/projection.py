@@ -11,11 +11,11 @@ from selectrl.report.analysis.analyse import Analysis
 
 
 class TaskAxis(NamedTuple):
-    """Tasks in the order of what tells them apart.
+    """Tasks in the order of their parameters.
 
     Attributes:
         values: place of each task, (task,).
-        name: what the places are.
+        name: name of the axis.
         cyclic: whether the two ends of the axis are one place.
     """
 

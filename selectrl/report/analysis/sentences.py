@@ -61,7 +61,7 @@ def _no_difference(names: Sequence[str], pairs: Sequence[PairComparison], digits
 
 
 def verdict(comparison: PairComparison, digits: int) -> str:
-    """Return what the runs say of two methods, never more than the interval of their difference carries."""
+    """Return the verdict on two methods, which claims no more than the interval of their difference supports."""
     effect = comparison.effect
     if effect is None:
         return f"{comparison.a} and {comparison.b} are not compared: {comparison.reason}."
@@ -84,7 +84,7 @@ def verdict(comparison: PairComparison, digits: int) -> str:
 
 
 def intervals(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
-    """Return both 95% intervals of an estimate, each with what it is for; nothing where there is none."""
+    """Return both 95% intervals of an estimate, each with its question; empty without an interval."""
     these, other = (
         ends and interval(ends, digits, sign=sign) for ends in (estimate.interval, estimate.interval_other_tasks)
     )
@@ -104,7 +104,7 @@ def details(comparison: PairComparison) -> str:
 
 
 def sentence(analysis: Analysis, summary: Summary, digits: int) -> str:
-    """Return what was measured of one method, and what context did for it."""
+    """Return the return of one method, and the gain by context."""
     row, mean, gap, offline = summary.row, summary[MEAN], summary.get(GAP), summary.get(OFFLINE)
     seeds = count(len(row.seeds), "seed")
     spread = f"{intervals(mean, digits)}; {seeds}" if mean.interval else f"{seeds}, too few for an interval"
@@ -135,7 +135,7 @@ def by_task_words(analysis: Analysis, axis: TaskAxis) -> str:
 
 
 def gained(gain: Estimate, digits: int) -> str:
-    """Return what context did to the return."""
+    """Return the change of the return by context."""
     if gain.interval is None:
         return f"Context changes it by {number(gain.value, digits, sign=True)} (too few seeds for an interval)."
     if gain.sign == 0:
@@ -146,5 +146,5 @@ def gained(gain: Estimate, digits: int) -> str:
 
 
 def _cost(gap: Estimate, digits: int) -> str:
-    """Return what collecting its own context costs a method, if that could be shown."""
+    """Return the loss by collecting its own context, if it is significant."""
     return f"; collecting it costs {number(gap.value, digits)}" if gap.sign > 0 else ""

@@ -1,4 +1,4 @@
-"""Curves: what training and context do to the return, one panel an environment, and what losses logged meanwhile."""
+"""Curves: return against training and context, one panel per environment, and the logged losses."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def few_shot(analyses: Sequence[Analysis], marks: Mapping[str, Mark], name: str)
 
 
 def training(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
-    """Draw what losses logged, one panel a quantity; nothing where none of them was logged."""
+    """Draw the logged losses, one panel per quantity; None if none was logged."""
     curves_by_env, data = [], []
     for quantity, heading in QUANTITIES.items():
         curves = _present({m.row.method: m.row.logged(quantity) for m in analysis.methods})

@@ -1,4 +1,4 @@
-"""What is in a dataset, as a picture: the behaviour's return in every task and at every checkpoint."""
+"""The picture of a dataset: the behaviour's return in every task and at every checkpoint."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _line(ax: Axes, returns: DoubleArray) -> None:
 
 
 def _tasks(ax: Axes, manifest: Manifest, crosses: str) -> None:
-    """Name the rows of the heat map, mark those of test tasks, and say what the marks are."""
+    """Name the rows of the heat map, mark those of test tasks, and explain the marks."""
     tasks = [entry.task for entry in manifest.tasks]
     step = -(-len(tasks) // MOST_TICKS)
     ax.set_yticks(range(0, len(tasks), step), [str(task) for task in tasks[::step]])

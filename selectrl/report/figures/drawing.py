@@ -33,11 +33,11 @@ class Panel:
     """One set of axes.
 
     Attributes:
-        heading: what stands above it.
+        heading: text above it.
         alt: the panel in words, with its main numbers.
         draw: fills empty axes; without it only the heading is shown.
         group: heading of the group of panels that it belongs to, often a method.
-        note: small print beside the group's heading.
+        note: small print next to the group's heading.
         kind: name by which the page's style may single it out.
     """
 
@@ -51,18 +51,18 @@ class Panel:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Drawing:
-    """A figure, what is said of it, and the numbers in it.
+    """A figure, its texts, and the numbers in it.
 
     Attributes:
         name: stem of its files.
         title: short name.
-        caption: what to see.
+        caption: the caption.
         panels: its axes; those of one group stand together.
         columns: names of the data's columns.
         data: the numbers drawn.
-        methods: what the legend names.
+        methods: methods in the legend.
         size: of a panel, inches.
-        across: panels side by side in a file.
+        across: panels per row in a file.
     """
 
     name: str
@@ -144,7 +144,7 @@ def curve(ax: Axes, x: DoubleArray, y: DoubleArray, mark: Mark, *, marker: str =
 
 
 def numbers(name: Sequence[Any], x: DoubleArray, y: DoubleArray) -> list[tuple[Any, ...]]:
-    """Return what :func:`curve` drew, one row a point: name, x, mean, standard deviation, seeds."""
+    """Return the numbers that :func:`curve` draws, one row per point: name, x, mean, standard deviation, seeds."""
     spread = y.std(axis=0, ddof=1).tolist() if len(y) > 1 else [None] * len(x)
     return [(*name, a, b, c, len(y)) for a, b, c in zip(x.tolist(), y.mean(axis=0).tolist(), spread, strict=True)]
 

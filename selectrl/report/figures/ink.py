@@ -61,7 +61,7 @@ _RC: dict[Any, Any] = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw and render under this package's settings, whatever the caller's are; a glyph that is missing is no event."""
+    """Draw and render under this package's settings, independent of the caller's; a missing glyph is ignored."""
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)

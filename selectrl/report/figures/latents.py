@@ -26,7 +26,7 @@ class Map:
         train: those of training tasks by stored data, (task, draw, latent).
         given: those of test tasks by stored data, (task, draw, latent).
         explored: those of test tasks after collection, (task, repeat, latent).
-        axis: training and then test tasks, by what tells them apart.
+        axis: training and then test tasks, in the order of their parameters.
     """
 
     row: Row
@@ -38,7 +38,7 @@ class Map:
 
     @property
     def own(self) -> float:
-        """How often the task whose data lie nearest to what exploration inferred is the true one, in [0, 1]."""
+        """The share of explored beliefs whose nearest centre of stored beliefs is that of the true task, in [0, 1]."""
         centres = self.given.mean(axis=1)
         distance = np.linalg.norm(self.explored[:, :, None] - centres, axis=-1)  # (task, repeat, centre)
         return float((distance.argmin(axis=-1) == np.arange(len(centres))[:, None]).mean())

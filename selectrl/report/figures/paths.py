@@ -1,4 +1,4 @@
-"""The picture of paths: goals, what is explored, and what the context changes, where worlds move in a plane."""
+"""The picture of paths, for worlds that move in a plane: goals, exploration, and the effect of context."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Story:
 
 
 def stories(analysis: Analysis) -> tuple[list[Story], list[Omission]]:
-    """Read the paths of every row whose worlds move in a plane; elsewhere there are none."""
+    """Read the paths of every row whose worlds move in a plane."""
     drawn, omissions = [], []
     place = {summary.row.method: i for i, summary in enumerate(analysis.methods)}
     ordered = sorted(analysis.summaries, key=lambda value: (not value.row.own, place[value.row.method]))
@@ -103,7 +103,7 @@ def picture(analysis: Analysis) -> tuple[Drawing | None, list[Omission]]:
     """Draw all rows, three panels each: before any context, exploration, after all context.
 
     Returns:
-        The figure, nothing where there are no paths, and the files that could not be used.
+        The figure, None without paths, and the files that could not be used.
     """
     drawn, omissions = stories(analysis)
     if not drawn:
@@ -146,7 +146,7 @@ MARKS = (
 
 
 def heading(story: Story, kind: str, digits: int) -> str:
-    """Return what one panel shows, with the return of scored episodes."""
+    """Return the heading of a panel, with the return of scored episodes."""
     steps = story.summary.row.evaluation.context_steps[-1]
     if kind == "before":
         return f"Before any context: {number(story.summary[CONTEXT_FREE].value, digits)}"

@@ -94,7 +94,7 @@ def _numbers(summary: Summary) -> tuple[Any, ...]:
 
 
 def by_task(analysis: Analysis, marks: Mapping[str, Mark]) -> Drawing | None:
-    """Draw each task's return against what tells the tasks apart; nothing where that was not kept."""
+    """Draw each task's return against its parameter; None if parameters were not stored."""
     axis = axis_of(analysis)
     tasks = analysis.methods[0].row.evaluation.tasks
     rows = [summary.row for summary in analysis.methods if summary.row.evaluation.tasks == tasks]

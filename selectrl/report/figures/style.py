@@ -52,7 +52,7 @@ METHOD_COLOURS = sum(name.startswith("m") and name != "muted" for name in LIGHT)
 
 @attrs.frozen
 class Mark:
-    """How one method is drawn.
+    """The style of one method.
 
     Attributes:
         variable: its colour's name.

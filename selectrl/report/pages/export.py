@@ -1,4 +1,4 @@
-"""What a report leaves on disk besides the page: every figure in three formats, its numbers, and the tables as data."""
+"""The files of a report next to the page: every figure in three formats, its numbers, and the tables as data."""
 
 from __future__ import annotations
 

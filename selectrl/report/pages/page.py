@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
     """Something that an environment's section shows where there are data for it.
 
     Attributes:
-        words: what it is.
+        words: its name in a sentence.
         why: why there may be no data for it.
         files: of a run, which it is drawn from.
     """
@@ -67,8 +67,8 @@ class Section(NamedTuple):
 
     Attributes:
         analysis: its numbers.
-        drawings: its figures, by what they are of.
-        tables: its tables, by what they are of.
+        drawings: its figures by name.
+        tables: its tables by name.
     """
 
     analysis: Analysis

@@ -1,4 +1,4 @@
-"""Where numbers come from, and what makes their comparison fair, as HTML."""
+"""The origin of numbers and the conditions of a fair comparison, as HTML."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def provenance(rows: Sequence[Row]) -> str:
 
 
 def fairness(fair: FairnessRecord) -> str:
-    """Return what all methods share, and what was checked."""
+    """Return the bindings that all methods share, and the checks of fairness."""
     checks = "".join(
         f"<li>{'✓' if check.ok else '✗'} {escape(check.what)}"
         f"{f' <small>{escape(check.detail)}</small>' if check.detail else ''}</li>"
@@ -39,7 +39,7 @@ def fairness(fair: FairnessRecord) -> str:
 
 
 def quirks(rows: Sequence[Row]) -> str:
-    """Return in what each method's published protocol departs from the usual one; nothing where none says so."""
+    """Return the quirks of each method's published protocol, empty without any."""
     quirks = {row.method: row.evaluation.quirks for row in rows if row.evaluation.quirks}
     return _list({method: "; ".join(each) for method, each in quirks.items()}) if quirks else ""
 

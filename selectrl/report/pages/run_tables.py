@@ -1,4 +1,4 @@
-"""Tables of runs: what they cost, what they read, and the bindings in which they differ."""
+"""Tables of runs: costs, data read, and the bindings in which they differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from selectrl.runs.reading import is_usable
 
 
 def donors(analysis: Analysis) -> Table | None:
-    """How far z follows a donor's states and actions; nothing where it was not measured."""
+    """The table of the donor swap: how far z follows a donor's states and actions; None if it was not measured."""
     rows = []
     for summary in analysis.methods:
         values = [run.diagnostics.follow for run in summary.row.runs if run.diagnostics]
@@ -67,7 +67,7 @@ def last_tests(analysis: Analysis) -> Table | None:
 
 
 def cost(analysis: Analysis) -> Table:
-    """What each method took."""
+    """The table of costs by method."""
     rows = []
     for summary in analysis.methods:
         runs = summary.row.runs
@@ -97,7 +97,7 @@ def cost(analysis: Analysis) -> Table:
 
 
 def differs(analysis: Analysis) -> Table | None:
-    """What a comparison says its methods do not share; nothing where it says nothing."""
+    """The table of bindings that methods do not share, from the record of fairness; None without a record."""
     fair = next((run.fairness for summary in analysis.methods for run in summary.row.runs if run.fairness), None)
     if fair is None or not fair.differs:
         return None
@@ -147,5 +147,5 @@ def _machine(run: LoadedRun) -> str:
 
 
 def _mean(values: Sequence[float], runs: int) -> float | None:
-    """Return the mean of what every run recorded, None where one did not or where a number is too large for a mean."""
+    """Return the mean of a value that every run recorded, None if a run lacks it or a number is too large."""
     return sum(values) / runs if len(values) == runs and all(map(is_usable, values)) else None

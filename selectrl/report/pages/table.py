@@ -18,8 +18,8 @@ class Cell(NamedTuple):
     """One cell.
 
     Attributes:
-        text: what it says.
-        small: what it says below, smaller, one line or several: intervals, a remark.
+        text: its text.
+        small: small print below, one or several lines: intervals, a remark.
         method: whose line stands before the text.
         strong: whether it stands out.
         code: whether it is code.

@@ -16,7 +16,7 @@ from selectrl.report.records import Row
 
 
 def tables(analysis: Analysis) -> dict[str, Table]:
-    """Return every table of one environment for which there are data, by what it is of."""
+    """Return every table of one environment for which there are data, by name."""
     makers: dict[str, Callable[[Analysis], Table | None]] = {
         "results": results,
         "pairs": pairs,
