@@ -36,7 +36,7 @@ from selectrl.runs.diagnostics import DiagnosticsRecord, DonorSwap
 from selectrl.runs.evaluation import EvaluationRecord, TestedState
 from selectrl.runs.execution import ExecutionRecord
 from selectrl.runs.experiment import ExperimentRecord
-from selectrl.runs.identity import difference, identity_of, is_wanted, refuse_to_replace
+from selectrl.runs.identity import find_difference, identity_of, is_wanted, refuse_to_replace
 from selectrl.runs.layout import DIAGNOSTICS, EVALUATIONS, EXPERIMENT, arrays_file, evaluation_file
 from selectrl.runs.reading import JsonObject
 from selectrl.tensor_files import write_tensors
@@ -85,7 +85,7 @@ class Run(RunFolder):
         """Return the trained agent, and the facts of its checkpoint for evaluations."""
         if not force:
             self.refuse_changed_part()
-        newest = checkpoint.newest(self.folder)
+        newest = checkpoint.read_newest(self.folder)
         if newest is None:
             raise InputError(f"{self.folder} has no sound checkpoint; train it first")
         own = ExperimentRecord.read(self.folder)
@@ -129,7 +129,7 @@ class Run(RunFolder):
         execution = ExecutionRecord.read_if_there(self.folder)
         trained_on = execution.dataset.fingerprint if execution else None
         is_own_label = label == make_label(collector, test, own)
-        if trained_on is not None and is_own_label and difference(wanted, {"dataset": trained_on}):
+        if trained_on is not None and is_own_label and find_difference(wanted, {"dataset": trained_on}):
             raise InputError(
                 f"the label {label!r} belongs to a meta-test on the training data of {self.folder} "
                 f"(fingerprint {trained_on[:12]}), not on the data in {self.data_folder}; choose another --label"

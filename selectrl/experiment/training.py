@@ -66,13 +66,13 @@ def train(runs: Sequence[Run], progress: Progress = lambda run, record: None) ->
 
 def group_populations(runs: Sequence[Run]) -> list[list[Run]]:
     """Return the runs in groups whose seeds can continue, or start, in parallel."""
-    if checkpoint.together([run.folder for run in runs]):
+    if checkpoint.share_step([run.folder for run in runs]):
         return [list(runs)]
     by_step: dict[int, list[Run]] = {}
     for run in runs:
-        by_step.setdefault(checkpoint.reached(run.folder), []).append(run)
+        by_step.setdefault(checkpoint.read_step(run.folder), []).append(run)
     started = [run for step, group in by_step.items() if step for run in group]
-    if checkpoint.together([run.folder for run in started]):
+    if checkpoint.share_step([run.folder for run in started]):
         return [group for group in (started, by_step.get(0)) if group]
     return list(by_step.values())
 
@@ -118,7 +118,7 @@ def train_population(runs: Sequence[Run], progress: Progress) -> bool:
         if [run.check_start() or experiment for run in runs] != firsts:  # between the first check and the lock
             names = ", ".join(str(run.folder) for run in runs)
             raise InputError(f"another process has just started {names} with another test; give the command again")
-        if all(checkpoint.reached(run.folder) == trainer.total for run in runs):
+        if all(checkpoint.read_step(run.folder) == trainer.total for run in runs):
             return False
         for run in runs:
             run.claim()

@@ -1,1 +1,1 @@
-"""The run directory: the names of its files, their typed records, one strict reader and one writer."""
+"""The run directory: the names of its files, their typed records, a strict reader and a writer."""

@@ -1,10 +1,10 @@
-"""Checkpoints: one safetensors file that is the whole state of a run, which no kill and no power cut hurts.
+"""Checkpoints: the complete state of a run in a safetensors file, safe against kills and power cuts.
 
-Draws are functions of the step, so parameters, targets and optimisers are all the tensors there are; beside them lies
-the record of what they belong to: the step, the experiment and the versions of what made them.
+Draws are functions of the step, so the only tensors are parameters, targets and optimisers. A record next to them names
+the step, the experiment and the versions.
 
-A checkpoint is sound, damaged or unreadable. A damaged one gives way to the one before it. An unreadable one stops the
-command, for it may be sound.
+A checkpoint is sound, damaged or unreadable. Instead of a damaged one the earlier one is used. An unreadable one stops
+the command, because it may be sound.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from selectrl.runs.metrics import Metrics
 from selectrl.tensor_files import write_tensors
 
 KEPT = 2  # the newest and the one before it, in case the newest is damaged
-ASIDE = ".aside"  # ends the name of a checkpoint that a run has gone back behind
+ASIDE = ".aside"  # ends the name of a checkpoint after the step that a run continued from
 
 
 class Checkpoint(NamedTuple):
@@ -41,7 +41,7 @@ class Checkpoint(NamedTuple):
         total: steps of all phases.
         metrics: bytes of the run's metrics at that step.
         phase: name of the phase that the step is of.
-        record: what the state belongs to: key and JSON of the experiment, seed, versions.
+        record: origin of the state: key and JSON of the experiment, seed, versions.
     """
 
     state: Mapping[str, Tensor]
@@ -53,16 +53,16 @@ class Checkpoint(NamedTuple):
 
     @property
     def about(self) -> dict[str, Any]:
-        """Everything but the tensors."""
+        """All fields except the tensors."""
         return {name: value for name, value in self._asdict().items() if name != "state"}
 
 
-def save(folder: Path, made: Checkpoint) -> Path:
-    """Write a checkpoint and drop those that it makes needless: all before the last one, and those set aside.
+def save(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint and delete those that are no longer needed: all before the last one, and those set aside.
 
     Args:
         folder: the run's folder.
-        made: what is written; its step names the file.
+        checkpoint: the state to write; its step names the file.
 
     Returns:
         The file.
@@ -70,19 +70,19 @@ def save(folder: Path, made: Checkpoint) -> Path:
     Raises:
         InputError: the folder cannot be written to.
     """
-    path = folder / f"checkpoint-{made.step:09d}.safetensors"
-    tensors = {name: value.detach().contiguous() for name, value in made.state.items()}
-    text = json.dumps(made.about)
+    path = folder / f"checkpoint-{checkpoint.step:09d}.safetensors"
+    tensors = {name: value.detach().contiguous() for name, value in checkpoint.state.items()}
+    text = json.dumps(checkpoint.about)
     metadata = {"about": text, "digest": digest(tensors, text)}
     write_tensors(path, {name: value.numpy() for name, value in tensors.items()}, metadata)
-    before = [old for step, old in files(folder) if step < made.step]
-    passed = [old for step, old in files(folder, ASIDE) if step <= made.step]
+    before = [old for step, old in list_checkpoints(folder) if step < checkpoint.step]
+    passed = [old for step, old in list_checkpoints(folder, ASIDE) if step <= checkpoint.step]
     for old in [*before[KEPT - 1 :], *passed]:
         old.unlink(missing_ok=True)
     return path
 
 
-def files(folder: Path, ending: str = "") -> list[tuple[int, Path]]:
+def list_checkpoints(folder: Path, ending: str = "") -> list[tuple[int, Path]]:
     """List the checkpoints in a folder with their steps, the newest first.
 
     Args:
@@ -93,20 +93,19 @@ def files(folder: Path, ending: str = "") -> list[tuple[int, Path]]:
         UnreadableError: the folder cannot be listed.
     """
     pattern = re.compile(rf"checkpoint-(\d+)\.safetensors{re.escape(ending)}")
-    found = [match for name in list_names(folder) if (match := pattern.fullmatch(name))]
-    return sorted(((int(match[1]), folder / match[0]) for match in found), reverse=True)
+    matches = [match for name in list_names(folder) if (match := pattern.fullmatch(name))]
+    return sorted(((int(match[1]), folder / match[0]) for match in matches), reverse=True)
 
 
-def set_aside(folder: Path, step: int) -> None:
-    """Rename the checkpoints of later steps than the one that a run continues from, so that they no longer count.
+def set_later_aside(folder: Path, step: int) -> None:
+    """Rename the checkpoints after the step that a run continues from, so that they are ignored.
 
-    They are damaged, or the metrics that belong to them are gone. :func:`save` deletes them when the run has reached
-    their step again.
+    They are damaged, or their metrics are lost. :func:`save` deletes them when the run has reached their step again.
 
     Raises:
         InputError: the folder cannot be written to.
     """
-    later = [path for at, path in files(folder) if at > step]
+    later = [path for at, path in list_checkpoints(folder) if at > step]
     try:
         for path in later:
             path.rename(path.with_name(path.name + ASIDE))
@@ -117,12 +116,12 @@ def set_aside(folder: Path, step: int) -> None:
 
 
 def digest(state: Mapping[str, Tensor], about: str) -> str:
-    """Return a checksum of names, shapes and values, which tells a damaged file from a sound one."""
-    found = blake2b(about.encode(), digest_size=16)
+    """Return a checksum of names, shapes and values, to detect damaged files."""
+    checksum = blake2b(about.encode(), digest_size=16)
     for name in sorted(state):
-        found.update(f"{name} {tuple(state[name].shape)} {state[name].dtype}".encode())
-        found.update(state[name].numpy().tobytes())
-    return found.hexdigest()
+        checksum.update(f"{name} {tuple(state[name].shape)} {state[name].dtype}".encode())
+        checksum.update(state[name].numpy().tobytes())
+    return checksum.hexdigest()
 
 
 def load(path: Path) -> Checkpoint | None:
@@ -131,7 +130,7 @@ def load(path: Path) -> Checkpoint | None:
     The file is read and not mapped into memory, which some network file systems refuse.
 
     Raises:
-        UnreadableError: the operating system does not let it be read.
+        UnreadableError: the operating system refuses to read it.
     """
     content = read_bytes(path)
     try:
@@ -140,104 +139,108 @@ def load(path: Path) -> Checkpoint | None:
         metadata = parse_json(header.decode())["__metadata__"]
         if metadata["digest"] != digest(state, metadata["about"]):
             return None
-        found = Checkpoint(state=state, **parse_json(metadata["about"]))
+        loaded = Checkpoint(state=state, **parse_json(metadata["about"]))
     except (SafetensorError, KeyError, ValueError, TypeError):
         return None
-    counts = (found.step, found.total, found.metrics)
-    sound = all(type(count) is int and count >= 0 for count in counts) and isinstance(found.phase, str)
-    whole = sound and isinstance(found.record, dict) and all(value.isfinite().all() for value in state.values())
-    return found if whole else None
+    counts = (loaded.step, loaded.total, loaded.metrics)
+    has_counts = all(type(count) is int and count >= 0 for count in counts) and isinstance(loaded.phase, str)
+    is_sound = (
+        has_counts and isinstance(loaded.record, dict) and all(value.isfinite().all() for value in state.values())
+    )
+    return loaded if is_sound else None
 
 
-def sound(folder: Path) -> Iterator[Checkpoint]:
+def read_sound(folder: Path) -> Iterator[Checkpoint]:
     """Read a run's sound checkpoints, the newest first.
 
     Raises:
-        UnreadableError: one on the way cannot be read.
+        UnreadableError: a checkpoint cannot be read.
 
     Warns:
-        DamageWarning: one on the way is damaged.
+        DamageWarning: a checkpoint is damaged.
     """
-    for _, path in files(folder):
-        found = load(path)
-        if found is not None:
-            yield found
+    for _, path in list_checkpoints(folder):
+        loaded = load(path)
+        if loaded is not None:
+            yield loaded
         else:
-            sentence = f"{path} is damaged and left out; the one before it counts, or the run begins again"
+            sentence = f"{path} is damaged and ignored; the run uses the checkpoint before it, or starts again"
             warnings.warn(sentence, DamageWarning, 2)
 
 
-def newest(folder: Path) -> Checkpoint | None:
+def read_newest(folder: Path) -> Checkpoint | None:
     """Read the newest sound checkpoint of a run, or None if there is none."""
-    return next(sound(folder), None)
+    return next(read_sound(folder), None)
 
 
-def resumable(folder: Path) -> Iterator[Checkpoint]:
-    """Read the sound checkpoints that a run can continue from, the newest first: those whose metrics are still there.
+def read_resumable(folder: Path) -> Iterator[Checkpoint]:
+    """Read the sound checkpoints that a run can continue from, the newest first: those with complete metrics.
 
     Raises:
-        InputError: there are sound checkpoints, but the metrics of none.
+        InputError: there are sound checkpoints, but none with complete metrics.
         UnreadableError: a checkpoint or the metrics cannot be read.
 
     Warns:
-        DamageWarning: the metrics of a newer one are lost, as by a power cut.
+        DamageWarning: the metrics of a newer checkpoint are lost, for example after a power cut.
     """
-    metrics, lost, usable = Metrics.of(folder), None, False
+    metrics, lost, has_usable = Metrics.of(folder), None, False
     size = metrics.size()
-    for found in sound(folder):
-        if found.metrics > size:
-            lost = lost or found
+    for candidate in read_sound(folder):
+        if candidate.metrics > size:
+            lost = lost or candidate
             continue
-        if lost and not usable:
+        if lost and not has_usable:
             sentence = (
-                f"{metrics.path} holds less than the checkpoint of step {lost.step} says; the run continues from step "
-                f"{found.step}, and {lost.step - found.step} steps are trained again"
+                f"{metrics.path} is shorter than the checkpoint of step {lost.step} records; the run continues from "
+                f"step {candidate.step}, and {lost.step - candidate.step} steps are trained again"
             )
             warnings.warn(sentence, DamageWarning, 2)
-        usable = True
-        yield found
-    if lost and not usable:
+        has_usable = True
+        yield candidate
+    if lost and not has_usable:
         raise InputError(
-            f"{metrics.path} holds less than the run's checkpoint at step {lost.step} says; restore it, or delete the "
-            "folder's checkpoints to begin again"
+            f"{metrics.path} is shorter than the run's checkpoint at step {lost.step} records; restore it, or delete "
+            "the folder's checkpoints to start again"
         )
 
 
-def shared(folders: Sequence[Path]) -> list[Checkpoint]:
-    """Read the newest resumable checkpoint of one and the same step in each folder; nothing if they begin together.
+def read_shared(folders: Sequence[Path]) -> list[Checkpoint]:
+    """Read the newest resumable checkpoint of the same step in each folder; nothing if all start from the beginning.
 
-    Runs that are saved one after the other stand at different steps if they are killed in between.
+    Runs that are saved one after the other have different steps if they are killed in between.
 
     Raises:
-        RunError: they have no step in common, their beginning included; see :func:`together`.
-        InputError: as :func:`resumable`.
+        RunError: the runs share no step, not even their beginning; see :func:`share_step`.
+        InputError: as :func:`read_resumable`.
     """
     if len(folders) == 1:
-        return list(islice(resumable(folders[0]), 1))
-    known = [standing(folder) for folder in folders]
-    newest_shared = max(set.intersection(*map(set, known)), default=None)
+        return list(islice(read_resumable(folders[0]), 1))
+    by_step_of = [list_resumable(folder) for folder in folders]
+    newest_shared = max(set.intersection(*map(set, by_step_of)), default=None)
     if newest_shared is None:
         names = ", ".join(map(str, folders))
-        raise RunError(f"no step of which each of {names} has a sound checkpoint; go on with each of them alone")
-    return [found for of in known if (found := of[newest_shared])]
+        raise RunError(f"there is no step with a sound checkpoint in each of {names}; continue each of them alone")
+    return [checkpoint for by_step in by_step_of if (checkpoint := by_step[newest_shared])]
 
 
-def standing(folder: Path) -> dict[int, Checkpoint | None]:
-    """Return where a run can go on from: its resumable checkpoints by step, and 0 if it was saved once at most.
+def list_resumable(folder: Path) -> dict[int, Checkpoint | None]:
+    """Return the checkpoints that a run can continue from by step, and step 0 if it was saved at most once.
 
-    A finished run is never begun again.
+    A finished run is never started again.
     """
-    known: dict[int, Checkpoint | None] = {one.step: one for one in resumable(folder)}
-    saved_once = len(files(folder)) < KEPT and all(one.step < one.total for one in known.values() if one)
-    return {0: None, **known} if saved_once or not known else known
+    by_step: dict[int, Checkpoint | None] = {checkpoint.step: checkpoint for checkpoint in read_resumable(folder)}
+    saved_once = len(list_checkpoints(folder)) < KEPT and all(
+        saved.step < saved.total for saved in by_step.values() if saved
+    )
+    return {0: None, **by_step} if saved_once or not by_step else by_step
 
 
-def together(folders: Sequence[Path]) -> bool:
-    """Whether runs can go on from one step, or begin, side by side."""
-    return bool(set.intersection(*(set(standing(folder)) for folder in folders)))
+def share_step(folders: Sequence[Path]) -> bool:
+    """Return whether runs can continue from the same step, or start, in parallel."""
+    return bool(set.intersection(*(set(list_resumable(folder)) for folder in folders)))
 
 
-def reached(folder: Path) -> int:
+def read_step(folder: Path) -> int:
     """Return the overall step of a run's newest sound checkpoint, 0 without one."""
-    found = newest(folder)
-    return found.step if found else 0
+    newest = read_newest(folder)
+    return newest.step if newest else 0

@@ -34,7 +34,7 @@ class DonorSwap(FileRecord):
 
     Attributes:
         pairs: each pair.
-        follow: mean over the pairs; None where there is none.
+        follow: mean over the pairs; None without pairs.
     """
 
     pairs: tuple[DonorPair, ...]
@@ -49,7 +49,7 @@ class DiagnosticsRecord(FileRecord):
         schema: version of the format.
         train_step: rl steps of the checkpoint.
         checkpoint: the checkpoint; absent from records of earlier versions.
-        donor_swap: None where no reward function tells the tasks apart.
+        donor_swap: None where the tasks do not differ in a reward function.
         dataset: fingerprint of the data; absent from records of earlier versions, as the next three.
         versions: of this package and of libraries.
         plugins: versions of the packages that parts come from.

@@ -11,7 +11,7 @@ import attrs
 
 from selectrl.errors import RecordError
 from selectrl.runs.layout import evaluation_file
-from selectrl.runs.reading import LEFT_OUT, SCHEMA, Bindings, FileRecord, in_file, written_as
+from selectrl.runs.reading import LEFT_OUT, SCHEMA, Bindings, FileRecord, json_key, with_file
 
 
 @attrs.frozen(kw_only=True)
@@ -75,9 +75,9 @@ class EvaluationRecord(FileRecord):
         return_per_task: mean final return of each task.
         return_per_repeat: mean final return of each repeat.
         env_steps: environment steps spent, by purpose.
-        quirks: in what a published protocol departs from the usual one; absent under ``equal_budget``, like the
+        quirks: deviations of a published protocol from the usual one; absent under ``equal_budget``, like the
             next four.
-        gate: episodes' worth of steps before a published schedule first reads the belief.
+        gate: number of episodes before a published schedule first reads the belief.
         scored_episodes: (task, repeat), how many were scored.
         context_of_last: (task, repeat), steps of context that the last belief had read.
         return_all_episodes: mean return of all episodes.
@@ -103,7 +103,7 @@ class EvaluationRecord(FileRecord):
     tasks: tuple[int, ...]
     context_steps: tuple[int, ...]
     returns: tuple[tuple[tuple[float, ...], ...], ...]
-    final_return: float = attrs.field(metadata=written_as("return"))
+    final_return: float = attrs.field(metadata=json_key("return"))
     interval: tuple[float, float]
     context_free: float
     curve: tuple[float, ...]
@@ -142,7 +142,7 @@ class EvaluationRecord(FileRecord):
         return {name: getattr(self, name) for name in names}
 
     def check(self) -> None:
-        """Hold returns, tasks, repeats, points and budget against each other."""
+        """Check that returns, tasks, repeats, points and budget agree."""
         if not self.protocol.isidentifier():  # it names files
             raise RecordError(f"protocol: {self.protocol!r:.80} is not the name of a protocol")
         if len(set(self.tasks)) < len(self.tasks):
@@ -159,19 +159,19 @@ class EvaluationRecord(FileRecord):
             raise RecordError(f"returns: they are not of {shape[0]} tasks, {shape[1]} repeats and {shape[2]} points")
 
     def check_run(self, file: Path, run: RunFacts) -> None:
-        """Hold the evaluation against its run.
+        """Check that the evaluation agrees with its run.
 
         Args:
             file: the evaluation's file, for the sentence.
             run: facts of the run.
 
         Raises:
-            RecordError: it is not one of this run's trained policy; the sentence names file and field.
+            RecordError: it does not belong to this run's trained policy; the sentence names file and field.
         """
         try:
             self._check_run(run)
         except RecordError as error:
-            raise RecordError(in_file(file, error)) from error
+            raise RecordError(with_file(file, error)) from error
 
     def _check_run(self, run: RunFacts) -> None:
         if self.env != run.env:
@@ -184,10 +184,10 @@ class EvaluationRecord(FileRecord):
             raise RecordError(f"train_step: {self.train_step:,} is beyond the run's {run.steps:,} steps")
         if run.tasks is not None and not run.tasks >= set(self.tasks):
             other = min(set(self.tasks) - run.tasks)
-            raise RecordError(f"tasks: task {other} is not a test task of the run, which are {_listed(run.tasks)}")
+            raise RecordError(f"tasks: task {other} is not a test task of the run, which are {_list_tasks(run.tasks)}")
 
 
-def _listed(tasks: Iterable[int]) -> str:
+def _list_tasks(tasks: Iterable[int]) -> str:
     """Return tasks in order, the first and the last of them where there are many."""
     names = [str(task) for task in sorted(tasks)]
     return ", ".join(names if len(names) <= 12 else [*names[:8], "…", names[-1]])

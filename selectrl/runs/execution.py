@@ -30,18 +30,18 @@ class DatasetRecord(FileRecord):
 
 @attrs.frozen(kw_only=True)
 class ExecutionRecord(FileRecord):
-    """How a run was trained, which is no part of its identity.
+    """The training of a run, which is not part of its identity.
 
     Attributes:
         versions: of this package and of libraries at the run's beginning.
         plugins: versions of the packages that parts come from; absent from records of earlier versions.
         sources: fingerprints of the source code of outside parts, by part; absent from records of earlier versions.
         threads: threads of torch.
-        device: where it trained.
-        engine: how steps ran.
-        population: seeds that trained side by side.
+        device: device of the training.
+        engine: execution of steps.
+        population: seeds that trained in parallel.
         dataset: the data.
-        notes: what a reader of its numbers must know.
+        notes: notes for readers of its numbers.
         phases: training steps by phase.
         command: the last command.
         wall_seconds: time spent on training.
@@ -73,11 +73,11 @@ class ExecutionRecord(FileRecord):
         return cls.read_file_if_there(folder / EXECUTION)
 
     def write(self, folder: Path) -> None:
-        """Write the record to a run directory; it has no seal, for an export shortens the command's paths."""
+        """Write the record to a run directory; it has no seal, because an export shortens the command's paths."""
         self.write_file(folder / EXECUTION, seal=False)
 
     def check(self) -> None:
-        """Hold the threads, with which a run is continued, against what they must be."""
+        """Check the threads, with which a run is continued."""
         if self.threads < 1:
             raise RecordError("threads: expected a whole number from 1, got 0")
 

@@ -1,4 +1,4 @@
-"""The record of what a run is: its experiment and its seed. Free of torch."""
+"""The record of a run's identity: its experiment and its seed. Free of torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ExperimentRecord(FileRecord):
         schema: version of the format.
         name: name of the experiment.
         seed: the seed.
-        key: key of the experiment, which tells all that trained weights depend on.
+        key: key of the experiment, which identifies everything that trained weights depend on.
         experiment: the nested bindings; a report reads them without the packages that the parts come from.
     """
 
@@ -47,7 +47,7 @@ class ExperimentRecord(FileRecord):
         return int(self.experiment["train"]["steps"])
 
     def check(self) -> None:
-        """Hold the bindings that every reader needs against what they must be."""
+        """Check the bindings that every reader needs."""
         for name in ("env", "collector"):
             if not self._part(name).replace("_", "").isalnum():  # it names files
                 raise RecordError(
@@ -69,7 +69,7 @@ class ExperimentRecord(FileRecord):
 
         Raises:
             UnreadableError: the record cannot be read.
-            InputError: the folder holds no run, or its record is damaged.
+            InputError: the folder contains no run, or its record is damaged.
         """
         file = folder / EXPERIMENT
         if not is_there(file):

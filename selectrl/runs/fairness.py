@@ -19,7 +19,7 @@ class FairnessCheck(FileRecord):
     Attributes:
         what: the condition.
         ok: whether it holds.
-        detail: what was found.
+        detail: the result.
     """
 
     what: str
@@ -33,7 +33,7 @@ class FairnessDifference(FileRecord):
 
     Attributes:
         what: its path.
-        values: by row; a row that has no such binding is not in it.
+        values: by row; a row without such a binding is absent.
     """
 
     what: str
@@ -77,6 +77,6 @@ class FairnessRecord(FileRecord):
 
 
 def fairness_file(folder: Path) -> Path | None:
-    """Return the record's file next to a run or to the folder of its seeds, None where there is none."""
+    """Return the record's file next to a run or to the folder of its seeds, None if there is none."""
     above = folder.resolve().parents[:2]
     return next((place / FAIRNESS for place in above if is_there(place / FAIRNESS)), None)

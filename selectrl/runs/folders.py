@@ -1,4 +1,4 @@
-"""Run directories below a folder, and how one makes room for another. Free of torch."""
+"""Run directories below a folder, and renaming one to replace it. Free of torch."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def run_folders(above: Path, on_unreadable: Callable[[Path, UnreadableError], ob
     Raises:
         UnreadableError: a folder cannot be listed.
     """
-    found: set[Path] = set()
+    runs: set[Path] = set()
 
     def note(error: OSError) -> None:
         folder = Path(error.filename)
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-        if not gone and not found.intersection(folder.parents):  # inside a run it is for whoever reads the run
+        if not gone and not runs.intersection(folder.parents):  # inside a run the reader of the run reports it
             on_unreadable(folder, read_error(folder, error))
 
     for place, below, names in os.walk(above, onerror=note):
         if EXPERIMENT in (*below, *names):
-            found.add(Path(place))
-    files = sorted(folder / EXPERIMENT for folder in found)
+            runs.add(Path(place))
+    files = sorted(folder / EXPERIMENT for folder in runs)
     return [file.parent for file in files if not any(map(REPLACED.search, file.parent.relative_to(above).parts))]
 
 
 def set_aside(folder: Path) -> Path | None:
-    """Rename a run directory, so that another run can take its place, and return where it lies now.
+    """Rename a run directory, so that another run can replace it, and return its new path.
 
     Returns:
-        The new place, or None if the folder holds no run.
+        The new path, or None if the folder contains no run.
 
     Raises:
         InputError: another process works in it, or it cannot be renamed.

@@ -1,4 +1,4 @@
-"""Which meta-test an evaluation holds: collector, settings, data and source code, not its label. Free of torch."""
+"""The identity of a meta-test: collector, settings, data and source code, not its label. Free of torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selectrl.runs.evaluation import EvaluationRecord
 from selectrl.runs.reading import Bindings, JsonObject
 
 SETTINGS = {"protocol": "protocol", "budget": "budget", "repeats": "repeats", "prior": "prior", "seed": "test_seed"}
-"""Settings of a meta-test by their name in evaluations; a published schedule has its gate besides."""
+"""Settings of a meta-test by their name in evaluations; a published schedule also has its gate."""
 
 
 def settings_of(test: Bindings) -> JsonObject:
@@ -22,7 +22,7 @@ def settings_of(test: Bindings) -> JsonObject:
 
 
 def identity_of(collector: Bindings, test: Bindings, fingerprint: str | None, sources: Mapping[str, str]) -> JsonObject:
-    """Return what makes a meta-test of a policy the one that it is.
+    """Return the identity of a meta-test of a policy.
 
     Args:
         collector: record of the collector's config.
@@ -33,10 +33,10 @@ def identity_of(collector: Bindings, test: Bindings, fingerprint: str | None, so
     return {"collector": collector, **settings_of(test), "dataset": fingerprint, "sources": dict(sources)}
 
 
-def difference(identity: Bindings, wanted: Bindings) -> str | None:
-    """Return the first name in which a written evaluation is another meta-test than the wanted one, or None.
+def find_difference(identity: Bindings, wanted: Bindings) -> str | None:
+    """Return the first name in which a written evaluation differs from the wanted meta-test, or None.
 
-    A value that either of them does not record is no difference.
+    A value that one of them does not record is not a difference.
     """
     for name, value in wanted.items():
         written = identity.get(name)
@@ -51,22 +51,22 @@ def difference(identity: Bindings, wanted: Bindings) -> str | None:
 
 
 def is_own(identity: Bindings, experiment: Bindings, fingerprint: str | None = None) -> bool:
-    """Say whether an evaluation is the run's own meta-test: the experiment's collector, settings and data.
+    """Return whether an evaluation is the run's own meta-test: the experiment's collector, settings and data.
 
     Args:
-        identity: of the evaluation.
+        identity: identity of the evaluation.
         experiment: the run's experiment, as it was written.
-        fingerprint: of the dataset that the run was trained on, as far as it is recorded.
+        fingerprint: fingerprint of the training data, if recorded.
     """
     collector, test = experiment.get("collector"), experiment.get("test")
     wanted = settings_of(test if isinstance(test, Mapping) else {})
     same = collector is not None and identity.get("collector") == collector
-    return same and difference(identity, {**wanted, "dataset": fingerprint}) is None
+    return same and find_difference(identity, {**wanted, "dataset": fingerprint}) is None
 
 
 def is_wanted(record: EvaluationRecord | DiagnosticsRecord | None, steps: int, wanted: Bindings) -> bool:
-    """Say whether a record is the wanted one of the whole training."""
-    return record is not None and record.train_step == steps and difference(record.identity, wanted) is None
+    """Return whether a record is the wanted one of the complete training."""
+    return record is not None and record.train_step == steps and find_difference(record.identity, wanted) is None
 
 
 def refuse_to_replace(
@@ -76,18 +76,18 @@ def refuse_to_replace(
 
     Args:
         path: the record's file.
-        record: what it holds; nothing stands in the way of None.
-        wanted: identity of what would be written.
-        step: the training step that it would be of.
-        remedy: what to do instead, the end of the sentence.
+        record: its content; None may always be replaced.
+        wanted: identity of the new record.
+        step: training step of the new record.
+        remedy: the alternative, the end of the sentence.
 
     Raises:
-        InputError: the file holds something else or something later.
+        InputError: the file contains another or a later record.
     """
     if record is None:
         return
     identity = record.identity
-    other = difference(identity, wanted)
+    other = find_difference(identity, wanted)
     if other is not None:
         values = f": {identity[other]!s:.80}, not {wanted[other]!s:.80}" if other in wanted else ""
         raise InputError(f"{path} is of another meta-test ({other} differs{values}); {remedy}")

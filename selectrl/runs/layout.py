@@ -1,17 +1,17 @@
-"""The names of files in and beside a run directory; no other module spells one of them. Free of torch and NumPy."""
+"""The names of the files of a run directory, defined only in this module. Free of torch and NumPy."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-EXPERIMENT = "experiment.json"  # experiment and seed; a folder that holds it is a run directory
+EXPERIMENT = "experiment.json"  # experiment and seed; a folder with this file is a run directory
 GIN = "config.gin"  # the experiment as bindings
-EXECUTION = "execution.json"  # how it was trained: code, data, machine, time
+EXECUTION = "execution.json"  # the training: code, data, machine, time
 METRICS = "metrics.jsonl"  # losses and meta-tests during training
 DIAGNOSTICS = "diagnostics.json"  # the encoder on stored context
 EVALUATIONS = "evaluations"  # folder of the meta-tests of trained agents
 TENSORBOARD = "tensorboard"  # folder of event files
-FAIRNESS = "fairness.json"  # of a comparison, beside the folders of its methods
+FAIRNESS = "fairness.json"  # of a comparison, next to the folders of its methods
 FAILURES = "failures.json"  # of a comparison, in its folder
 
 

@@ -1,4 +1,4 @@
-"""The log of a training: a file of JSON lines, written while it runs, and its one parser. Free of torch and NumPy."""
+"""The log of a training, a file of JSON lines, and its parser. Free of torch and NumPy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from selectrl.files import flush_names, is_there, read_bytes, read_error, write_
 from selectrl.holding import require_held
 from selectrl.json_text import parse_json
 from selectrl.runs.layout import METRICS
-from selectrl.runs.reading import FileRecord, JsonObject, written_as
+from selectrl.runs.reading import FileRecord, JsonObject, json_key
 
 
 @attrs.frozen(kw_only=True)
@@ -28,7 +28,7 @@ class LossLine(FileRecord):
         step: steps of the phase.
         phase_steps: steps of the whole phase.
         steps_per_second: speed since the line before.
-        values: what the losses logged, by name.
+        values: logged values of the losses, by name.
     """
 
     kind: str = "train"
@@ -58,23 +58,23 @@ class TestLine(FileRecord):
     kind: str = "test"
     step: int
     collector: str
-    final_return: float = attrs.field(metadata=written_as("return"))
+    final_return: float = attrs.field(metadata=json_key("return"))
     context_free: float
     context_steps: tuple[int, ...]
     curve: tuple[float, ...]
 
 
 Line: TypeAlias = LossLine | TestLine
-KINDS: dict[str, type[LossLine] | type[TestLine]] = {"train": LossLine, "test": TestLine}
+LINE_TYPES: dict[str, type[LossLine] | type[TestLine]] = {"train": LossLine, "test": TestLine}
 
 
 class MetricsLog(NamedTuple):
     """The lines of a log.
 
     Attributes:
-        lines: those that are sound, with their numbers, from 1.
+        lines: the sound lines with their numbers, from 1.
         damaged: the numbers of the others; a killed writer leaves half a line at the end.
-        size: bytes that were read, to the end of the last whole line.
+        size: bytes that were read, to the end of the last complete line.
     """
 
     lines: tuple[tuple[int, Line], ...]
@@ -83,19 +83,19 @@ class MetricsLog(NamedTuple):
 
 
 def parse_line(text: str) -> Line:
-    """Return the line that a JSON text is.
+    """Read a line from its JSON text.
 
     Raises:
-        RecordError: it is no such line; the sentence begins with the field.
+        RecordError: the text is not such a line; the sentence begins with the field.
     """
     try:
         value = parse_json(text)
     except ValueError as error:
         raise RecordError(f"it is not valid JSON ({error})") from error
     kind = value.get("kind") if isinstance(value, dict) else None
-    if kind not in KINDS:
-        raise RecordError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r:.80}")
-    return KINDS[kind].from_json(value)
+    if kind not in LINE_TYPES:
+        raise RecordError(f"kind: expected one of {', '.join(LINE_TYPES)}, got {kind!r:.80}")
+    return LINE_TYPES[kind].from_json(value)
 
 
 @attrs.frozen
@@ -114,16 +114,16 @@ class Metrics:
         return cls(folder / METRICS)
 
     def read(self, start: int = 0) -> MetricsLog:
-        """Read the log, no lines where there is none.
+        """Read the log; there are no lines if the file is missing.
 
         Args:
-            start: bytes to pass over, :attr:`MetricsLog.size` of an earlier call; numbers of lines count from there.
+            start: bytes to skip, :attr:`MetricsLog.size` of an earlier call; numbers of lines count from there.
 
         Raises:
-            UnreadableError: the file is there, but cannot be read.
+            UnreadableError: the file exists, but cannot be read.
         """
         content = read_bytes(self.path) if is_there(self.path) else b""
-        start = min(start, len(content))  # a run that continues from a checkpoint cuts what came after it
+        start = min(start, len(content))  # a run that continues from a checkpoint deletes later lines
         content = content[start:]
         lines: list[tuple[int, Line]] = []
         damaged: list[int] = []
@@ -150,10 +150,10 @@ class Metrics:
         return record
 
     def size(self) -> int:
-        """Return the file's size in bytes, 0 where there is none.
+        """Return the file's size in bytes, 0 if it is missing.
 
         Raises:
-            UnreadableError: the operating system does not tell.
+            UnreadableError: the operating system does not report it.
         """
         try:
             return self.path.stat().st_size
@@ -163,10 +163,10 @@ class Metrics:
             raise read_error(self.path, error) from error
 
     def flush(self) -> int:
-        """Flush what was written, and the file's name, to the disk, and return the size that no power cut undoes.
+        """Flush the content and the name of the file to the disk, and return the size that is safe from power cuts.
 
         Raises:
-            InputError: the disk does not take it.
+            InputError: the disk cannot be written to.
         """
         size = self.size()
         try:
@@ -179,7 +179,7 @@ class Metrics:
         return size
 
     def cut(self, size: int) -> None:
-        """Drop what was written after the file had so many bytes.
+        """Truncate the file to ``size`` bytes.
 
         Raises:
             InputError: the file cannot be written to.

@@ -1,12 +1,12 @@
-"""The one strict reader of records, and their writer. Free of torch and NumPy.
+"""The strict reader of all records, and their writer. Free of torch and NumPy.
 
-A record is a frozen attrs class. Its annotations say what its JSON file holds: ``int`` is a whole number from 0,
+A record is a frozen attrs class. Its annotations declare the content of its file: ``int`` is a whole number from 0,
 ``float`` a finite number, ``str`` a text, in which control characters are replaced, ``tuple`` a list, ``Mapping`` and
-another record an object; ``X | None`` may be null. A field without a default must be there. Names that the class does
-not have are passed over. A file of another schema cannot be read, and is not damaged.
+another record an object; ``X | None`` may be null. A field without a default is required. Names that the class does
+not have are ignored. A file of another schema cannot be read, and is not damaged.
 
-A file is in one of three states, and no reader takes one for another: it is absent (``None``), it can be read, or it
-cannot (``InputError``, which names file and field).
+A file has one of three states: it is absent (``None``), it can be read, or it cannot be read (``InputError``, which
+names file and field).
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ LEFT_OUT = {"left_out": True}
 """Metadata of a field that a file lacks where it has no value; others are written as null."""
 
 
-def written_as(key: str) -> dict[str, Any]:
-    """Return the metadata of a field that files call otherwise."""
+def json_key(key: str) -> dict[str, Any]:
+    """Return the metadata of a field with another name in files."""
     return {"key": key}
 
 
 @attrs.frozen(kw_only=True)
 class FileRecord:
-    """What a JSON file, or an object in it, holds."""
+    """The content of a JSON file, or of an object in it."""
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
-        """Return the record that a JSON value is.
+        """Read a record from a JSON value.
 
         Raises:
-            RecordError: it is not; the sentence begins with the field.
+            RecordError: the value is not such a record; the sentence begins with the field.
         """
         return cast(Self, _reader(cast(Any, cls))(value))
 
@@ -62,14 +62,14 @@ class FileRecord:
         for field in attrs.fields(type(self)):
             value = getattr(self, field.name)
             if value is not None or not field.metadata.get("left_out"):
-                record[_key(field)] = _plain(value)
+                record[_key(field)] = _to_json(value)
         return record
 
     def check(self) -> None:
-        """Hold the fields against each other.
+        """Check that the fields agree.
 
         Raises:
-            RecordError: they do not fit; the sentence begins with the field.
+            RecordError: they do not agree; the sentence begins with the field.
         """
 
     @classmethod
@@ -77,7 +77,7 @@ class FileRecord:
         """Read the record in a file.
 
         Raises:
-            UnreadableError: the file is there, but cannot be read.
+            UnreadableError: the file exists, but cannot be read.
             InputError: it is missing or damaged; the sentence names file and field.
         """
         return cast(Self, read_value(cls, file))
@@ -89,10 +89,10 @@ class FileRecord:
 
     @classmethod
     def read_file_if_sound(cls, file: Path) -> Self | None:
-        """Read a record that can be made again: None where it is absent, or damaged, of which a warning tells.
+        """Read a record that can be made again; None if it is absent, or damaged, with a warning.
 
         Raises:
-            UnreadableError: the file is there, but cannot be read, or is of another version of selectrl; it may be
+            UnreadableError: the file exists, but cannot be read, or is of another version of selectrl; it may be
                 sound and must not be replaced.
 
         Warns:
@@ -107,42 +107,42 @@ class FileRecord:
             return None
 
     def write_file(self, file: Path, *, seal: bool = True) -> None:
-        """Write the record to a file, atomically, by default with a checksum that tells when it is changed.
+        """Write the record to a file, atomically, by default with a checksum that detects changes.
 
         Raises:
-            InputError: the folder cannot be written to, or the file is there and cannot be read.
+            InputError: the folder cannot be written to, or the file exists and cannot be read.
         """
         record = self.to_json()
         write_json(file, add_seal(record) if seal else record)
 
 
 def is_usable(value: object) -> TypeGuard[int | float]:
-    """Say whether a value is a number that figures use."""
+    """Return whether a value is a number that figures use."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def read_value(kind: Any, file: Path) -> Any:
-    """Read a JSON file that holds a value of a type.
+    """Read a JSON file with a value of a type.
 
     Args:
         kind: a record, or another annotation such as ``Mapping[str, str]``.
         file: the file.
 
     Raises:
-        UnreadableError: the file is there, but cannot be read, or is of another version of selectrl.
+        UnreadableError: the file exists, but cannot be read, or is of another version of selectrl.
         InputError: it is missing or damaged; the sentence names file and field.
     """
     value = read_json(file)
     try:
         return _reader(kind)(value)
     except UnreadableError as error:
-        raise UnreadableError(in_file(file, error)) from error
+        raise UnreadableError(with_file(file, error)) from error
     except RecordError as error:
-        raise RecordError(in_file(file, error)) from error
+        raise RecordError(with_file(file, error)) from error
 
 
-def in_file(file: Path, error: InputError) -> str:
-    """Return the sentence of an error, with the file that it is in."""
+def with_file(file: Path, error: InputError) -> str:
+    """Return the sentence of an error, with its file."""
     return f"{file}: {error}; restore it or make it again"
 
 
@@ -150,18 +150,24 @@ def _key(field: attrs.Attribute[Any]) -> str:
     return str(field.metadata.get("key", field.name))
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, FileRecord):
         return value.to_json()
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return {name: _plain(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+        return [_to_json(item) for item in value]
+    return {name: _to_json(item) for name, item in value.items()} if isinstance(value, Mapping) else value
 
 
 @cache
 def _reader(kind: Any) -> Reader:
     """Return the reader of values of a type."""
-    simple: dict[Any, Reader] = {Any: lambda value: value, int: _whole, float: _number, str: _text, bool: _flag}
+    simple: dict[Any, Reader] = {
+        Any: lambda value: value,
+        int: _read_integer,
+        float: _read_number,
+        str: _read_text,
+        bool: _read_flag,
+    }
     if kind in simple:
         return simple[kind]
     if isinstance(kind, type) and issubclass(kind, FileRecord):
@@ -173,7 +179,7 @@ def _reader(kind: Any) -> Reader:
     if origin is tuple:
         return _list_reader(_reader(inner[0]), None if inner[-1] is ... else len(inner))
     of_values = _reader(inner[1])
-    return lambda value: {printable(name): of_values(item) for name, item in _object(value).items()}
+    return lambda value: {printable(name): of_values(item) for name, item in _read_object(value).items()}
 
 
 def _record_reader(kind: type[FileRecord]) -> Reader:
@@ -181,13 +187,13 @@ def _record_reader(kind: type[FileRecord]) -> Reader:
     readers = {_key(field): (field, _reader(hints[field.name])) for field in attrs.fields(kind)}
 
     def read(value: Any) -> FileRecord:
-        given, values = _object(value), {}
-        if "schema" in readers and given.get("schema", SCHEMA) != SCHEMA:
-            raise UnreadableError(f"schema: expected {SCHEMA}, got {_shown(given['schema'])} of another selectrl")
+        entries, values = _read_object(value), {}
+        if "schema" in readers and entries.get("schema", SCHEMA) != SCHEMA:
+            raise UnreadableError(f"schema: expected {SCHEMA}, got {_quote(entries['schema'])} of another selectrl")
         for key, (field, reader) in readers.items():
-            if key in given:
+            if key in entries:
                 try:
-                    values[field.name] = reader(given[key])
+                    values[field.name] = reader(entries[key])
                 except RecordError as error:
                     raise RecordError(f"{key}: {error}") from error
             elif field.default is attrs.NOTHING:
@@ -202,41 +208,41 @@ def _record_reader(kind: type[FileRecord]) -> Reader:
 def _list_reader(reader: Reader, length: int | None) -> Reader:
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list) or (length is not None and len(value) != length):
-            raise RecordError(f"expected a list{'' if length is None else f' of {length}'}, got {_shown(value)}")
+            raise RecordError(f"expected a list{'' if length is None else f' of {length}'}, got {_quote(value)}")
         return tuple(map(reader, value))
 
     return read
 
 
-def _object(value: Any) -> JsonObject:
+def _read_object(value: Any) -> JsonObject:
     if not isinstance(value, dict):
-        raise RecordError(f"expected a JSON object, got {_shown(value)}")
+        raise RecordError(f"expected a JSON object, got {_quote(value)}")
     return value
 
 
-def _whole(value: Any) -> int:
+def _read_integer(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise RecordError(f"expected a whole number from 0, got {_shown(value)}")
+        raise RecordError(f"expected a whole number from 0, got {_quote(value)}")
     return value
 
 
-def _number(value: Any) -> float:
+def _read_number(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise RecordError(f"expected a finite number, got {_shown(value)}")
+        raise RecordError(f"expected a finite number, got {_quote(value)}")
     return float(value)
 
 
-def _text(value: Any) -> str:
+def _read_text(value: Any) -> str:
     if not isinstance(value, str):
-        raise RecordError(f"expected text, got {_shown(value)}")
+        raise RecordError(f"expected text, got {_quote(value)}")
     return printable(value)
 
 
-def _flag(value: Any) -> bool:
+def _read_flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise RecordError(f"expected true or false, got {_shown(value)}")
+        raise RecordError(f"expected true or false, got {_quote(value)}")
     return value
 
 
-def _shown(value: Any) -> str:
+def _quote(value: Any) -> str:
     return f"{value!r:.80}"

@@ -62,7 +62,7 @@ class Guard:
             raise RunError(self._sentence(f"{bad} holds {value}", step, place))
 
     def _sentence(self, what: str, step: int, place: int) -> str:
-        steps = checkpoint.reached(self.folders[place])
+        steps = checkpoint.read_step(self.folders[place])
         last = f"the last checkpoint, of step {steps}, is sound" if steps else "there is no checkpoint yet"
         return (
             f"{what} after {step + 1} steps of phase {self.phase}, {suspects(self.batch(place, step))}; {last}, lower "

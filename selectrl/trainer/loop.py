@@ -158,10 +158,10 @@ class Trainer:
 
     def _restore(self) -> int:
         """Load the newest checkpoints, drop what is newer than they are, and return how many steps are done."""
-        saved = checkpoint.shared([member.folder for member in self.members])
+        saved = checkpoint.read_shared([member.folder for member in self.members])
         done = self._load(saved) if saved else 0
         for member in self.members:  # before their metrics are cut: a power cut may come in between
-            checkpoint.set_aside(member.folder, done)
+            checkpoint.set_later_aside(member.folder, done)
         for place, member in enumerate(self.members):
             member.metrics.cut(saved[place].metrics if saved else 0)
         return done

@@ -274,13 +274,14 @@ class TestDamage:
         DAMAGE[kind](newest)
         done = call("train", *words, "--out", out_of(own_half))
         assert done.code == 0, done
-        told = f"selectrl: warning: {newest} is damaged and left out; the one before it counts, or the run begins again"
+        told = f"selectrl: warning: {newest} is damaged and ignored; "
+        told += "the run uses the checkpoint before it, or starts again"
         assert [line for line in done.err.splitlines() if line.startswith("selectrl: ")] == [told]
         check_same(own_half, whole)
 
     def test_a_checkpoint_of_another_seed_is_refused(self, call: Call, words: list[str], own_half: Path) -> None:
         """Its tensors would fit: nothing but its record tells."""
-        saved = checkpoint.newest(own_half)
+        saved = checkpoint.read_newest(own_half)
         assert saved is not None
         assert saved.record["versions"]["torch"]
         checkpoint.save(own_half, saved._replace(record={**saved.record, "seed": 1}))
@@ -311,7 +312,7 @@ class TestDamage:
             patch.setattr(checkpoint, "save", save_two)
             with pytest.raises(KeyboardInterrupt):
                 call("train", *words, "--out", out_of(own_half))
-        assert [found.step for found in checkpoint.sound(own_half)] == [40, 20]
+        assert [found.step for found in checkpoint.read_sound(own_half)] == [40, 20]
         done = call("train", *words, "--out", out_of(own_half))
         assert done.code == 0, done
         assert "damaged" not in done.err
@@ -350,7 +351,7 @@ class TestDamage:
     def test_metrics_that_end_early_cost_an_interval(
         self, call: Call, words: list[str], whole: Path, own_half: Path
     ) -> None:
-        earlier = list(checkpoint.sound(own_half))[1]
+        earlier = list(checkpoint.read_sound(own_half))[1]
         with (own_half / "metrics.jsonl").open("ab") as handle:
             handle.truncate(earlier.metrics + 7)
         done = call("train", *words, "--out", out_of(own_half))
@@ -455,7 +456,7 @@ class TestGoingOn:
     def test_an_agent_of_another_experiment_than_the_record_is_refused(
         self, call: Call, own_half: Path, data: Path
     ) -> None:
-        saved = checkpoint.newest(own_half)
+        saved = checkpoint.read_newest(own_half)
         assert saved is not None
         checkpoint.save(own_half, saved._replace(record={**saved.record, "key": "another"}))
         done = call("evaluate", own_half, "--data", data)

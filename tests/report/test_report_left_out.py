@@ -354,7 +354,7 @@ def test_uninitialised_memory_is_no_number(make_run: Make, tmp_path: Path) -> No
     latents.view(np.uint32)[0, 0, 0] = 0x7FA00000
     save_file(arrays | {"test_latents": latents}, run / "diagnostics.safetensors")
     (omission,) = load([tmp_path])[1]
-    assert "holds no latents (task, draw, latent) that fit its parameters" in omission.reason
+    assert "contains no latents (task, draw, latent) that fit its parameters" in omission.reason
 
 
 def test_files_beside_a_run_are_named_alike_wherever_a_command_stands(

@@ -212,7 +212,7 @@ def test_left_out_runs_are_listed_on_the_page(tmp_path: Path, make_run: Make) ->
     html = build_report([tmp_path / "runs"], tmp_path / "out").page.read_text(encoding="utf-8")
     left = html[html.index("Left out") :]
     assert "bad/seed0</code>: unfinished" in left
-    assert "proximal.safetensors holds no arrays that can be read" in left
+    assert "proximal.safetensors contains no readable arrays" in left
     assert "the run itself is kept" in left
     assert not (tmp_path / "out/figures/point_robot_picture.csv").exists()
     report = json.loads((tmp_path / "out/report.json").read_text())

@@ -173,8 +173,8 @@ def test_a_curve_that_still_rises_is_noted(tmp_path: Path, make_run: Make) -> No
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        ("torn", "diagnostics.safetensors holds no arrays that can be read"),
-        ("shape", "corrupt: diagnostics.safetensors holds no latents (task, draw, latent) that fit its parameters"),
+        ("torn", "diagnostics.safetensors contains no readable arrays"),
+        ("shape", "corrupt: diagnostics.safetensors contains no latents (task, draw, latent) that fit its parameters"),
         ("swap", "diagnostics.json: donor_swap: follow: expected a finite number, got 'far'"),
         ("fairness", "fairness.json: checks: what: it is missing"),
     ],

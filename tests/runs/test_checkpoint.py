@@ -81,10 +81,10 @@ def test_a_file_whose_record_says_what_cannot_be_is_left_out(tmp_path: Path, wro
 def test_a_damaged_newest_gives_way_to_the_one_before_and_is_told_of(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, MADE)
     damaged = checkpoint.save(tmp_path, MADE._replace(step=8))
-    assert checkpoint.reached(tmp_path) == 8
+    assert checkpoint.read_step(tmp_path) == 8
     damaged.write_bytes(b"cut")
     with pytest.warns(DamageWarning, match=f"{damaged.name} is damaged") as told:
-        assert is_sound(checkpoint.newest(tmp_path))
+        assert is_sound(checkpoint.read_newest(tmp_path))
     assert len(told) == 1
 
 
@@ -94,7 +94,7 @@ def test_two_are_kept(tmp_path: Path) -> None:
     assert [path.name[11:20] for path in sorted(tmp_path.iterdir())] == ["000000008", "000000009"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert checkpoint.reached(tmp_path) == 9
+        assert checkpoint.read_step(tmp_path) == 9
 
 
 @pytest.mark.parametrize("damaged", [(60, 80), (60, 65), (15, 80)], ids=str)
@@ -103,12 +103,12 @@ def test_what_was_just_written_is_kept_whatever_is_damaged(tmp_path: Path, damag
     for step in damaged:
         (tmp_path / f"checkpoint-{step:09d}.safetensors").write_bytes(b"damaged")
     with pytest.warns(DamageWarning):
-        assert checkpoint.newest(tmp_path) is None
-    checkpoint.set_aside(tmp_path, 0)
+        assert checkpoint.read_newest(tmp_path) is None
+    checkpoint.set_later_aside(tmp_path, 0)
     (tmp_path / "metrics.jsonl").write_bytes(bytes(MADE.metrics))
     for step in range(10, 101, 10):
         checkpoint.save(tmp_path, MADE._replace(step=step))
-        assert [found.step for found in checkpoint.resumable(tmp_path)] == [step - 10, step][::-1][: step // 10]
+        assert [found.step for found in checkpoint.read_resumable(tmp_path)] == [step - 10, step][::-1][: step // 10]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "checkpoint-000000090.safetensors",
         "checkpoint-000000100.safetensors",
@@ -136,7 +136,7 @@ def test_a_run_continues_from_a_checkpoint_whose_metrics_are_there(
     (tmp_path / "metrics.jsonl").write_bytes(bytes(size))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        assert [found.step for found in checkpoint.resumable(tmp_path)] == expected
+        assert [found.step for found in checkpoint.read_resumable(tmp_path)] == expected
     assert [str(one.message).partition("; ")[2] for one in told] == [
         "the run continues from step 8, and 1 steps are trained again"
     ] * (expected == [8])
@@ -144,14 +144,14 @@ def test_a_run_continues_from_a_checkpoint_whose_metrics_are_there(
 
 def test_a_run_whose_metrics_are_gone_is_not_begun_again(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, MADE)
-    with pytest.raises(InputError, match="holds less than the run's checkpoint at step 7 says; restore it"):
-        checkpoint.shared([tmp_path])
+    with pytest.raises(InputError, match="is shorter than the run's checkpoint at step 7 records; restore it"):
+        checkpoint.read_shared([tmp_path])
 
 
 def test_steps_of_more_than_nine_digits_are_in_order(tmp_path: Path) -> None:
     for step in (999_999_999, 1_000_000_000):
         checkpoint.save(tmp_path, MADE._replace(step=step))
-    assert checkpoint.reached(tmp_path) == 1_000_000_000
+    assert checkpoint.read_step(tmp_path) == 1_000_000_000
 
 
 def test_the_file_and_then_its_name_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

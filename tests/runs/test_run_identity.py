@@ -12,7 +12,7 @@ from selectrl.collectors.configs import OfflineConfig, ProximalConfig
 from selectrl.errors import InputError
 from selectrl.evaluate.config import TestConfig
 from selectrl.experiment.config import to_record
-from selectrl.runs.identity import difference, identity_of, is_own, is_wanted, refuse_to_replace
+from selectrl.runs.identity import find_difference, identity_of, is_own, is_wanted, refuse_to_replace
 
 
 def offline(test: TestConfig) -> dict[str, Any]:
@@ -22,17 +22,17 @@ def offline(test: TestConfig) -> dict[str, Any]:
 def test_is_collector_settings_data_and_source() -> None:
     test = TestConfig()
     wanted = identity_of(to_record(ProximalConfig()), to_record(test), "f" * 64, {"encoders.mine": "1"})
-    assert difference(wanted, wanted) is None
-    assert difference({**wanted, "sources": {"encoders.mine": "2"}}, wanted) == "source code of encoders.mine"
+    assert find_difference(wanted, wanted) is None
+    assert find_difference({**wanted, "sources": {"encoders.mine": "2"}}, wanted) == "source code of encoders.mine"
     for name, value in (("dataset", "0"), ("budget", 1), ("test_seed", 1), ("prior", "centroid"), ("repeats", 1)):
-        assert difference({**wanted, name: value}, wanted) == name
-        assert difference({key: item for key, item in wanted.items() if key != name}, wanted) is None
+        assert find_difference({**wanted, name: value}, wanted) == name
+        assert find_difference({key: item for key, item in wanted.items() if key != name}, wanted) is None
     other = identity_of(to_record(ProximalConfig(sigma=0.5)), to_record(test), None, {})
-    assert difference(other, wanted) == "collector"
+    assert find_difference(other, wanted) == "collector"
     gates = [offline(TestConfig(protocol="paper", gate=gate)) for gate in (1, 2)]
-    assert difference(*gates) == "gate"
+    assert find_difference(*gates) == "gate"
     gates = [offline(TestConfig(gate=gate)) for gate in (1, 2)]
-    assert difference(*gates) is None  # the equal budget has none
+    assert find_difference(*gates) is None  # the equal budget has none
 
 
 def test_a_wanted_meta_test_is_of_the_whole_training() -> None:

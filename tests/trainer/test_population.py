@@ -81,7 +81,7 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
     assert train_population(cut, lambda run, record: None)
     assert not train_population(cut, lambda run, record: None)  # nothing is left to do
     for ours, theirs in zip(cut, whole, strict=True):
-        got, expected = (checkpoint.newest(run.folder) for run in (ours, theirs))
+        got, expected = (checkpoint.read_newest(run.folder) for run in (ours, theirs))
         assert got is not None
         assert expected is not None
         assert got.step == 60
@@ -89,8 +89,8 @@ def test_a_population_goes_on_bit_for_bit_and_its_seeds_go_on_alone(
         assert [one.get("values") for one in records(ours)] == [one.get("values") for one in records(theirs)]
     late = runs(tmp_path / "cut", data, what, (0, 1, 2))
     assert group_populations(late) == [late[:2], late[2:]]  # what is finished is never begun again
-    with pytest.raises(RunError, match="go on with each of them alone"):
-        checkpoint.shared([run.folder for run in late])
+    with pytest.raises(RunError, match="continue each of them alone"):
+        checkpoint.read_shared([run.folder for run in late])
     (alone,) = runs(tmp_path / "alone", data, what, (1,))
     train_population([alone], lambda run, record: None)
     for one, other in zip(records(alone), records(whole[1]), strict=True):

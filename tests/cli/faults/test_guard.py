@@ -66,7 +66,7 @@ def test_a_loss_leads_to_the_step_and_the_row(
     assert f"where the largest input is |reward| 1e+30 in row {row} of task {task} (draw " in sentence
     assert f"; the last checkpoint, of step {step // 10 * 10}, is sound, " in sentence
     (run,) = (tmp_path / "runs").rglob("seed0")
-    assert checkpoint.reached(run) == step // 10 * 10
+    assert checkpoint.read_step(run) == step // 10 * 10
     assert "NaN" not in (run / "metrics.jsonl").read_text()
     assert call("train", *words).err.splitlines()[-1] == sentence
 

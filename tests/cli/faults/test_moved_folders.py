@@ -40,7 +40,7 @@ def test_a_renamed_folder_holds_the_work_and_says_so(
         f"the work up to the last checkpoint is in {now}: move it back and give the same command again"
     )
     assert not folder.exists()
-    assert checkpoint.reached(now) == step // 10 * 10
+    assert checkpoint.read_step(now) == step // 10 * 10
     away.rename(folder)
     assert call("train", *words, "--out", tmp_path / "runs").code == 0
     assert print_of(tmp_path / "runs") == whole

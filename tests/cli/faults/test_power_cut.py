@@ -113,7 +113,7 @@ def test_a_cut_at_any_moment_loses_at_most_the_last_interval(
     assert len(cuts) == CUTS
     for copy, step in cuts:
         with mounted(copy, tmp_path / "again") as out:
-            before = checkpoint.reached(out / "point_robot" / "run" / "seed0")
+            before = checkpoint.read_step(out / "point_robot" / "run" / "seed0")
             done = call("train", *words, "--out", out)
             assert done.code == 0, (copy.name, done)
             assert not [line for line in done.err.splitlines() if line.startswith("selectrl: ")], (copy.name, done)

@@ -52,7 +52,7 @@ def test_training_saves_the_step_it_is_at_and_goes_on_in_the_same_bits(
     with at_step(step, lambda: signal.raise_signal(number)):
         assert command("train", *words, "--out", tmp_path) == (128 + number, SENTENCE)
     folder = tmp_path / "point_robot" / "run" / "seed0"
-    assert checkpoint.reached(folder) == step
+    assert checkpoint.read_step(folder) == step
     spent = wall_seconds(folder)
     assert spent > 0
     assert command("train", *words, "--out", tmp_path)[0] == 0
@@ -68,7 +68,7 @@ def test_a_comparison_stops_as_a_whole(
     both += [*words[at : words.index("--name")], "--json", "--out", tmp_path]
     with at_step(12, lambda: signal.raise_signal(signal.SIGTERM)):
         assert command(*both) == (143, SENTENCE)
-    assert [checkpoint.reached(run) for run in tmp_path.rglob("seed0")] == [12]
+    assert [checkpoint.read_step(run) for run in tmp_path.rglob("seed0")] == [12]
     assert not (tmp_path / "failures.json").exists()
 
 
@@ -114,7 +114,7 @@ def test_a_task_of_a_cluster_saves_before_it_is_queued_again(
     run, requeued = jobs[0].folder, []
 
     def requeue(number: int, frame: object) -> None:
-        requeued.append(checkpoint.reached(run))
+        requeued.append(checkpoint.read_step(run))
         raise SystemExit(-1)
 
     work = Work((jobs[0],), (tmp_path / "outcome.json",))
@@ -145,7 +145,7 @@ def test_side_by_side_every_worker_saves(spawn: Call, call: Call, small: Call, t
     assert err.splitlines()[-1] == SENTENCE
     assert "Traceback" not in err
     assert "ended from outside" not in err
-    assert all(0 < checkpoint.reached(run) < 90_000 for run in runs)
+    assert all(0 < checkpoint.read_step(run) < 90_000 for run in runs)
 
 
 def test_python_gets_a_keyboard_interrupt(at_step: Call, words: list[str], data: Path, tmp_path: Path) -> None:
@@ -156,4 +156,4 @@ def test_python_gets_a_keyboard_interrupt(at_step: Call, words: list[str], data:
     with at_step(3, lambda: signal.raise_signal(signal.SIGINT)), pytest.raises(KeyboardInterrupt):
         selectrl.train(experiment, data=data, out=tmp_path)
     (run,) = tmp_path.rglob("seed0")
-    assert checkpoint.reached(run) == 3
+    assert checkpoint.read_step(run) == 3
