@@ -1,4 +1,4 @@
-"""Write the tables of docs/performance.md anew from the JSON of one run of ``measure.py``.
+"""Write the tables of docs/performance.md again from the JSON of one run of ``measure.py``.
 
 Usage: python bench/page.py results/performance/NAME.json
 """
