@@ -1,4 +1,4 @@
-"""Measure everything that docs/performance.md tells, one process at a time, into results/performance/<machine>.json.
+"""Measure all numbers of docs/performance.md, one process at a time, into results/performance/<machine>.json.
 
 Usage: python bench/measure.py OUT.json [ROUNDS]
 """

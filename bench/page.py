@@ -1,4 +1,4 @@
-"""Write the tables of docs/performance.md anew from the JSON of one run of ``measure.py``.
+"""Write the tables of docs/performance.md again from the JSON of one run of ``measure.py``.
 
 Usage: python bench/page.py results/performance/NAME.json
 """
@@ -21,28 +21,28 @@ def table(head: str, rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [columns, ["---"] * len(columns), *rows])
 
 
-def steps(found: dict[str, Any]) -> str:
-    """Each method's step: time, memory, operations, and time over the floor."""
+def steps(measured: dict[str, Any]) -> str:
+    """Return the table of steps: time, memory, operations, and time relative to the floor."""
     rows = [
         [
-            f"`{one['env']}`",
-            one["profile"],
-            f"`{one['method']}`",
-            f"{1000 * one['seconds']:.1f}",
-            f"{one['peak_mib']:.0f}",
-            f"{one['flops'] / 1e9:.2f}",
-            f"{one['gemm_rate'] / 1e9:.0f}",
-            f"{one['over_floor']:.2f}",
+            f"`{step['env']}`",
+            step["profile"],
+            f"`{step['method']}`",
+            f"{1000 * step['seconds']:.1f}",
+            f"{step['peak_mib']:.0f}",
+            f"{step['flops'] / 1e9:.2f}",
+            f"{step['gemm_rate'] / 1e9:.0f}",
+            f"{step['over_floor']:.2f}",
         ]
-        for one in found["steps"]
-        if one["method"] != "naive"
+        for step in measured["steps"]
+        if step["method"] != "naive"
     ]
-    return table("environment|sizes|method|ms a step|peak MiB|GFLOP|GFLOP/s|time over floor", rows)
+    return table("environment|sizes|method|ms per step|peak MiB|GFLOP|GFLOP/s|time / floor", rows)
 
 
-def naive(found: dict[str, Any]) -> str:
-    """CSRO's and SELECT's step beside the naive CSRO step, all at Point-Robot's published sizes."""
-    here = {s["method"]: s for s in found["steps"] if (s["env"], s["profile"]) == ("point_robot", "published")}
+def naive(measured: dict[str, Any]) -> str:
+    """Return CSRO's and SELECT's step and the naive CSRO step, all at Point-Robot's published sizes."""
+    here = {s["method"]: s for s in measured["steps"] if (s["env"], s["profile"]) == ("point_robot", "published")}
     base = here["naive"]
     rows = [
         [
@@ -53,11 +53,11 @@ def naive(found: dict[str, Any]) -> str:
         ]
         for name in ("naive", "csro", "select")
     ]
-    return table("step|ms|peak MiB|naive time over time", rows)
+    return table("step|ms|peak MiB|naive time / time", rows)
 
 
-def ways(found: dict[str, Any]) -> str:
-    """Our way of each pair beside the naive one, and the environment steps of the meta-test."""
+def ways(measured: dict[str, Any]) -> str:
+    """Return the times of the library and of naive code, and the environment steps of the meta-test."""
     words = {
         "club": "CLUB's bound and its gradient",
         "metric": "distance metric and its gradient",
@@ -67,16 +67,16 @@ def ways(found: dict[str, Any]) -> str:
         "meta_test": "a meta-test",
     }
     rows = []
-    for one in found["pairs"]:
-        ours, naive, bare = one["ours"], one["naive"], one.get("bare")
-        figures = [f"{1e3 * ours:.2f}", f"{1e3 * naive:.1f}", f"{naive / ours:.1f}", f"{one['peak_mib']:.0f}"]
-        more = [f"{one['env_steps'] / ours:.0f}", f"{bare / ours:.2f}"] if bare else ["", ""]
-        rows.append([words[one["name"]], *figures, *more])
-    return table("what|ms|naive ms|naive time over time|peak MiB|env steps / s|of MuJoCo's own rate", rows)
+    for pair in measured["pairs"]:
+        ours, naive, bare = pair["ours"], pair["naive"], pair.get("bare")
+        figures = [f"{1e3 * ours:.2f}", f"{1e3 * naive:.1f}", f"{naive / ours:.1f}", f"{pair['peak_mib']:.0f}"]
+        more = [f"{pair['env_steps'] / ours:.0f}", f"{bare / ours:.2f}"] if bare else ["", ""]
+        rows.append([words[pair["name"]], *figures, *more])
+    return table("operation|ms|naive ms|naive time / time|peak MiB|env steps / s|share of MuJoCo's own rate", rows)
 
 
-def start_up(found: dict[str, Any]) -> str:
-    """How long commands take until they end, and over a Python that imports attrs and NumPy alone."""
+def start_up(measured: dict[str, Any]) -> str:
+    """Return the time of each command, and its ratio to a Python that imports only attrs and NumPy."""
     words = {
         "bare": "`import attrs, numpy`",
         "list": "`selectrl list`",
@@ -84,25 +84,26 @@ def start_up(found: dict[str, Any]) -> str:
         "dry_run": "`selectrl train --dry-run`",
         "help": "`selectrl --help`",
     }
-    times = found["start_up"]
+    times = measured["start_up"]
     return table(
-        "command|ms|over bare", ([words[k], f"{1000 * t:.0f}", f"{t / times['bare']:.1f}"] for k, t in times.items())
+        "command|ms|relative to the first",
+        ([words[k], f"{1000 * t:.0f}", f"{t / times['bare']:.1f}"] for k, t in times.items()),
     )
 
 
-def machine(found: dict[str, Any]) -> str:
-    """Where the run was."""
-    about, threads = found["machine"], found["steps"][0]["threads"]
+def machine(measured: dict[str, Any]) -> str:
+    """Return the machine of the measurement."""
+    about, threads = measured["machine"], measured["steps"][0]["threads"]
     return f"{about['cores']} CPU cores, {threads} thread, Python {about['python']}, torch {about['torch']}, fp32."
 
 
 def main() -> None:
-    """Rewrite what stands between each pair of marks."""
-    found, text = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), PAGE.read_text(encoding="utf-8")
+    """Rewrite the text between each pair of marks."""
+    measured, text = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), PAGE.read_text(encoding="utf-8")
     for make in (machine, steps, naive, ways, start_up):
         name = make.__name__
         marks = rf"(<!-- {name}: generated by `make bench-report` -->\n).*?(<!-- /{name} -->)"
-        new = rf"\g<1>\n{make(found)}\n\n\g<2>"
+        new = rf"\g<1>\n{make(measured)}\n\n\g<2>"
         text, count = re.subn(marks, new, text, flags=re.DOTALL)
         if count != 1:
             sys.exit(f"{PAGE}: expected one pair of marks for {name!r}, found {count}; put it back")

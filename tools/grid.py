@@ -44,8 +44,8 @@ def defaults(registry: Registry[..., Any]) -> dict[str, Any]:
 
 def variants(registry: Registry[..., Any]) -> dict[str, Any]:
     """Return each part with one of its inner parts (aggregation, weight, policy, …) swapped, by ``name+inner``."""
-    kinds = {one.kind: one for one in REGISTRIES}
-    found = {}
+    kinds = {kind.kind: kind for kind in REGISTRIES}
+    configs = {}
     for name, config in defaults(registry).items():
         for field in attrs.fields(type(config)):
             own = tag(getattr(config, field.name))
@@ -54,8 +54,8 @@ def variants(registry: Registry[..., Any]) -> dict[str, Any]:
             kind, _, present = own.partition(".")
             for entry in kinds[kind]:
                 if entry.name != present:
-                    found[f"{name}+{entry.name}"] = attrs.evolve(config, **{field.name: entry.config()})
-    return found
+                    configs[f"{name}+{entry.name}"] = attrs.evolve(config, **{field.name: entry.config()})
+    return configs
 
 
 def pairs(*axes: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -67,7 +67,7 @@ def pairs(*axes: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
     def covered(row: tuple[str, ...]) -> set[Any]:
         placed = list(enumerate(row))
-        return {(one, other) for one in placed for other in placed if one[0] < other[0]}
+        return {(first, second) for first in placed for second in placed if first[0] < second[0]}
 
     while wanted:
         best = max(product(*names), key=lambda row: len(covered(row) & wanted))
@@ -136,8 +136,8 @@ def main(data: Path) -> int:
                     {"encoder": names[0], "collector": entry.name, "outcome": "tested", "return": round(result, 3)}
                 )
     RESULT.parent.mkdir(parents=True, exist_ok=True)
-    found = {"env": "point_robot", "steps": STEPS, "compositions": compositions, "collectors": collectors}
-    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    outcomes = {"env": "point_robot", "steps": STEPS, "compositions": compositions, "collectors": collectors}
+    RESULT.write_text(json.dumps(outcomes, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
