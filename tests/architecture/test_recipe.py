@@ -181,7 +181,7 @@ VALUE = '''
 from torch import Tensor
 
 from selectrl.critics.configs import ToyValuesConfig
-from selectrl.critics.values import SingleValue
+from selectrl.critics.values import SingleValue, TargetQ
 from selectrl.protocols import Agent
 from selectrl.structs import Batch
 
@@ -189,7 +189,7 @@ from selectrl.structs import Batch
 class ToyValue(SingleValue[ToyValuesConfig]):
     """V on a fraction of the critic's own y."""
 
-    def target(self, agent: Agent, batch: Batch, td_target: Tensor) -> Tensor:
+    def target(self, agent: Agent, batch: Batch, td_target: Tensor, target_q: TargetQ) -> Tensor:
         """Return y / 2, (task, batch)."""
         return td_target / 2
 '''
