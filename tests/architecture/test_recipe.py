@@ -333,7 +333,7 @@ def test_golden() -> None:
 
 def test_golden() -> None:
     value = registry.VALUES.build(ToyValuesConfig())
-    assert value.target(None, None, torch.tensor([[4.0]])).tolist() == [[2.0]]
+    assert value.target(None, None, torch.tensor([[4.0]]), None).tolist() == [[2.0]]
 """,
     "weights": IMPORTS
     + """from selectrl.actors.configs import ToyWeightsConfig
