@@ -22,9 +22,9 @@ CONSTRAINTS = ("brac", "td3_bc", "unconstrained")
 
 
 def methods(name: str) -> tuple[str, ...]:
-    """The methods that the file's header says it lies over."""
-    found = re.search(r"Lies over: ([^.]+)\.", FILES[name].partition("\n\n")[0].replace("\n# ", " "))
-    assert found, f"the header of {name}.gin does not say over which methods it lies"
+    """The methods that the file's header names."""
+    found = re.search(r"Applies to: ([^.]+)\.", FILES[name].partition("\n\n")[0].replace("\n# ", " "))
+    assert found, f"the header of {name}.gin does not name its methods"
     return METHODS if found[1] == "every method" else tuple(found[1].split(", "))
 
 

@@ -40,7 +40,7 @@ def golden(actor: Any, name: str, actions: list[list[float]], q: tuple[float, fl
     fakes.constant(agent.policy.net, *[0.0] * agent.policy.net.biases[-1].numel())
     if hasattr(agent.actor, "dual"):
         fakes.constant(agent.actor.dual, 2.0)
-    objective = next(one for one in agent.actor.objectives() if one.name == name)
+    objective = {objective.name: objective for objective in agent.actor.objectives()}[name]
     batch = batch_of(agent, objective, tasks=[0], sizes={"rl": len(actions)})
     rows = {n: r._replace(action=torch.tensor([actions])) for n, r in batch.draws.items()}
     noise = {n: torch.zeros_like(value) for n, value in batch.noise.items()}
@@ -197,8 +197,8 @@ def test_the_divergence_pulls_the_policy_with_the_used_multiplier() -> None:
         agent.actor.multiplier.data.fill_(raw)
         return torch.cat([g.flatten() for g in torch.autograd.grad(objective.loss(agent, batch).total, parameters)])
 
-    without, one, three = gradient(-1.0), gradient(1.0), gradient(3.0)
-    torch.testing.assert_close(three - without, 3 * (one - without))
+    without, unit, three = gradient(-1.0), gradient(1.0), gradient(3.0)
+    torch.testing.assert_close(three - without, 3 * (unit - without))
     soft = agent.actor.soft_loss(agent, batch, agent.actor.sample(agent, batch))
     torch.testing.assert_close(without, torch.cat([g.flatten() for g in torch.autograd.grad(soft, parameters)]))
 
@@ -226,12 +226,12 @@ def test_brac_steps_its_dual_first_on_the_steps_rows_then_on_fresh_ones(steps: i
     config = BracConfig(dual_hidden=(3,), lr=0.01, dual_lr=0.02, divergence_lr=0.5, dual_steps=steps)
     *dual, policy = ACTORS.build(config, fakes.SPEC, 2).objectives()
     assert len(dual) == steps
-    assert all(moves(one) == {"actor.dual": ("adam", 0.02)} for one in dual)
+    assert all(moves(step) == {"actor.dual": ("adam", 0.02)} for step in dual)
     assert moves(policy) == {"policy": ("adam", 0.01), "actor.multiplier": ("sgd", 0.5)}
-    drawn = [draw.name for one in dual for draw in one.draws]
+    drawn = [draw.name for step in dual for draw in step.draws]
     assert drawn[0] == policy.draws[0].name == "rl"
     assert len(set(drawn)) == steps
-    noises = [noise.name for one in dual for noise in one.noise]
+    noises = [noise.name for step in dual for noise in step.noise]
     assert len(set(noises)) == 2 * steps
     assert dual[0].noise[0] == policy.noise[0]
 

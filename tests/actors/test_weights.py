@@ -117,7 +117,7 @@ def test_rows_and_tasks_may_come_in_any_order(config: Any) -> None:
 def test_a_population_of_seeds_equals_single_batches(config: Any) -> None:
     many = advantages(0, 3)
     together = torch.func.vmap(built(config).weigh)(many)
-    torch.testing.assert_close(together, torch.stack([built(config).weigh(one) for one in many]))
+    torch.testing.assert_close(together, torch.stack([built(config).weigh(advantage) for advantage in many]))
 
 
 SCALE_FREE = [

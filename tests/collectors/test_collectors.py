@@ -131,8 +131,8 @@ EPSILON = torch.tensor([[1.0, -4.0]])
 
 def one_step(config: Any, **changes: Any) -> list[float]:
     """The action of one world with mode (.1, .9) and ε = (1, -4) redrawn each step."""
-    told = Moment(EPSILON, 0 * EPSILON, 0 * EPSILON, torch.ones(1, 4), 0.0)._replace(**changes)
-    return COLLECTORS.build(config).act(still(0.1, 0.9), torch.ones(1, 3), torch.ones(1, 4), told)[0].tolist()
+    now = Moment(EPSILON, 0 * EPSILON, 0 * EPSILON, torch.ones(1, 4), 0.0)._replace(**changes)
+    return COLLECTORS.build(config).act(still(0.1, 0.9), torch.ones(1, 3), torch.ones(1, 4), now)[0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_posterior_golden() -> None:
 
 def test_posterior_acts_on_the_mode_under_a_draw_of_the_block_and_scores_under_the_mean() -> None:
     policy, obs, z, normal, uniform = setting()
-    told = moment(normal, uniform, 0.3)
-    torch.testing.assert_close(COLLECTORS.build(PosteriorConfig()).act(policy, obs, z, told), policy.mode(obs, z))
+    now = moment(normal, uniform, 0.3)
+    torch.testing.assert_close(COLLECTORS.build(PosteriorConfig()).act(policy, obs, z, now), policy.mode(obs, z))
 
     class Noting(Pointing):
         def mode(self, obs: Any, z: Any) -> Any:
@@ -232,13 +232,15 @@ def test_return_filtered_golden() -> None:
 
 
 @pytest.mark.parametrize(
-    "inner", [entry.config() for entry in COLLECTORS if entry.config is not OfflineConfig], ids=lambda one: str(one)
+    "inner",
+    [entry.config() for entry in COLLECTORS if entry.config is not OfflineConfig],
+    ids=lambda config: str(config),
 )
 def test_return_filtered_leaves_everything_else_to_what_it_wraps(inner: Any) -> None:
     policy, obs, z, normal, uniform = setting()
     wrapped, alone = COLLECTORS.build(ReturnFilteredConfig(collector=inner)), COLLECTORS.build(inner)
-    told, belief = moment(normal, uniform, 0.3), Belief(z, 0.5 * torch.ones_like(z))
-    torch.testing.assert_close(wrapped.act(policy, obs, z, told), alone.act(policy, obs, z, told))
+    now, belief = moment(normal, uniform, 0.3), Belief(z, 0.5 * torch.ones_like(z))
+    torch.testing.assert_close(wrapped.act(policy, obs, z, now), alone.act(policy, obs, z, now))
     torch.testing.assert_close(wrapped.latent(belief, z.flip(0)), alone.latent(belief, z.flip(0)))
     assert [wrapped.updates(0.3, end) for end in (False, True)] == [alone.updates(0.3, end) for end in (False, True)]
     assert wrapped.offline == alone.offline == ""
@@ -273,12 +275,12 @@ def test_blocks_that_are_filtered_out_leave_the_score_as_it_was() -> None:
     "config", [AnnealedConfig(), BeliefScaledConfig(), HeldConfig(), PosteriorConfig(), ReturnFilteredConfig()]
 )
 def test_a_meta_test_is_a_function_of_its_seed(config: Any) -> None:
-    one, again, other = (point_robot(config, tasks=(2, 6), blocks=2, seed=seed) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one.returns, again.returns)
-    np.testing.assert_array_equal(one.explored, again.explored)
-    assert not np.array_equal(one.explored, other.explored)
+    first, again, other = (point_robot(config, tasks=(2, 6), blocks=2, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.returns, again.returns)
+    np.testing.assert_array_equal(first.explored, again.explored)
+    assert not np.array_equal(first.explored, other.explored)
     fewer = point_robot(config, tasks=(6,), blocks=2)
-    np.testing.assert_allclose(fewer.returns[0], one.returns[1], rtol=1e-5)  # a task does not know of the others
+    np.testing.assert_allclose(fewer.returns[0], first.returns[1], rtol=1e-5)  # a task does not know of the others
 
 
 @pytest.mark.parametrize("config", [OnlineConfig, OfflineConfig])

@@ -47,7 +47,7 @@ def two_rows(agent: Any, objective: Any) -> Batch:
 
 
 def run(agent: Any, name: str) -> Losses:
-    objective = next(one for one in agent.critic.objectives() if one.name == name)
+    objective = {objective.name: objective for objective in agent.critic.objectives()}[name]
     return objective.loss(agent, two_rows(agent, objective))
 
 
@@ -172,7 +172,7 @@ def test_twin_q_v_declares_td_then_v_and_a_target_of_v_alone() -> None:
     td, v = critic.objectives()
     assert ({k: o.lr for k, o in td.moves.items()}, td.every) == ({"critic.q_net": 0.01}, 1)
     assert ({k: o.lr for k, o in v.moves.items()}, v.every) == ({"critic.v_net": 0.02}, 1)
-    assert not any(o.late for one in (td, v) for o in one.moves.values())
+    assert not any(o.late for objective in (td, v) for o in objective.moves.values())
     assert [(t.source, t.tau, t.every) for t in critic.tracks()] == [("critic.v_net", 0.3, 1)]
 
 

@@ -124,8 +124,8 @@ def test_members_begin_apart_and_the_first_as_a_single_network_does() -> None:
 def test_a_population_of_seeds_equals_single_losses(value: Any) -> None:
     agent, objective, batch = built(value)
     batches = [batch, batch._replace(latent=batch.latent._replace(z=batch.latent.z + 1))]
-    both = torch.func.vmap(lambda one: objective.loss(agent, one).total)(fakes.stacked(batches))
-    torch.testing.assert_close(both, torch.stack([objective.loss(agent, one).total for one in batches]))
+    both = torch.func.vmap(lambda batch: objective.loss(agent, batch).total)(fakes.stacked(batches))
+    torch.testing.assert_close(both, torch.stack([objective.loss(agent, batch).total for batch in batches]))
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ def filtered(pooling: Aggregation, rows: Tensor, raw: Tensor) -> Belief:
     return pooling.read(state)
 
 
-def close(one: Belief, other: Belief) -> None:
-    torch.testing.assert_close(one.z, other.z)
-    torch.testing.assert_close(one.spread, other.spread)
+def close(first: Belief, second: Belief) -> None:
+    torch.testing.assert_close(first.z, second.z)
+    torch.testing.assert_close(first.spread, second.spread)
 
 
 # --- formulas ---------------------------------------------------------------------------------------------------------

@@ -169,14 +169,14 @@ def test_the_subsampled_loss_is_that_of_the_whole_grid_in_the_mean_and_exactly_w
 
     few = fakes.double(build(beliefs=3, decodings=2, sequences=1))
     many = only._replace(tasks=only.tasks.expand(50), draws={"sequences": repeated(only.draws["sequences"], 50)})
-    rng, found = np.random.default_rng(0), []
+    rng, losses = np.random.default_rng(0), []
     for _ in range(20):
         drawn = {name: torch.from_numpy(rng.random((50, 1, n))) for name, n in (("beliefs", 3), ("decodings", 2))}
         latents = torch.full((50, 1, 3, DZ), 0.5, dtype=torch.float64)
         with torch.no_grad():
-            found.append(few.elbo(None, many._replace(noise=drawn | {"latents": latents})).total.item())
-    error = np.std(found) / np.sqrt(len(found))
-    assert abs(np.mean(found) - grid.item()) < 4 * error
+            losses.append(few.elbo(None, many._replace(noise=drawn | {"latents": latents})).total.item())
+    error = np.std(losses) / np.sqrt(len(losses))
+    assert abs(np.mean(losses) - grid.item()) < 4 * error
     assert error < 0.05 * grid.item()
 
 

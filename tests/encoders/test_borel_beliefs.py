@@ -60,9 +60,9 @@ def same(some: Tensor, other: Tensor) -> bool:
 
 def test_the_table_equals_filtering_step_by_step_through_joined_episodes() -> None:
     encoder, store = build(), make_store()
-    made = prepared(encoder, store)
-    table = made["encoder.table"]
-    assert made["encoder.place"].tolist() == [TASKS.index(i) if i in TASKS else -1 for i in range(max(TASKS) + 1)]
+    buffers = prepared(encoder, store)
+    table = buffers["encoder.table"]
+    assert buffers["encoder.place"].tolist() == [TASKS.index(i) if i in TASKS else -1 for i in range(max(TASKS) + 1)]
     assert table.dtype == torch.float32
     prior = encoder.read(encoder.init(1)).z[0].detach()
     for local, task in enumerate(TASKS):
@@ -170,12 +170,14 @@ def test_a_population_of_two_equals_its_members_alone() -> None:
     twins = [method(seed=seed) for seed in (0, 1)]
     alone, together = [Engine([agent]) for agent, _ in members], Engine([agent for agent, _ in twins])
     for place, phase in enumerate(twins[0][1]):
-        made = [
+        prepared_buffers = [
             prepared(agent.encoder, store, seed) if phase.prepare else {} for seed, (agent, _) in enumerate(members)
         ]
-        for engine, buffers, (_, own) in zip(alone, made, members, strict=True):
+        for engine, buffers, (_, own) in zip(alone, prepared_buffers, members, strict=True):
             engine.enter(own[place], buffers)
-        together.enter(phase, {name: torch.stack([one[name] for one in made]) for name in made[0]})
+        together.enter(
+            phase, {name: torch.stack([buffers[name] for buffers in prepared_buffers]) for name in prepared_buffers[0]}
+        )
         for step in range(3):
             samplers = [Sampler(store, meta_batch=3, replacement=False, sizes=sizes, seed=seed) for seed in (0, 1)]
             batches = [sampler.phase(attrs.evolve(phase, steps=8)).batch(step) for sampler in samplers]

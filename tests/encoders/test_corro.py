@@ -128,7 +128,7 @@ def test_phases_moves_and_steps(negatives: Any) -> None:
     assert [phase.name for phase in phases] == names
     assert [phase.steps for phase in phases] == [3] * (negatives is CVAE) + [4, RL]
     assert [phase.encodes for phase in phases] == [False] * (len(names) - 1) + [True]
-    moves = {one.name: set(one.moves) for phase in phases for one in phase.objectives}
+    moves = {objective.name: set(objective.moves) for phase in phases for objective in phase.objectives}
     assert moves["contrastive"] == {"encoder.net"}
     assert moves["critic"] == {"critic.q_net", "encoder.pooling"}
     assert moves.get("cvae", {"encoder.negatives"}) == {"encoder.negatives"}
@@ -188,17 +188,17 @@ def test_weights_that_nothing_would_train_are_refused(aggregation: Any) -> None:
 @given(seed=st.integers(0, 49))
 def test_negatives_share_state_and_action_with_their_query_bit_for_bit(negatives: Any, seed: int) -> None:
     encoder, batch = contrasted(seed, negatives=negatives)
-    query, key, found = batch.draws["query"], batch.draws["key"], encoder.candidates(batch)
-    assert found.reward.shape == (3, TINY.queries, 2 + TINY.negative_count)
-    for ours, theirs, joined in zip(query, key, found, strict=True):
+    query, key, candidates = batch.draws["query"], batch.draws["key"], encoder.candidates(batch)
+    assert candidates.reward.shape == (3, TINY.queries, 2 + TINY.negative_count)
+    for ours, theirs, joined in zip(query, key, candidates, strict=True):
         if ours.numel():
             assert torch.equal(joined[:, :, 0], ours)
             assert torch.equal(joined[:, :, 1], theirs)
     for n in range(2, 2 + TINY.negative_count):
-        assert torch.equal(found.obs[:, :, n], query.obs)
-        assert torch.equal(found.action[:, :, n], query.action)
-        assert not torch.isclose(found.reward[:, :, n], query.reward).any()
-    moved = torch.isclose(found.next_obs[:, :, 2:], query.next_obs[:, :, None]).all()
+        assert torch.equal(candidates.obs[:, :, n], query.obs)
+        assert torch.equal(candidates.action[:, :, n], query.action)
+        assert not torch.isclose(candidates.reward[:, :, n], query.reward).any()
+    moved = torch.isclose(candidates.next_obs[:, :, 2:], query.next_obs[:, :, None]).all()
     assert moved != (negatives is CVAE)
 
 
@@ -217,8 +217,8 @@ def test_reward_noise_golden() -> None:
     source = NEGATIVES.build(NOISE, fakes.SPEC)
     query = fakes.rows(np.random.default_rng(0), 1, 1)._replace(reward=torch.tensor([[2.0]]))
     batch: Any = SimpleNamespace(noise={"negatives": torch.tensor([[[1.0, -0.5]]])})
-    made, _ = source.replace(query, batch)
-    torch.testing.assert_close(made, torch.tensor([[[2.8, 1.6]]]))
+    replaced, _ = source.replace(query, batch)
+    torch.testing.assert_close(replaced, torch.tensor([[[2.8, 1.6]]]))
 
 
 def test_true_rewards_are_those_of_every_other_task_alike() -> None:
@@ -226,13 +226,13 @@ def test_true_rewards_are_those_of_every_other_task_alike() -> None:
     query = batch.draws["query"]
     grid = torch.tensor([0.0, 0.25, 0.5, 0.75, 0.999999999])  # of five tasks four are others; float32 makes the last 1
     batch = batch._replace(noise={"negatives": grid.expand(3, TINY.queries, 5)})
-    made, _ = encoder.negatives.replace(query, batch)
+    replaced, _ = encoder.negatives.replace(query, batch)
     for t, own in enumerate(batch.tasks.tolist()):
         start = IDS.index(own)
         others = [IDS[(start + 1 + shift) % 5] for shift in (0, 1, 2, 3, 3)]
         goals = torch.tensor(others)[:, None] / 5
         expected = reward(goals[:, None], query.obs[t], query.action[t], query.next_obs[t]).T
-        torch.testing.assert_close(made[t], expected)
+        torch.testing.assert_close(replaced[t], expected)
 
 
 def test_cvae_golden() -> None:
@@ -259,8 +259,8 @@ def test_generated_outcomes_are_in_the_datas_units() -> None:
     source.centre, source.scale = torch.tensor([1.0, 0.0, 10.0, 20.0]), torch.tensor([2.0, 3.0, 3.0, 3.0])
     query = fakes.rows(np.random.default_rng(0), 2, 3)
     batch: Any = SimpleNamespace(noise={"negatives": torch.randn(2, 3, 4, 1)})
-    made, state = source.replace(query, batch)
-    assert (made == 2).all()
+    replaced, state = source.replace(query, batch)
+    assert (replaced == 2).all()
     shift = torch.tensor([3.0, 10.0, 17.0])
     torch.testing.assert_close(state, (query.obs + shift)[:, :, None].expand(-1, -1, 4, -1))
 
@@ -304,7 +304,9 @@ def test_rows_lie_on_the_unit_sphere_and_z_inside(negatives: Any) -> None:
 def test_the_row_network_reads_standard_units_and_an_agent_at_meta_test_does_too() -> None:
     agent, engine, phase, store = entered("contrastive")
     rows = [read_task_rows(store, task, agent.encoder.fields) for task in range(len(IDS))]
-    columns = [torch.cat((one.obs, one.action, one.reward[..., None], one.next_obs), -1)[one.row >= 0] for one in rows]
+    columns = [
+        torch.cat((draw.obs, draw.action, draw.reward[..., None], draw.next_obs), -1)[draw.row >= 0] for draw in rows
+    ]
     every = torch.cat(columns)
     mean, deviation = every.mean(0), every.std(0, correction=0)
     for held in (agent.encoder.centre, engine.state()["agent/encoder.centre"]):  # what is tested, and what is saved
@@ -414,7 +416,7 @@ def test_pooling_ignores_the_order_of_rows_and_equals_the_filter(seed: int) -> N
 def test_the_critic_moves_the_pooling_and_the_actor_nothing_of_the_encoder() -> None:
     for name in ("critic", "value", "policy"):
         agent, engine, phase, store = entered("rl")
-        chosen = tuple(one for one in phase.objectives if one.name == name)
+        chosen = tuple(objective for objective in phase.objectives if objective.name == name)
         engine.enter(attrs.evolve(phase, objectives=chosen, tracks=()))
         before = fakes.snapshot(agent)
         engine.step(drawn(store, phase, steps=RL), 0)
@@ -486,7 +488,7 @@ def test_a_population_equals_its_members_alone(negatives: Any) -> None:
         members = [entered(phase_name, seed, negatives=negatives) for seed in seeds]
         together, phase = Engine([agent for agent, *_ in members]), members[0][2]
         buffers = [prepared(own, store) for _, _, own, _ in members]
-        together.enter(phase, {name: torch.stack([one[name] for one in buffers]) for name in buffers[0]})
+        together.enter(phase, {name: torch.stack([member[name] for member in buffers]) for name in buffers[0]})
         for step in range(2):
             batches = [drawn(store, phase, step, seed=seed, steps=2) for seed in seeds]
             metrics = together.step(fakes.stacked(batches), step)

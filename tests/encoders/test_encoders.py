@@ -86,7 +86,7 @@ def test_losses_ignore_the_order_of_tasks_and_what_they_are_called(config: Any, 
     other = batch._replace(draws={"context": moved}, tasks=names[batch.tasks[order]])
     other = other._replace(latent=encoder.encode(other))
     for objective in encoder.objectives():
-        ours, theirs = (objective.loss(None, one).total.item() for one in (batch, other))
+        ours, theirs = (objective.loss(None, sample).total.item() for sample in (batch, other))
         assert ours == pytest.approx(theirs, rel=1e-9)
 
 

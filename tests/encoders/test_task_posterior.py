@@ -84,9 +84,9 @@ def test_after_training_each_anchor_is_the_running_mean_of_its_tasks_z() -> None
     anchors = agent.encoder.anchors
     torch.testing.assert_close(anchors.total.detach()[list(TASKS)], expected)
     torch.testing.assert_close(anchors.mass.detach()[list(TASKS)], weight.sum().expand(4))
-    strangers = sorted(set(range(12)) - set(TASKS))
-    assert not anchors.total[strangers].any()
-    assert not anchors.mass[strangers].any()
+    unseen = sorted(set(range(12)) - set(TASKS))
+    assert not anchors.total[unseen].any()
+    assert not anchors.mass[unseen].any()
 
 
 # --- the encoder ------------------------------------------------------------------------------------------------------
@@ -108,13 +108,13 @@ def test_the_belief_is_bayes_rule_over_the_training_tasks(spec: Any) -> None:
         means, met = encoder.anchors.means(), sorted(TASKS)
         for world in range(3):
             columns = torch.cat((rows.obs[world], rows.action[world]), -1)
-            found = torch.stack([encoder.decoder(columns[None], means[None, t : t + 1])[0] for t in met])
+            predictions = torch.stack([encoder.decoder(columns[None], means[None, t : t + 1])[0] for t in met])
             truth = rows.reward[world, :, None]
             if spec is VARYING:
                 truth = torch.cat((truth, rows.next_obs[world] - rows.obs[world]), -1)
-            missed = (found - truth).square().sum((1, 2)).double()
-            apart = found.var(0, unbiased=False).sum().double()
-            odds = torch.exp(-(missed - missed.min()) / (2 * OURS.width**2 * apart))
+            errors = (predictions - truth).square().sum((1, 2)).double()
+            variance = predictions.var(0, unbiased=False).sum().double()
+            odds = torch.exp(-(errors - errors.min()) / (2 * OURS.width**2 * variance))
             weights = (odds / odds.sum()).float()
             assert weights.max() < 1  # or the case would be too easy
             z = weights @ means[met]
@@ -131,8 +131,8 @@ def test_states_and_actions_that_tell_nothing_do_not_move_the_belief() -> None:
         for weight in encoder.decoder.weights[:1]:
             weight[: encoder.decoder.rows].zero_()  # predictions under z alone
         moved = rows._replace(obs=rows.obs + 3, action=-rows.action)
-        ours, same = (encoder.read(filtered(encoder, one)) for one in (rows, moved))
-        pooled = [encoder.pooling.read(filtered(encoder, one).pooled) for one in (rows, moved)]
+        ours, same = (encoder.read(filtered(encoder, sequence)) for sequence in (rows, moved))
+        pooled = [encoder.pooling.read(filtered(encoder, sequence).pooled) for sequence in (rows, moved)]
     torch.testing.assert_close(ours.z, same.z)
     assert (pooled[0].z - pooled[1].z).abs().max() > 1e-3
 
@@ -156,8 +156,19 @@ def test_without_a_width_and_before_training_the_belief_is_csros() -> None:
 def test_each_objective_moves_its_own_part_alone() -> None:
     agent = fresh(OURS)
     phase = fakes.rl_phase(agent)
-    assert [one.name for one in phase.objectives] == ["club", "encoder", "anchors", "decoder", "critic", "policy"]
-    own = {one.name: dict(one.moves) for one in phase.objectives if one.name in ("anchors", "decoder")}
+    assert [objective.name for objective in phase.objectives] == [
+        "club",
+        "encoder",
+        "anchors",
+        "decoder",
+        "critic",
+        "policy",
+    ]
+    own = {
+        objective.name: dict(objective.moves)
+        for objective in phase.objectives
+        if objective.name in ("anchors", "decoder")
+    }
     assert own == {
         "anchors": {"encoder.anchors": Optim(name="sgd", lr=OURS.anchor_rate)},
         "decoder": {"encoder.decoder": Optim(lr=OURS.decoder_lr)},
@@ -169,7 +180,7 @@ def test_each_objective_moves_its_own_part_alone() -> None:
         engine.step(fakes.phase_batch(phase), 0)
         moved = fakes.changed(before, fakes.snapshot(agent))
         for name in ("anchors", "decoder"):
-            here = {one for one in moved if belongs(one, f"encoder.{name}")}
+            here = {tensor for tensor in moved if belongs(tensor, f"encoder.{name}")}
             assert bool(here) == (objective.name == name)
             assert objective.name != name or here == set(moved)
 

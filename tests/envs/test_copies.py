@@ -39,9 +39,9 @@ def advance(worlds: Any, rng: np.random.Generator, steps: int) -> list[Any]:
     return [*shown, worlds.reset()[0]]
 
 
-def assert_same(one: list[Any], other: list[Any]) -> None:
-    assert len(one) == len(other)
-    for mine, theirs in zip(one, other, strict=True):
+def assert_same(first: list[Any], second: list[Any]) -> None:
+    assert len(first) == len(second)
+    for mine, theirs in zip(first, second, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 

@@ -57,16 +57,16 @@ def test_equals_a_plain_loop_and_the_definition(name):
     plain = [
         Plain(name, worlds.model, task, worlds.qpos[world], worlds.qvel[world]) for world, task in enumerate(tasks)
     ]
-    for world, one in enumerate(plain):
-        np.testing.assert_array_equal(first[world], one.obs(one.kept()))
+    for world, reference in enumerate(plain):
+        np.testing.assert_array_equal(first[world], reference.obs(reference.kept()))
     rng, steps, rewards = np.random.default_rng(0), 0, []
     while steps < 40:
         actions = rng.uniform(-size, size, (3, worlds.single_action_space.shape[0]))
         obs, reward, terminated, _, _ = worlds.step(actions)
-        for world, one in enumerate(plain):
-            expected, paid, fell = one.step(actions[world].clip(-1, 1))
-            np.testing.assert_array_equal(worlds.qpos[world], one.data.qpos)  # bit for bit
-            np.testing.assert_array_equal(worlds.qvel[world], one.data.qvel)
+        for world, reference in enumerate(plain):
+            expected, paid, fell = reference.step(actions[world].clip(-1, 1))
+            np.testing.assert_array_equal(worlds.qpos[world], reference.data.qpos)  # bit for bit
+            np.testing.assert_array_equal(worlds.qvel[world], reference.data.qvel)
             np.testing.assert_array_equal(obs[world], expected)
             assert reward[world] == pytest.approx(paid, rel=1e-9, abs=1e-9)
             assert terminated[world] == fell
@@ -121,8 +121,8 @@ def test_starts(name, qpos, qvel):
     worlds.reset(seed=0)
     free = np.ones(worlds.model.nq, np.bool_)
     free[list(QUATERNION.get(name, ()))] = False
-    for found, rest, (law, size) in ((worlds.qpos, worlds.model.qpos0, qpos), (worlds.qvel, 0, qvel)):
-        noise = (found - rest) / size
+    for values, rest, (law, size) in ((worlds.qpos, worlds.model.qpos0, qpos), (worlds.qvel, 0, qvel)):
+        noise = (values - rest) / size
         noise = noise[:, free] if noise.shape[1] == len(free) else noise
         spread = 1.0 if law == "normal" else 3**-0.5
         np.testing.assert_allclose(noise.std(0), spread, rtol=0.25)
@@ -175,10 +175,10 @@ def test_reward_of_stored_transitions(name, fields):
     for step in range(60):
         action = rng.uniform(-1, 1, (40, family.spec.action)).astype(np.float32)
         after, reward, *_ = worlds.step(action)
-        told = family.reward(parameters, obs, action, after)
-        np.testing.assert_allclose(told, reward, atol=3e-5)
+        computed = family.reward(parameters, obs, action, after)
+        np.testing.assert_allclose(computed, reward, atol=3e-5)
         tensors = family.reward(*map(torch.tensor, (parameters, obs, action, after)))
-        np.testing.assert_allclose(tensors.numpy(), told, atol=3e-5)
+        np.testing.assert_allclose(tensors.numpy(), computed, atol=3e-5)
         obs = after
         if step % 20 == 19:  # right after a reset the torso is observed on time
             obs, _ = worlds.reset(seed=step)

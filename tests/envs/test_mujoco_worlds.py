@@ -24,20 +24,20 @@ def trace(name, tasks, seeds, steps=60, watch=lambda worlds: None, threads=1):
     """All that worlds show, (time, world, …), with a reset wherever an episode ends; actions go by seed."""
     worlds = BUILT[name].worlds(tasks, threads=threads)
     rng = [np.random.default_rng(seed) for seed in seeds]
-    found = [(worlds.reset(seed=seeds)[0], np.zeros(len(tasks)), np.zeros(len(tasks)))]
+    records = [(worlds.reset(seed=seeds)[0], np.zeros(len(tasks)), np.zeros(len(tasks)))]
     for _ in range(steps):
-        actions = np.stack([one.uniform(-0.8, 0.8, worlds.model.nu) for one in rng])
+        actions = np.stack([generator.uniform(-0.8, 0.8, worlds.model.nu) for generator in rng])
         obs, reward, terminated, truncated, _ = worlds.step(actions)
         if (ended := terminated | truncated).any():
             obs, _ = worlds.reset(options={"reset_mask": ended})
-        found.append((obs, reward, terminated))
+        records.append((obs, reward, terminated))
         watch(worlds)
     worlds.close()
-    return [np.stack(parts) for parts in zip(*found, strict=True)]
+    return [np.stack(parts) for parts in zip(*records, strict=True)]
 
 
-def assert_equal(one, two):
-    for mine, other in zip(one, two, strict=True):
+def assert_equal(first, second):
+    for mine, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(mine, other)
 
 
@@ -61,10 +61,10 @@ def test_the_single_environment_is_a_batch_of_one(name):
     np.testing.assert_array_equal(env.reset(seed=1)[0], worlds.reset(seed=[1])[0][0])
     for _ in range(30):
         action = worlds.action_space.sample()
-        one, many = env.step(action[0]), worlds.step(action)
-        np.testing.assert_array_equal(one[0], many[0][0])
-        assert one[1:4] == tuple(part[0] for part in many[1:4])
-        if one[2]:
+        single, many = env.step(action[0]), worlds.step(action)
+        np.testing.assert_array_equal(single[0], many[0][0])
+        assert single[1:4] == tuple(part[0] for part in many[1:4])
+        if single[2]:
             break
 
 

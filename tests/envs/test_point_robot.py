@@ -118,8 +118,8 @@ def test_worlds_do_not_see_each_other(order, seed):
     shuffled.reset()
     for _ in range(20):
         action = rng.uniform(-1.5, 1.5, (8, 2))
-        one, two = worlds.step(action), shuffled.step(action[list(order)])
-        for left, right in zip(one[:4], two[:4], strict=True):
+        first, second = worlds.step(action), shuffled.step(action[list(order)])
+        for left, right in zip(first[:4], second[:4], strict=True):
             np.testing.assert_array_equal(left[list(order)], right)
 
 

@@ -90,7 +90,7 @@ def run(family, change):
 @pytest.mark.parametrize("field", range(4))
 def test_each_field_changes_the_motion(name, field):
     family, base = BUILT[name], compile_robot(NAMES[name])
-    sizes = [getattr(base, one).size for one in FIELDS]
+    sizes = [getattr(base, field).size for field in FIELDS]
     same = run(family, np.ones(sum(sizes)))
     np.testing.assert_array_equal(same[0], same[1])
     factors = np.ones(sum(sizes))

@@ -88,9 +88,9 @@ def test_single_equals_batch_bit_for_bit(worlds):
         action = rng.uniform(-1, 1, (3, 2)).astype(np.float32)
         batch = worlds.step(action)
         for world, single in enumerate(singles):
-            one = single.step(action[world])
-            np.testing.assert_array_equal(batch[0][world], one[0])
-            assert tuple(part[world] for part in batch[1:4]) == one[1:4]
+            alone = single.step(action[world])
+            np.testing.assert_array_equal(batch[0][world], alone[0])
+            assert tuple(part[world] for part in batch[1:4]) == alone[1:4]
 
 
 @pytest.mark.parametrize("mode", [None, "rgb_array"])

@@ -75,11 +75,11 @@ def test_weighted_cloning_loss_equals_its_sum_over_entries(seed: int) -> None:
 @given(SEEDS)
 def test_limits_of_the_weight(seed: int) -> None:
     q, a, b = normals(seed, 2, 3), normals(seed + 1, 2, 3, 4), normals(seed + 2, 2, 3, 4)
-    scale, one = torch.tensor(1.3, dtype=q.dtype), torch.ones_like(q)
+    scale, ones = torch.tensor(1.3, dtype=q.dtype), torch.ones_like(q)
     td3_bc = -1.3 * q.numpy().mean() + ((a - b).numpy() ** 2).mean()
-    assert weighted_cloning_loss(q, a, b, one, scale).item() == pytest.approx(td3_bc)
-    assert weighted_cloning_loss(q, a, b, 0 * one, scale).item() == pytest.approx(-1.3 * q.numpy().mean())
-    assert weighted_cloning_loss(q, a, b, one, 0 * scale).item() == pytest.approx(((a - b).numpy() ** 2).mean())
+    assert weighted_cloning_loss(q, a, b, ones, scale).item() == pytest.approx(td3_bc)
+    assert weighted_cloning_loss(q, a, b, 0 * ones, scale).item() == pytest.approx(-1.3 * q.numpy().mean())
+    assert weighted_cloning_loss(q, a, b, ones, 0 * scale).item() == pytest.approx(((a - b).numpy() ** 2).mean())
 
 
 # --- BRAC -------------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_a_query_knows_its_own_negatives_alone(seed: int) -> None:
     value = info_nce(*inputs, temperature=0.1).item()
     for axis, size in enumerate(inputs[0].shape[:2]):
         order = torch.from_numpy(rng.permutation(size))
-        moved = (one.index_select(axis, order) for one in inputs)
+        moved = (tensor.index_select(axis, order) for tensor in inputs)
         assert info_nce(*moved, temperature=0.1).item() == pytest.approx(value, rel=1e-9)
     order = torch.from_numpy(rng.permutation(4))
     assert info_nce(*inputs[:2], inputs[2][:, :, order], temperature=0.1).item() == pytest.approx(value, rel=1e-9)

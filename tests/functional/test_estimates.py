@@ -153,7 +153,7 @@ def test_area_is_a_weighted_mean(y: np.ndarray, shift: float, scale: float) -> N
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: iqm([]), "values: expected finite numbers, got none"),
         (lambda: iqm([1.0, float("nan")]), "NaN or infinity"),
@@ -168,6 +168,6 @@ def test_area_is_a_weighted_mean(y: np.ndarray, shift: float, scale: float) -> N
         (lambda: area([0.0], [1.0]), "at least 2"),
     ],
 )
-def test_misuse_is_told_in_one_sentence(call: object, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_misuse_is_told_in_one_sentence(call: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         call()  # type: ignore[operator]

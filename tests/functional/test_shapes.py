@@ -63,8 +63,12 @@ FIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # tensors that must f
 
 def public(module: ModuleType) -> dict[str, Callable[..., Any]]:
     """The functions that a module defines."""
-    found = inspect.getmembers(module, inspect.isfunction)
-    return {name: one for name, one in found if one.__module__ == module.__name__ and not name.startswith("_")}
+    members = inspect.getmembers(module, inspect.isfunction)
+    return {
+        name: function
+        for name, function in members
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
 
 
 MATHS = (beliefs, evidence, representation, contrastive, values, constraints, distributions, gaussians)

@@ -122,4 +122,4 @@ def test_expectile_loss_equals_its_formula_and_moves_v_alone(seed: int, tau: flo
 @given(SEEDS)
 def test_value_loss_of_several_networks_adds_them_up(seed: int) -> None:
     v, target = normals(seed, 3, 2, 4), normals(seed + 1, 2, 4)
-    torch.testing.assert_close(value_loss(v, target), sum(value_loss(one, target) for one in v))
+    torch.testing.assert_close(value_loss(v, target), sum(value_loss(member, target) for member in v))

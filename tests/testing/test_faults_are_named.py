@@ -126,8 +126,8 @@ class Extra(FocalEncoder):
         self.more = torch.nn.Linear(2, 2)
 
     def objectives(self):
-        (one,) = super().objectives()
-        return (attrs.evolve(one, moves={**one.moves, "encoder.more": Optim()}),)
+        (objective,) = super().objectives()
+        return (attrs.evolve(objective, moves={**objective.moves, "encoder.more": Optim()}),)
 
 
 class Cut(Extra):
@@ -160,8 +160,8 @@ class Secret(FocalEncoder):
 
 class Greedy(FocalEncoder):
     def objectives(self):
-        (one,) = super().objectives()
-        return (attrs.evolve(one, moves={**one.moves, "policy": Optim()}),)
+        (objective,) = super().objectives()
+        return (attrs.evolve(objective, moves={**objective.moves, "policy": Optim()}),)
 
 
 class Selfish(FocalEncoder):
@@ -303,8 +303,8 @@ class Idle(SacActor):
 
 class Teaching(SacActor):
     def objectives(self):
-        (one,) = super().objectives()
-        return (attrs.evolve(one, moves={**one.moves, "critic.q_net": Optim()}),)
+        (objective,) = super().objectives()
+        return (attrs.evolve(objective, moves={**objective.moves, "critic.q_net": Optim()}),)
 
 
 class Wide(TanhGaussianPolicy):

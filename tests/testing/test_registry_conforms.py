@@ -57,12 +57,12 @@ def variants(config: Any) -> Iterator[Any]:
 
 def cases(registry: Registry[Any]) -> list[Any]:
     """All variants of all parts of a kind, for ``parametrize``."""
-    found = []
+    parameters = []
     for entry in registry:
         for config in variants(default(entry.config)):
             inside = [tag(getattr(config, field.name)) for field in attrs.fields(type(config))]
-            found.append(pytest.param(config, id="-".join([entry.name, *(name for name in inside if name)])))
-    return found
+            parameters.append(pytest.param(config, id="-".join([entry.name, *(name for name in inside if name)])))
+    return parameters
 
 
 KINDS: list[tuple[Registry[Any], Callable[..., None]]] = [
