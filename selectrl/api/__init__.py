@@ -1,5 +1,5 @@
-"""The Python interface: each command of the command line is the function of its name here.
+"""The Python interface: each command has a function of the same name.
 
-The modules that :mod:`selectrl` imports hold signatures and docstrings alone. They import the work at the first call,
+The modules that :mod:`selectrl` imports contain only signatures and docstrings. They import the work at the first call,
 so that ``import selectrl`` waits for neither torch nor NumPy.
 """

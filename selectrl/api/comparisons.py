@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Unpack
 
-    from selectrl.api.searches import FoundBindings
+    from selectrl.api.searches import BestBindings
     from selectrl.compare.comparison import Comparison, Listener, SettingsDict
     from selectrl.experiment.config import Experiment
     from selectrl.launch.job import Event
@@ -30,24 +30,24 @@ def compare(
 ) -> Comparison:
     """Train methods on the same data, test them with the same budget, and compare them, as ``selectrl compare`` does.
 
-    Policies that are trained already are not trained again, rows that differ only in how they collect context share one
-    policy, and a run that fails stops no other: it is in the ``failures`` of the result. The same call again continues
-    what was interrupted. It leaves the run directories, ``OUT/report`` and ``OUT/ENV/fairness.json``.
+    Trained policies are not trained again, rows that differ only in how they collect context share one policy, and a
+    run that fails does not stop the others: it is in the ``failures`` of the result. The same call again continues
+    interrupted work. It writes the run directories, ``OUT/report`` and ``OUT/ENV/fairness.json``.
 
     Runs execute in parallel processes, which import the calling script again: put its work below
     ``if __name__ == "__main__":``, or give ``launcher="inline"``.
 
     Args:
-        methods: the rows: names of methods or gin files of yours, composed with the arguments below, or experiments as
-            they are. The first is compared with every other.
+        methods: the rows: names of methods or your gin files, composed with the arguments below, or complete
+            experiments. The first is compared with every other.
         env: an environment, or several, for names and files.
-        ablations: each also lays a row with this ablation over the first method.
-        collectors: each also tests every policy under this collector.
-        tuned: folder of ``selectrl.tune``, whose best bindings are laid over each method.
+        ablations: each adds a row of the first method with this ablation.
+        collectors: each adds a test of every policy with this collector.
+        tuned: folder of ``selectrl.tune``, whose best bindings are applied to each method.
         profile: name of a profile, for example ``laptop``.
-        file: a gin file of yours, laid over every name.
-        settings: bindings; a row without such a part passes over them.
-        preset: behaviour preset to collect a missing dataset with; without one it is refused.
+        file: your gin file, applied over every name.
+        settings: bindings; a row without such a part ignores them.
+        preset: behaviour preset to collect a missing dataset with; default: refuse a missing dataset.
         progress: called with the plan (a ``Comparison`` without runs), with ``DatasetProgress`` for missing data, with
             a ``CostEstimate`` after timing, and with the ``Event`` of every run.
         how: the fields of :class:`~selectrl.compare.comparison.Settings`: ``seeds``, ``jobs``, ``threads``,
@@ -99,9 +99,9 @@ def ablate(
         env: an environment, or several.
         vary: axes ``NAME=a,b``: NAME is ``encoder``, ``critic``, ``actor`` or ``collector``, with registered parts; a
             binding such as ``actors.weighted_bc.alpha``, with its values; or any word, with ablations and gin files.
-        grid: a gin file that binds ``grid.vary``, whose axes come before.
+        grid: a gin file that binds ``grid.vary``, whose axes come first.
         profile: name of a profile, for example ``laptop``.
-        settings: bindings; a row without such a part passes over them.
+        settings: bindings; a row without such a part ignores them.
         preset: behaviour preset to collect a missing dataset with.
         progress: called with every message.
         how: the fields of :class:`~selectrl.compare.comparison.Settings`.
@@ -134,18 +134,18 @@ def tune(
     data: Path | str = "data",
     out: Path | str = "tuned",
     progress: Callable[[int, Event], None] = lambda trial, event: None,
-) -> FoundBindings:
+) -> BestBindings:
     """Search a method's main bindings on held-out training tasks, as ``selectrl tune`` does.
 
-    Every fourth training task is held out and tested on; test tasks are never opened. The first trial has the method's
+    Every fourth training task is held out for testing; test tasks are never used. The first trial has the method's
     own bindings. The same call again continues an interrupted search. ``compare(tuned=OUT)`` uses the result, which is
     written to ``OUT/ENV/METHOD.gin``.
 
     Args:
         method: name of a method.
         env: name of an environment.
-        trials: how many in all; give every method of a comparison the same number.
-        space: a gin file that binds ``tune.knobs``; default: the method's own.
+        trials: number of trials; give every method of a comparison the same number.
+        space: a gin file that binds ``tune.knobs``; default: that of the method.
         profile: name of a profile, for example ``laptop``.
         settings: bindings of every trial.
         threads: threads of each trial; default: 1.
@@ -155,7 +155,7 @@ def tune(
 
     Raises:
         InputError: a name, a binding, a value or the data are wrong, optuna is not installed, or the folder holds a
-            search of something else.
+            another search.
         RunError: every trial failed.
         Interrupted: a signal asked to stop; the trial is saved at its last step.
     """

@@ -1,4 +1,4 @@
-"""The work of ``selectrl.collect``: from names to a dataset."""
+"""The implementation of ``selectrl.collect``: from names to a dataset."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from selectrl.data.store import OfflineDataset
 
 
-def collection_of(
+def compose_collection(
     env: str | FamilyConfig, preset: str, file: Path | str | None = None, settings: Sequence[str] = ()
 ) -> Collection:
-    """Return a task family and the behaviour that fills its dataset.
+    """Return a task family and the behaviour policy settings of its dataset.
 
     Raises:
         InputError: a name, a binding or a value is wrong.
@@ -36,17 +36,17 @@ def collection_of(
     return build_collection([family, shipped_layer("behaviour", preset), *above])
 
 
-def folder_of(collection: Collection, name: str, data: Path | str) -> Path:
+def dataset_folder(collection: Collection, name: str, data: Path | str) -> Path:
     """Return the folder of a dataset.
 
     Raises:
-        InputError: the name is not fit for a folder.
+        InputError: the name is not valid for a folder.
     """
     check_name(name, "name of the dataset")
     return Path(data) / registered_name(collection.env) / name
 
 
-def fill(
+def fill_dataset(
     collection: Collection,
     name: str,
     data: Path | str,
@@ -60,6 +60,6 @@ def fill(
         from selectrl.behaviour.collect import collect
         from selectrl.data.store import OfflineDataset
 
-        folder = folder_of(collection, name, data)
+        folder = dataset_folder(collection, name, data)
         collect(collection.env, collection.behaviour, folder, threads=threads, device=device, progress=progress)
         return OfflineDataset.open(folder)

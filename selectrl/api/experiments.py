@@ -20,14 +20,14 @@ def compose(
     settings: Sequence[str] = (),
     name: str | None = None,
 ) -> Experiment:
-    """Return a shipped method on a shipped environment, with changes laid over it.
+    """Return a shipped method on a shipped environment, with changes applied to it.
 
     Args:
         method: name of a method, for example ``select``; a file that binds all four parts needs none.
         env: name of an environment, for example ``point_robot``.
         profile: name of a profile, for example ``laptop``.
         ablation: name of an ablation, for example ``td3_bc``.
-        file: a gin file of yours.
+        file: your gin file.
         settings: bindings such as ``"encoders.csro.latent_dim=10"``, as ``--set`` takes them.
         name: name of the experiment in folders and reports; default: the file's or the method's.
 

@@ -1,4 +1,4 @@
-"""The work of ``selectrl.evaluate``: from run directories and settings to meta-tests."""
+"""The implementation of ``selectrl.evaluate``: from run directories and settings to meta-tests."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class Asked:
-    """The settings of a meta-test that is asked for; ``None`` stands for the run's own.
+class RequestedTest:
+    """The requested settings of a meta-test; ``None`` stands for the run's own.
 
     Attributes:
         collector: name of a registered collector.
@@ -64,7 +64,7 @@ class PlannedTest(NamedTuple):
     Attributes:
         run: the run.
         label: name of the result.
-        collector: how context is gathered.
+        collector: collector of the context.
         test: budget, repeats, prior and seed.
     """
 
@@ -74,7 +74,7 @@ class PlannedTest(NamedTuple):
     test: TestConfig
 
 
-class Tested(NamedTuple):
+class TestProgress(NamedTuple):
     """The progress of several meta-tests.
 
     Attributes:
@@ -94,7 +94,7 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
     """Return all run directories at or below the folders.
 
     Raises:
-        InputError: there is none.
+        InputError: there are none.
     """
     if not folders:
         raise InputError("no run given; for example `selectrl evaluate runs/point_robot`")
@@ -106,26 +106,26 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
 
 
 def plan_tests(
-    runs: Sequence[Path], asked: Asked, *, threads: int | None, data: Path, force: bool = False
+    runs: Sequence[Path], request: RequestedTest, *, threads: int | None, data: Path, force: bool = False
 ) -> list[PlannedTest]:
-    """Return the meta-test that is asked for of every run at or below the folders.
+    """Return the requested meta-test of every run at or below the folders.
 
     Raises:
         InputError: there are more threads than cores can use, there is no run, a record is damaged, a setting is wrong
-            or about something else, the ablation changes the training, the label is that of another meta-test, or,
+            or belongs to something else, the ablation changes the training, the label belongs to another meta-test, or,
             without ``force``, the source code of a part has changed.
     """
     require_cores(threads)
-    if asked.collector is not None:
-        COLLECTORS[asked.collector]  # names the choices if there is none
-        if asked.ablation is not None:
+    if request.collector is not None:
+        COLLECTORS[request.collector]  # raises an error with the choices if there is none
+        if request.ablation is not None:
             raise InputError("--collector and --ablation both name a collector; give one of them")
-    if asked.label is not None:
-        check_name(asked.label, "label")
-    return [_plan(folder, asked, threads, data, force) for folder in find_runs(runs)]
+    if request.label is not None:
+        check_name(request.label, "label")
+    return [_plan(folder, request, threads, data, force) for folder in find_runs(runs)]
 
 
-def _plan(folder: Path, asked: Asked, threads: int | None, data: Path, force: bool) -> PlannedTest:
+def _plan(folder: Path, request: RequestedTest, threads: int | None, data: Path, force: bool) -> PlannedTest:
     from selectrl.experiment.execution import Execution
     from selectrl.experiment.run import Run
 
@@ -133,41 +133,42 @@ def _plan(folder: Path, asked: Asked, threads: int | None, data: Path, force: bo
     if not force:
         run.refuse_changed_part()
     own = base = run.experiment
-    if asked.ablation is not None:
-        base = build_experiment([as_layer(own), shipped_layer("ablations", asked.ablation)], own.name)
+    if request.ablation is not None:
+        base = build_experiment([as_layer(own), shipped_layer("ablations", request.ablation)], own.name)
         if base.key != own.key:
             raise InputError(
-                f"--ablation {asked.ablation} changes what is trained; `selectrl train --ablation {asked.ablation}`"
+                f"--ablation {request.ablation} changes the training; "
+                f"give `selectrl train --ablation {request.ablation}`"
             )
-    selector = f"collectors.{asked.collector}" if asked.collector else str(tag(base.collector))
+    selector = f"collectors.{request.collector}" if request.collector else str(tag(base.collector))
     below = [as_layer(base.collector)] if str(tag(base.collector)) == selector else []
-    direct = [setting for setting in asked.bindings if setting.startswith(f"{selector}.")]
+    direct = [setting for setting in request.bindings if setting.startswith(f"{selector}.")]
     built = build_part(selector, [*below, *user_layers(None, direct)])
     prefixes = tuple(f"{tag(part)}." for part in walk_parts(built))  # a collector may wrap another
-    mine = [setting for setting in asked.bindings if setting.startswith(prefixes)]
-    tests = [setting for setting in asked.bindings if setting.startswith("test.")]
-    others = [setting for setting in asked.bindings if setting not in (*mine, *tests)]
+    collector_settings = [setting for setting in request.bindings if setting.startswith(prefixes)]
+    tests = [setting for setting in request.bindings if setting.startswith("test.")]
+    others = [setting for setting in request.bindings if setting not in (*collector_settings, *tests)]
     if others:
         raise InputError(
-            f"--set {others[0]!r}: a meta-test has {selector}.* and test.* alone; train again to change more"
+            f"--set {others[0]!r}: a meta-test has only {selector}.* and test.*; train again to change more"
         )
-    collector: Any = build_part(selector, [*below, *user_layers(None, mine)])
+    collector: Any = build_part(selector, [*below, *user_layers(None, collector_settings)])
     test: Any = build_part("test", [as_layer(base.test), *user_layers(None, tests)])
-    label = asked.label or make_label(collector, test, own)
+    label = request.label or make_label(collector, test, own)
     run.refuse_label(label, collector, test)
     return PlannedTest(run, label, collector, test)
 
 
 def evaluate_all(
-    plans: Sequence[PlannedTest], *, diagnose: bool, force: bool, progress: Callable[[Tested], None]
+    plans: Sequence[PlannedTest], *, diagnose: bool, force: bool, progress: Callable[[TestProgress], None]
 ) -> dict[Path, EvaluationRecord]:
-    """Carry planned meta-tests out and return their records by run directory."""
+    """Execute planned meta-tests and return their records by run directory."""
     records: dict[Path, EvaluationRecord] = {}
     with explain_errors():
         for run, label, collector, test in plans:
-            progress(Tested(run.folder, len(records), len(plans), None))
+            progress(TestProgress(run.folder, len(records), len(plans), None))
             records[run.folder] = run.evaluate(label, collector, test, force=force)
             if diagnose:
                 run.diagnose(force=force)
-            progress(Tested(run.folder, len(records), len(plans), records[run.folder]))
+            progress(TestProgress(run.folder, len(records), len(plans), records[run.folder]))
     return records

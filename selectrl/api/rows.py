@@ -51,27 +51,27 @@ def method_rows(
     Raises:
         InputError: a name, a binding or a value is wrong, or there is nothing to compare.
     """
-    named = [method for method in methods if not isinstance(method, Experiment)]
-    if named and not envs:
-        raise InputError(f"{named[0]} needs an environment; give env, for example env='point_robot'")
-    if ablations and (not named or named[0] is not methods[0]):
-        raise InputError("an ablation is laid over the first method; name that method instead of an Experiment")
+    specified = [method for method in methods if not isinstance(method, Experiment)]
+    if specified and not envs:
+        raise InputError(f"{specified[0]} needs an environment; give env, for example env='point_robot'")
+    if ablations and (not specified or specified[0] is not methods[0]):
+        raise InputError("an ablation applies to the first method; give its name instead of an Experiment")
     above = setting_layers(settings)
     rows: list[ComparisonRow] = []
-    for env in dict.fromkeys([*envs, *(given.env_name for given in methods if isinstance(given, Experiment))]):
+    for env in dict.fromkeys([*envs, *(method.env_name for method in methods if isinstance(method, Experiment))]):
         for method in methods:
             if isinstance(method, Experiment):
-                rows += _tested(method, "no tuning", collectors, settings) if method.env_name == env else []
+                rows += _policy_rows(method, "no tuning", collectors, settings) if method.env_name == env else []
                 continue
             if env not in envs:
                 continue
-            tuning, spent = _tuning_of(tuned, env, method)
+            tuning, spent = _read_tuning(tuned, env, method)
             for ablation in (None, *(ablations if method is methods[0] else ())):
-                experiment = _composed(method, env, profile, ablation, file, [*tuning, *above])
-                rows += _tested(experiment, spent, collectors, settings)
+                experiment = _compose_row(method, env, profile, ablation, file, [*tuning, *above])
+                rows += _policy_rows(experiment, spent, collectors, settings)
     if len(rows) < 2 * len({row.experiment.env_name for row in rows}):
-        given = ", ".join(row.experiment.name for row in rows)
-        raise InputError(f"{given} is nothing to compare with; give two methods or more, for example select,csro")
+        names = ", ".join(row.experiment.name for row in rows)
+        raise InputError(f"{names} has nothing to compare with; give two methods or more, for example select,csro")
     refuse_unused(rows, settings)
     return rows
 
@@ -93,28 +93,28 @@ def grid_rows(
     varied = [*cast(GridConfig, build_part("grid", user_layers(grid, ()))).vary, *vary]
     if not varied:
         raise InputError("nothing varies; give --vary actor=weighted_bc,brac or a grid file")
-    axes = [[(name, value) for value in values] for name, values in map(_axis, varied)]
+    axes = [[(name, value) for value in values] for name, values in map(_read_axis, varied)]
     names = [axis[0][0] for axis in axes]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"--vary {twice}=: {twice} is given twice; give it once, with commas between its values")
+        raise InputError(f"--vary {twice}=: {twice} is given twice; give it only once, with commas between its values")
     rows: list[ComparisonRow] = []
     for env in envs:
         for combination in product(*axes):
             above = [_variation(name, value) for name, value in combination]
             layers = [*experiment_layers(method=method, env=env, profile=profile), *above, *setting_layers(settings)]
-            name = "-".join([method, *(_word(*pair) for pair in combination)])
-            rows.append(row_of(build_experiment(layers, name)))
+            name = "-".join([method, *(_name_word(*pair) for pair in combination)])
+            rows.append(make_row(build_experiment(layers, name)))
     refuse_unused(rows, settings)
     return rows
 
 
-def row_of(experiment: Experiment, tuning: str = "no tuning") -> ComparisonRow:
+def make_row(experiment: Experiment, tuning: str = "no tuning") -> ComparisonRow:
     """Return an experiment as a row, with the budget that was spent on tuning it."""
     return ComparisonRow(experiment=experiment, gin=as_layer(experiment).text, tuning=tuning)
 
 
 def setting_layers(settings: Sequence[str]) -> list[Layer]:
-    """Return ``--set`` bindings as layers that a row without such a part, or use for such a macro, passes over."""
+    """Return ``--set`` bindings as layers that a row without such a part or macro ignores."""
     shared = {name for path in shipped("envs").values() for name in re.findall(r"^(\w+) =", path.read_text(), re.M)}
     paths = [text.partition("=")[0].strip() for text in settings]
     layers = user_layers(None, settings)
@@ -122,10 +122,10 @@ def setting_layers(settings: Sequence[str]) -> list[Layer]:
 
 
 def refuse_unused(rows: Sequence[ComparisonRow], settings: Sequence[str]) -> None:
-    """Refuse a binding that no row has.
+    """Refuse a binding that no row uses.
 
     Raises:
-        InputError: there is one; the sentence names it.
+        InputError: a binding is unused; the sentence names it.
     """
     bound = {line.partition(" = ")[0] for row in rows for line in row.gin.splitlines() if line}
     for setting in settings:
@@ -135,10 +135,10 @@ def refuse_unused(rows: Sequence[ComparisonRow], settings: Sequence[str]) -> Non
             raise InputError(f"--set {setting}: {path} is bound but no row uses it; {near}")
 
 
-def _composed(
+def _compose_row(
     method: str | Path, env: str, profile: str | None, ablation: str | None, file: Path | None, above: list[Layer]
 ) -> Experiment:
-    """Compose one row from the name of a method, or from a gin file that stands for one."""
+    """Compose one row from the name of a method, or from a gin file of a method."""
     if isinstance(method, Path) or method.endswith(".gin"):
         own = user_layers(Path(expand_home(str(method))), ())
         name, layers = Path(method).stem, experiment_layers(env=env, profile=profile, ablation=ablation, file=file)
@@ -147,28 +147,28 @@ def _composed(
     return build_experiment([*layers, *above], default_name(method, ablation, None))
 
 
-def _tested(
+def _policy_rows(
     experiment: Experiment, tuning: str, collectors: Sequence[str], settings: Sequence[str]
 ) -> list[ComparisonRow]:
-    """Return the rows of one trained policy: under its own collector and under others, which train nothing more."""
-    rows = [row_of(experiment, tuning)]
+    """Return the rows of one trained policy: with its own collector and with others, without more training."""
+    rows = [make_row(experiment, tuning)]
     for name in collectors:
-        COLLECTORS[name]  # names the choices if there is none
-        mine = [setting for setting in settings if setting.startswith(f"collectors.{name}.")]
-        collector: Any = build_part(f"collectors.{name}", user_layers(None, mine))
+        COLLECTORS[name]  # raises an error with the choices if there is none
+        own_settings = [setting for setting in settings if setting.startswith(f"collectors.{name}.")]
+        collector: Any = build_part(f"collectors.{name}", user_layers(None, own_settings))
         if collector != experiment.collector:
             other = attrs.evolve(experiment, name=f"{experiment.name}-{name}", collector=collector)
-            rows.append(row_of(other, tuning))
+            rows.append(make_row(other, tuning))
     return rows
 
 
-def _tuning_of(tuned: Path | None, env: str, method: str | Path) -> tuple[list[Layer], str]:
+def _read_tuning(tuned: Path | None, env: str, method: str | Path) -> tuple[list[Layer], str]:
     """Return the best bindings of a search as a layer, and the budget that it spent."""
     if tuned is None:
         return [], "no tuning"
     if not (tuned / env).is_dir():
         raise InputError(
-            f"{tuned} has nothing for {env}: {tuned / env} is no folder; name the one that `selectrl tune --out` wrote"
+            f"{tuned} has nothing for {env}: {tuned / env} is not a folder; name the folder of `selectrl tune --out`"
         )
     if not (tuned / env / f"{method}.gin").exists():
         return [], "no tuning"
@@ -176,7 +176,7 @@ def _tuning_of(tuned: Path | None, env: str, method: str | Path) -> tuple[list[L
     return user_layers(tuned / env / f"{method}.gin", ()), f"{spent['trials']} trials of {spent['steps']} steps"
 
 
-def _axis(text: str) -> tuple[str, Sequence[str]]:
+def _read_axis(text: str) -> tuple[str, Sequence[str]]:
     """Read ``name=a,b``; commas inside brackets belong to a value."""
     name, equals, rest = text.partition("=")
     values, depth = [""], 0
@@ -196,7 +196,7 @@ def _variation(name: str, value: str) -> Layer:
     """Return one value of one axis as a layer.
 
     Raises:
-        InputError: it is no part, ablation or readable file.
+        InputError: the value is not a part, ablation or readable file.
     """
     if "." in name:
         return user_layers(None, [f"{name}={value}"])[0]
@@ -212,7 +212,7 @@ def _variation(name: str, value: str) -> Layer:
     )
 
 
-def _word(name: str, value: str) -> str:
+def _name_word(name: str, value: str) -> str:
     """Return a value as a word of a row's name."""
     short = f"{name.rpartition('.')[2]}{value}" if "." in name else Path(value).stem
     return "".join(letter if letter.isalnum() or letter in "_." else "_" for letter in short)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypedDict, Unpack, overload
 
-    from selectrl.api.meta_tests import Tested
+    from selectrl.api.meta_tests import TestProgress
     from selectrl.behaviour.collect import CollectProgress
     from selectrl.data.store import OfflineDataset
     from selectrl.experiment.config import Experiment
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from selectrl.runs.evaluation import EvaluationRecord
 
     class _TrainOptions(TypedDict, total=False):
-        """Arguments that leave the type of :func:`train`'s result alone."""
+        """Arguments that do not change the type of :func:`train`'s result."""
 
         profile: str | None
         ablation: str | None
@@ -51,18 +51,18 @@ def collect(
 ) -> OfflineDataset:
     """Collect behaviour data into ``DATA/ENV/NAME``, as ``selectrl collect`` does, and return the dataset.
 
-    One SAC policy is trained per task, all tasks together, and episodes are kept at every checkpoint. An interrupted
+    One SAC policy is trained per task, all tasks in parallel, and episodes are kept at every checkpoint. An interrupted
     collection continues; a complete dataset is only opened.
 
     Args:
         env: name of an environment, or the config of a task family.
         preset: name of a behaviour preset: ``laptop``, ``small``, ``gpu`` or ``paper``.
-        file: a gin file of yours, laid over environment and preset.
+        file: your gin file, applied over environment and preset.
         settings: bindings such as ``"behaviour.sac.steps=1000"`` (environment steps per task).
         name: name of the dataset; default: the preset's.
         data: folder of the datasets.
         threads: threads of torch and of the simulator; default: torch's own, and 1 for the simulator.
-        device: ``cpu`` or ``cuda``, where the learners are.
+        device: ``cpu`` or ``cuda``, device of the learners.
         progress: called after every environment step, with steps and mean returns (task,).
 
     Raises:
@@ -70,9 +70,11 @@ def collect(
         RunError: a policy diverged, or memory ran out.
         Interrupted: a signal asked to stop; the last step is saved.
     """
-    from selectrl.api.datasets import collection_of, fill
+    from selectrl.api.datasets import compose_collection, fill_dataset
 
-    return fill(collection_of(env, preset, file, settings), name or preset, data, threads, device, progress)
+    return fill_dataset(
+        compose_collection(env, preset, file, settings), name or preset, data, threads, device, progress
+    )
 
 
 if TYPE_CHECKING:
@@ -114,9 +116,9 @@ def train(
 ) -> Run | list[Run]:
     """Meta-train and meta-test, as ``selectrl train`` does, and return the run, or one run per seed.
 
-    Each run lies in ``OUT/ENV/NAME-KEY/seedN``: its experiment as JSON and gin, losses and learning curve, the last
+    Each run is in ``OUT/ENV/NAME-KEY/seedN``: its experiment as JSON and gin, losses and learning curve, the last
     checkpoint, diagnostics of the encoder, and meta-tests with its own collector and with offline context. A run that
-    was interrupted continues, and a finished run is not done again.
+    was interrupted continues, and a finished run is not repeated.
 
     Several seeds run in parallel processes, which import the calling script again: put its work below
     ``if __name__ == "__main__":``, or give ``jobs=1``.
@@ -127,13 +129,13 @@ def train(
         profile: name of a profile, for example ``laptop``.
         ablation: name of an ablation.
         settings: bindings such as ``"train.steps=1000"``.
-        seed: the seed, where one run is wanted.
-        seeds: how many seeds (0, 1, and so on), or the seeds themselves; the result is then a list.
-        jobs: runs side by side; default: as many as cores.
+        seed: the seed of a single run.
+        seeds: number of seeds (0, 1, and so on), or the seeds themselves; the result is then a list.
+        jobs: runs in parallel; default: one per core.
         threads: threads of each run; default: OMP_NUM_THREADS or its share of the cores; a run keeps its first.
         device: ``cpu`` or ``cuda``.
         engine: ``eager`` or ``compiled``.
-        population: seeds that train side by side on CUDA, at most.
+        population: seeds that train in parallel on CUDA, at most.
         data: folder of the datasets.
         out: folder of the runs.
         name: name of the method's folder; default: the experiment's name and key.
@@ -144,7 +146,7 @@ def train(
     Raises:
         InputError: a name, a binding or a value is wrong, the dataset is missing or damaged, the folder cannot be
             written to, or the device is not available.
-        RunError: a loss is no longer finite, or memory ran out; other seeds have ended all the same.
+        RunError: a loss is no longer finite, or memory ran out; the other seeds have still ended.
         Interrupted: a signal asked to stop; each run is saved at its last step.
     """
     from pathlib import Path
@@ -152,10 +154,10 @@ def train(
     from selectrl.api.training import as_experiment, plan_runs, run_all
     from selectrl.experiment.execution import Execution
 
-    whole = as_experiment(experiment, env, profile, ablation, settings, name)
+    composed = as_experiment(experiment, env, profile, ablation, settings, name)
     execution = Execution(data=Path(data), device=device, engine=engine, population=population, tensorboard=tensorboard)
     numbers = [seed] if seeds is None else range(seeds) if isinstance(seeds, int) else seeds
-    planned = plan_runs(whole, numbers, execution, out=out, name=name, jobs=jobs, threads=threads)
+    planned = plan_runs(composed, numbers, execution, out=out, name=name, jobs=jobs, threads=threads)
     runs = run_all(planned, force=force, progress=progress)
     return runs[0] if seeds is None else runs
 
@@ -173,7 +175,7 @@ def evaluate(
     force: bool = False,
     threads: int | None = None,
     data: Path | str = "data",
-    progress: Callable[[Tested], None] = lambda tested: None,
+    progress: Callable[[TestProgress], None] = lambda tested: None,
 ) -> dict[Path, EvaluationRecord]:
     """Meta-test trained runs on unseen tasks, as ``selectrl evaluate`` does, and return the record of each run.
 
@@ -189,7 +191,7 @@ def evaluate(
         budget: environment steps of context per task and repeat; default: the run's own.
         repeats: repeats per task; default: the run's own, and 2 under ``paper``.
         settings: bindings of the collector and of ``test``, such as ``"collectors.proximal.sigma=0.5"``.
-        label: name of the result; default: made of the settings that differ from the run's own.
+        label: name of the result; default: built from the settings that differ from the run's own.
         diagnose: also write the encoder's latents of stored context.
         force: use the weights even where the source code of a part has changed since the training.
         threads: threads of torch and of the simulator; default: 1.
@@ -197,14 +199,14 @@ def evaluate(
         progress: called before and after each run.
 
     Raises:
-        InputError: there is no run, a setting is wrong or about training, the label is that of another meta-test,
+        InputError: there is no run, a setting is wrong or about training, the label belongs to another meta-test,
             or the source code of a part has changed.
     """
     from pathlib import Path
 
-    from selectrl.api.meta_tests import Asked, evaluate_all, plan_tests
+    from selectrl.api.meta_tests import RequestedTest, evaluate_all, plan_tests
 
-    asked = Asked(
+    request = RequestedTest(
         collector=collector,
         ablation=ablation,
         protocol=protocol,
@@ -213,7 +215,7 @@ def evaluate(
         settings=tuple(settings),
         label=label,
     )
-    plans = plan_tests([Path(run) for run in runs], asked, threads=threads, data=Path(data), force=force)
+    plans = plan_tests([Path(run) for run in runs], request, threads=threads, data=Path(data), force=force)
     return evaluate_all(plans, diagnose=diagnose, force=force, progress=progress)
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import attrs
 
-from selectrl.api.datasets import collection_of, fill
+from selectrl.api.datasets import compose_collection, fill_dataset
 from selectrl.compare.comparison import Comparison, Listener, Settings, SettingsDict
 from selectrl.compare.conduct import conduct
 from selectrl.compare.plan import ComparisonRow
@@ -29,19 +29,19 @@ def compare_rows(
     settings = Settings(**how)
 
     def collect(experiment: Experiment, tell: Callable[[object], None]) -> None:
-        collection = collection_of(experiment.env, cast(str, preset))
-        fill(collection, experiment.data.name, settings.data, progress=tell)
+        collection = compose_collection(experiment.env, cast(str, preset))
+        fill_dataset(collection, experiment.data.name, settings.data, progress=tell)
 
     with explain_errors():
         return conduct(rows, settings, progress, collect if preset else None)
 
 
 @attrs.frozen(kw_only=True)
-class FoundBindings:
+class BestBindings:
     """The best bindings of a search, as a gin file.
 
     Attributes:
-        file: the gin file, for ``selectrl.compare(tuned=…)`` or to be laid over the method.
+        file: the gin file, for ``selectrl.compare(tuned=…)`` or to apply to the method.
         tuning: the search's result.
     """
 
@@ -55,7 +55,7 @@ class FoundBindings:
 
     @property
     def summary(self) -> str:
-        """A sentence on the search."""
+        """A sentence about the search."""
         spent = f"{self.tuning.trials} trials of {self.tuning.steps} steps"
         return f"Best of {spent}, {self.tuning.mean_return:.2f} on held-out training tasks."
 
@@ -71,24 +71,24 @@ def search(
     data: Path,
     out: Path,
     progress: Callable[[int, Event], None],
-) -> FoundBindings:
+) -> BestBindings:
     """Search a method's bindings and write the best as a gin file; see :func:`selectrl.api.comparisons.tune`."""
     require_cores(threads)
     above = [shipped_layer("tuning", method)] if space is None else user_layers(space, ())
     knobs = cast(TuneConfig, build_part("tune", above))
 
     def build(values: Bindings) -> Experiment:
-        laid = [f"{path}={value}" for path, value in values.items()]
+        settings_of_trial = [f"{path}={value}" for path, value in values.items()]
         layers = experiment_layers(method=method, env=env, profile=profile, settings=settings)
-        return build_experiment([*layers, *user_layers(None, laid)], f"{method}-tuned")
+        return build_experiment([*layers, *user_layers(None, settings_of_trial)], f"{method}-tuned")
 
     own = build({})
-    if space is None:  # an environment may replace a part that the method's file has knobs of
+    if space is None:  # an environment may replace a part with knobs in the method's file
         knobs = knobs.select({line.partition(" = ")[0] for line in as_layer(own).text.splitlines()})
-    build(knobs.end_values())  # a knob that the method lacks is refused before anything
+    build(knobs.end_values())  # refuse a knob that the method lacks before the search
     with explain_errors():
         tuning = run_trials(knobs, build, trials, out / env / method, Execution(data=data, threads=threads), progress)
-    best = FoundBindings(file=out / env / f"{method}.gin", tuning=tuning)
+    best = BestBindings(file=out / env / f"{method}.gin", tuning=tuning)
     text = f"# {best.summary}\n{best.text}"
     write_atomically(best.file, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return best

@@ -1,4 +1,4 @@
-"""The work of ``selectrl.train``: from an experiment to jobs, and from jobs to runs."""
+"""The implementation of ``selectrl.train``: from an experiment to jobs, and from jobs to runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PlannedRuns:
 
     Attributes:
         jobs: a job per seed.
-        launcher: carries them out.
+        launcher: executes them.
     """
 
     jobs: tuple[Job, ...]
@@ -45,7 +45,7 @@ class PlannedRuns:
 
 
 def as_experiment(
-    given: Experiment | str | Path,
+    source: Experiment | str | Path,
     env: str | None,
     profile: str | None = None,
     ablation: str | None = None,
@@ -55,14 +55,14 @@ def as_experiment(
     """Return an experiment as it is, or compose one from the name of a method or from a gin file.
 
     Raises:
-        InputError: a name, a binding or a value is wrong, or settings are given beside an experiment.
+        InputError: a name, a binding or a value is wrong, or settings are given with an experiment.
     """
-    if isinstance(given, Experiment):
+    if isinstance(source, Experiment):
         if env or profile or ablation or settings:
             raise InputError("an experiment is complete; give env, profile, ablation and settings to selectrl.compose")
-        return given
-    is_file = isinstance(given, Path) or given.endswith(".gin")
-    method, file = (None, given) if is_file else (str(given), None)
+        return source
+    is_file = isinstance(source, Path) or source.endswith(".gin")
+    method, file = (None, source) if is_file else (str(source), None)
     return compose(method, env, profile=profile, ablation=ablation, file=file, settings=settings, name=name)
 
 
@@ -80,15 +80,15 @@ def plan_runs(
 
     Args:
         experiment: the composition.
-        seeds: a run each.
-        execution: how they are carried out, threads and gin text aside.
+        seeds: one run each.
+        execution: their execution, without threads and gin text.
         out: folder of the runs.
         name: name of the method's folder; default: the experiment's name and key.
-        jobs: runs side by side; default: as many as cores.
-        threads: threads of each run; default: those that it began with, or its share of the cores.
+        jobs: runs in parallel; default: one per core.
+        threads: threads of each run; default: those of its start, or its share of the cores.
 
     Raises:
-        InputError: there are more threads than cores can use, there is no seed, or the name is not fit for a folder.
+        InputError: there are more threads than cores can use, there is no seed, or the name is not valid for a folder.
     """
     require_cores(threads)
     if not seeds:
@@ -100,26 +100,26 @@ def plan_runs(
     gin = as_layer(experiment).text
     planned = []
     for seed in seeds:
-        home = folder / f"seed{seed}"
-        own = attrs.evolve(execution, gin=gin, threads=choose_threads(home, threads, choice.threads))
-        planned.append(Job(folder=home, experiment=experiment, seed=seed, execution=own))
+        run_folder = folder / f"seed{seed}"
+        own = attrs.evolve(execution, gin=gin, threads=choose_threads(run_folder, threads, choice.threads))
+        planned.append(Job(folder=run_folder, experiment=experiment, seed=seed, execution=own))
     return PlannedRuns(tuple(planned), choice.launcher)
 
 
 def run_all(planned: PlannedRuns, *, force: bool, progress: Callable[[Event], None]) -> list[Run]:
-    """Carry planned runs out and return them in the order of their seeds.
+    """Execute planned runs and return them in the order of their seeds.
 
     Raises:
         InputError: the input of a run was wrong.
         RunError: a run failed; the others have ended.
     """
     first = planned.jobs[0]
-    if not isinstance(planned.launcher, Inline):  # workers keep silent, and a run in this process warns itself
+    if not isinstance(planned.launcher, Inline):  # workers do not warn, and a run in this process warns itself
         warn_of_drift(first.execution.data / first.experiment.env_name / first.experiment.data.name)
     for job in planned.jobs if force else ():
-        kept = set_aside(job.folder)
-        if kept is not None:
-            progress(Event(job, "set aside", kept))
+        renamed = set_aside(job.folder)
+        if renamed is not None:
+            progress(Event(job, "set aside", renamed))
     with explain_errors():
         run_jobs(planned.jobs, planned.launcher, progress).raise_first()
 

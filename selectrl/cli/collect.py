@@ -11,7 +11,7 @@ import attrs
 from cyclopts import Parameter
 
 import selectrl
-from selectrl.api.datasets import collection_of, folder_of
+from selectrl.api.datasets import compose_collection, dataset_folder
 from selectrl.cli.data import returns_table
 from selectrl.cli.options import Data, DryRun, Json, Sets, Threads, check_plain_name
 from selectrl.cli.screen import Bars, draw_bars, emit, line, table
@@ -46,7 +46,7 @@ def collect(
     complete dataset stays as it is.
     """
     if dry_run:
-        show_collection(collection_of(env, preset, file, set_), name or preset, data, json=json)
+        show_collection(compose_collection(env, preset, file, set_), name or preset, data, json=json)
         return
     with draw_bars() as bars:
         collect_bars = CollectBars(bars)
@@ -71,7 +71,7 @@ def collect(
 
 def show_collection(collection: Collection, name: str, data: Path, *, json: bool) -> None:
     """Print the folder of a dataset, and the bindings of its collection."""
-    folder = folder_of(collection, name, data)
+    folder = dataset_folder(collection, name, data)
     parts: dict[str, Any] = {str(tag(collection.env)): collection.env, "behaviour.sac": collection.behaviour}
     values = {
         f"{part}.{field}": value for part, config in parts.items() for field, value in attrs.asdict(config).items()

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 import selectrl
-from selectrl.api.meta_tests import Tested
+from selectrl.api.meta_tests import TestProgress
 from selectrl.cli.options import REPEATS, STEPS, Data, Force, Json, Sets, Threads, check_plain_name
 from selectrl.cli.screen import draw_bars, emit, line, table
 
@@ -46,7 +46,7 @@ def evaluate(
     """
     with draw_bars() as bars:
 
-        def show(tested: Tested) -> None:
+        def show(tested: TestProgress) -> None:
             bars.update("evaluate", tested.done, tested.total, str(tested.folder), tell=tested.record is not None)
 
         evaluations = selectrl.evaluate(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from selectrl.api.meta_tests import Asked, plan_tests
+from selectrl.api.meta_tests import RequestedTest, plan_tests
 from selectrl.cli.options import COUNT, STEPS, Data, Force, Json, Sets, Threads
 from selectrl.cli.screen import draw_bars, emit, line
 from selectrl.errors import InputError
@@ -49,7 +49,7 @@ def render(
 
     if out.suffix not in SUFFIXES:
         raise InputError(f"--out {out}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    asked = Asked(collector=collector, budget=budget, settings=set_)
+    asked = RequestedTest(collector=collector, budget=budget, settings=set_)
     plans = plan_tests(runs, asked, threads=threads, data=data, force=force)
     first = plans[0].run
     for run, *_ in plans:

@@ -121,9 +121,9 @@ class TestTrain:
         seen: list[Event] = []
         with pytest.raises(DataError):
             selectrl.train("select", "point_robot", data=tmp_path, out=tmp_path / "runs", progress=seen.append)
-        from selectrl.launch.choice import choose
+        from selectrl.launch.choice import choose_launcher
 
-        assert seen[0].job.execution.threads == choose("local", (), 1, None).threads
+        assert seen[0].job.execution.threads == choose_launcher("local", (), 1, None).threads
         assert [event.kind for event in seen] == ["started", "failed"]
 
     def test_prints_nothing_and_resumes(

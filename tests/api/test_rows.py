@@ -58,11 +58,11 @@ class TestMethods:
     def test_ablations_are_of_the_first_method_and_collectors_of_all(self) -> None:
         rows = named("select", "focal", ablations=("td3_bc",), collectors=("online",))
         assert names(rows) == ["select", "select-online", "select-td3_bc", "select-td3_bc-online", "focal"]
-        with pytest.raises(InputError, match="an ablation is laid over the first method"):
+        with pytest.raises(InputError, match="an ablation applies to the first method"):
             named(fakes.experiment("csro"), "select", ablations=("td3_bc",))
 
     def test_one_row_an_environment_is_nothing_to_compare(self) -> None:
-        with pytest.raises(InputError, match="select is nothing to compare with"):
+        with pytest.raises(InputError, match="select has nothing to compare with"):
             named("select")
         both = ("point_robot", "half_cheetah_vel")
         assert [row.experiment.env_name for row in named("select", "focal", env=both)] == [

@@ -491,11 +491,11 @@ class TestRecords:
             (["--budget", "30"], "test.budget: expected a multiple of the horizon 20, got 30"),
             (["--set", "collectors.proximal.sigma=-1"], "collectors.proximal.sigma: expected a number >= 0, got -1"),
             (["--set", "collectors.proximal.sgima=1"], "did you mean 'sigma'?"),
-            (["--set", "collectors.online.sigma=1"], "a meta-test has collectors.proximal.* and test.* alone"),
-            (["--set", "collectors.proximalsigma=1"], "a meta-test has collectors.proximal.* and test.* alone"),
-            (["--set", "train.steps=1"], "a meta-test has collectors.proximal.* and test.* alone"),
+            (["--set", "collectors.online.sigma=1"], "a meta-test has only collectors.proximal.* and test.*"),
+            (["--set", "collectors.proximalsigma=1"], "a meta-test has only collectors.proximal.* and test.*"),
+            (["--set", "train.steps=1"], "a meta-test has only collectors.proximal.* and test.*"),
             (["--set", "test.prior=center"], "test.prior: expected one of zero, centroid"),
-            (["--collector", "online", "--set", "collectors.proximal.sigma=1"], "collectors.online.* and test.* alone"),
+            (["--collector", "online", "--set", "collectors.proximal.sigma=1"], "only collectors.online.* and test.*"),
         ],
     )
     def test_a_wrong_test(

@@ -460,7 +460,7 @@ class TestWholeRun:
     ) -> None:
         run = self.folder(trained) / "seed0"
         sentence = call("evaluate", run, "--ablation", "td3_bc", "--data", data).sentence()
-        assert sentence == "--ablation td3_bc changes what is trained; `selectrl train --ablation td3_bc`"
+        assert sentence == "--ablation td3_bc changes the training; give `selectrl train --ablation td3_bc`"
         both = call("evaluate", run, "--collector", "held", "--ablation", "collect_held", "--data", data)
         assert both.sentence() == "--collector and --ablation both name a collector; give one of them"
 

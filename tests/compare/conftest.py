@@ -10,7 +10,7 @@ import fakes
 import pytest
 from finished_runs import write_finished
 
-from selectrl.api.rows import row_of
+from selectrl.api.rows import make_row
 from selectrl.compare.plan import ComparisonRow
 from selectrl.experiment.config import Experiment
 from selectrl.launch.job import Event, Failure, Job, Tell
@@ -32,7 +32,7 @@ def make() -> Callable[..., Experiment]:
 
 @pytest.fixture(scope="session")
 def rows() -> list[ComparisonRow]:
-    return [row_of(toy("select")), row_of(toy("focal"))]
+    return [make_row(toy("select")), make_row(toy("focal"))]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from commands import write_dataset
 
-from selectrl.api.rows import row_of
+from selectrl.api.rows import make_row
 from selectrl.cli.comparing import Options
 from selectrl.compare import calibrate
 from selectrl.compare import conduct as conduct_module
@@ -105,7 +105,7 @@ class TestMissingData:
 def test_other_budgets_are_refused_before_anything_runs_unless_allowed(
     make: Callable[..., Experiment], data: Path, tmp_path: Path, fake: Any
 ) -> None:
-    unlike = [row_of(make("select")), row_of(make("focal", "test.budget=80"))]
+    unlike = [make_row(make("select")), make_row(make("focal", "test.budget=80"))]
     settings = Settings(data=data, out=tmp_path / "runs")
     with pytest.raises(InputError, match=r"test\.budget differs \(select 40, focal 80\)"):
         conduct(unlike, settings)

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from selectrl.api.rows import row_of
+from selectrl.api.rows import make_row
 from selectrl.collectors.configs import NonPriorConfig
 from selectrl.compare.plan import ComparisonRow, make_plan
 from selectrl.compare.state import count_pretraining_steps, estimate_cost, find_first_experiment, is_done, read_progress
@@ -141,4 +141,4 @@ class TestEstimate:
 
 
 def test_the_row_of_an_experiment_is_its_bindings(make: Make) -> None:
-    assert "experiment.encoder = @encoders.csro()" in row_of(make("select")).gin
+    assert "experiment.encoder = @encoders.csro()" in make_row(make("select")).gin

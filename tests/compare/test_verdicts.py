@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from report.conftest import write_run
 
-from selectrl.api.rows import row_of
+from selectrl.api.rows import make_row
 from selectrl.compare.plan import ComparisonPlan, TrainedPolicy
 from selectrl.compare.verdicts import make_verdicts
 from selectrl.experiment.config import Experiment
@@ -23,7 +23,7 @@ def plan(make: Any, tmp_path: Path) -> ComparisonPlan:
         for seed in (0, 1, 2):
             write_run(tmp_path, method, seed, skill=skill)
         experiment: Experiment = make(method)
-        policies.append(TrainedPolicy(folder=tmp_path / "point_robot" / method, rows=(row_of(experiment),)))
+        policies.append(TrainedPolicy(folder=tmp_path / "point_robot" / method, rows=(make_row(experiment),)))
     return ComparisonPlan(policies=tuple(policies), seeds=3, data=tmp_path, out=tmp_path)
 
 
