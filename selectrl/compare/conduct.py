@@ -16,7 +16,7 @@ from selectrl.data.manifest import NAME
 from selectrl.errors import InputError
 from selectrl.experiment.config import Experiment
 from selectrl.launch.choice import choose_launcher
-from selectrl.launch.local import require_cores
+from selectrl.launch.local import end_reimport, require_cores
 from selectrl.locks import lock
 from selectrl.runs.layout import EXPERIMENT
 
@@ -48,6 +48,7 @@ def conduct(
         InputError: a row, a setting or the data are wrong, or the comparison is not fair.
         Interrupted: a signal asked to stop.
     """
+    end_reimport()
     if settings.launcher != "slurm":  # its tasks run on other machines
         require_cores(settings.threads)
     plan = make_plan(rows, settings.seeds, settings.data, settings.out)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
-from selectrl.errors import InputError, Interrupted
+from selectrl.errors import InputError, Interrupted, RunError
 from selectrl.launch.background import print_sentence, report_background_errors
 from selectrl.launch.job import Event, Failure, Job, Launcher, Tell, group_jobs, run_group
 from selectrl.stopping import defer_signals, raise_on_signal
@@ -24,6 +24,7 @@ from selectrl.stopping import defer_signals, raise_on_signal
 Workers: TypeAlias = dict[Any, tuple[list[Job], BaseProcess]]  # by the receiving end of a worker's pipe
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
 POLL = 0.2  # seconds between checks for a signal
+REIMPORT = 78  # exit code of a worker that would start workers itself
 
 
 def count_cores() -> int:
@@ -56,6 +57,15 @@ def local_launcher(jobs: int, max_parallel: int | None = None) -> tuple[Launcher
     return Inline() if count == 1 else Local(count), threads
 
 
+def end_reimport() -> None:
+    """End a worker process that imports the calling script again, which would start workers of its own.
+
+    The parent process reads the reason from the exit code, see :func:`describe_end`.
+    """
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        os._exit(REIMPORT)
+
+
 class Inline:
     """Executes one job after another in this process."""
 
@@ -79,14 +89,9 @@ class Local:
         """Execute all jobs; workers end with this process.
 
         Raises:
-            InputError: the calling script is imported again by each worker and would start its own workers.
             Interrupted: a signal asked to stop; the workers have saved their state.
         """
-        if getattr(multiprocessing.process.current_process(), "_inheriting", False):
-            raise InputError(
-                'this script is imported again by every worker process; put its work below if __name__ == "__main__": '
-                "or give jobs=1"
-            )
+        end_reimport()
         running: Workers = {}
         try:
             with defer_signals() as stopping:
@@ -121,7 +126,8 @@ def _receive(running: Workers, inbox: Any, tell: Tell, stopping: Callable[[], bo
         process.join()
         del running[inbox]
         for job in left if not stopping() else ():
-            tell(Event(job, "lost", Failure(describe_end(job, process.exitcode))))
+            code = InputError.exit_code if process.exitcode == REIMPORT else RunError.exit_code
+            tell(Event(job, "lost", Failure(describe_end(job, process.exitcode), code)))
         return
     if isinstance(event, Warning):
         warnings.warn(event, stacklevel=1)
@@ -133,6 +139,11 @@ def _receive(running: Workers, inbox: Any, tell: Tell, stopping: Callable[[], bo
 
 def describe_end(job: Job, code: int | None) -> str:
     """Return the reason why a worker ended without an event."""
+    if code == REIMPORT:
+        return (
+            f"{job.name} did not start: worker processes import your script again; put its work below "
+            'if __name__ == "__main__": or give jobs=1'
+        )
     if code == -signal.SIGKILL:
         return (
             f"{job.name} was killed by the system (signal 9), usually because memory ran out; run fewer in "

@@ -29,14 +29,13 @@ HEAD = '"""Planted."""\n\nfrom __future__ import annotations\n\n'
 PART = (
     HEAD
     + '''import attrs
-from torch import Tensor
 
 from selectrl.collectors.configs import OnlineConfig, ProximalConfig
 from selectrl.collectors.online import OnlineCollector
 from selectrl.encoders.blind.configs import BlindConfig
 from selectrl.encoders.blind.encoder import BlindEncoder
 from selectrl.registry import ACTORS, COLLECTORS, ENCODERS
-from selectrl.structs import Rows, Spec
+from selectrl.structs import Spec
 
 
 @attrs.frozen(kw_only=True)
@@ -58,17 +57,6 @@ class Whole(BlindEncoder):
 
     def __init__(self, config: PlantedConfig, spec: Spec) -> None:
         super().__init__(BlindConfig(), spec)
-
-
-class Forgetful(BlindEncoder):
-    """Steps to a state of another kind than its own."""
-
-    def __init__(self, config: PlantedConfig, spec: Spec) -> None:
-        super().__init__(BlindConfig(), spec)
-
-    def step(self, state: tuple[Tensor], rows: Rows, live: Tensor) -> Tensor:  # type: ignore[override]
-        """Return a tensor, no state."""
-        return live
 
 
 class Narrow(BlindEncoder):
@@ -151,12 +139,6 @@ VIOLATIONS = {
         "planted.py",
         registration('ENCODERS.add("planted", PlantedConfig, Narrow)'),
         'has incompatible type "type[Narrow]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder[Any]]"',
-    ),
-    "an encoder that steps to no state of its own": Violation(
-        "types",
-        "planted.py",
-        registration('ENCODERS.add("planted", PlantedConfig, Forgetful)'),
-        'has incompatible type "type[Forgetful]"; expected "Callable[[PlantedConfig, Spec], ContextEncoder[Any]]"',
     ),
     "a loss that reads a network of the critic": Violation(
         "types", "planted.py", READS_A_NETWORK, 'no attribute "q_net"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import subprocess
@@ -12,11 +13,10 @@ from pathlib import Path
 import fakes
 import pytest
 
-from selectrl.errors import InputError
 from selectrl.experiment.execution import Execution
 from selectrl.launch import local
 from selectrl.launch.job import Event, Failure, Job
-from selectrl.launch.local import Inline, Local, describe_end, drop_error
+from selectrl.launch.local import REIMPORT, Inline, Local, describe_end, drop_error
 
 EXPERIMENT = fakes.experiment("select")
 
@@ -69,13 +69,37 @@ def test_a_lost_run_says_how_it_ended(tmp_path: Path) -> None:
     assert "was ended from outside (exit code 3)" in describe_end(job, 3)
 
 
-def test_a_worker_that_imports_the_script_starts_no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Ended(Exception):
+    """Stands for the end of the process."""
+
+
+def test_a_worker_that_imports_the_script_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(code: int) -> None:
+        raise Ended(code)
+
     monkeypatch.setattr(multiprocessing.process.current_process(), "_inheriting", True, raising=False)
-    with pytest.raises(InputError, match='put its work below if __name__ == "__main__":'):
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(Ended, match=str(REIMPORT)):
         Local(2).run(jobs(tmp_path), lambda event: None)
+    (job,) = jobs(tmp_path, 1)
+    assert 'put its work below if __name__ == "__main__":' in describe_end(job, REIMPORT)
 
 
-def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+def test_a_comparison_in_a_script_without_a_guard_has_the_reason(tmp_path: Path, data: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import selectrl\n"
+        "settings = ['STEPS=5', 'test.budget=40', 'test.repeats=1', 'envs.point_robot.tasks=8', 'data.name=\"tiny\"']\n"
+        f"result = selectrl.compare(['select', 'focal'], env='point_robot', jobs=2, threads=1, data={str(data)!r},\n"
+        "    settings=settings)\n"
+        "print(*result.failures.values())\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.count('put its work below if __name__ == "__main__":') == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_script_without_a_guard_is_refused_with_the_reason(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import selectrl\n"
