@@ -74,7 +74,7 @@ def _is_done(job: Job) -> bool:
     fingerprint = execution.dataset.fingerprint if execution else None
     for collector, test in job.meta_tests:
         sources = source_fingerprints(*trained_parts(job.experiment), collector)
-        wanted = identity_of(to_record(collector), to_record(test), fingerprint, sources)
+        wanted = identity_of(first.key, to_record(collector), to_record(test), fingerprint, sources)
         record = EvaluationRecord.read_if_sound(job.folder, make_label(collector, test, first))
         if not is_wanted(record, job.experiment.train.steps, wanted):
             return False

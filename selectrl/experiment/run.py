@@ -110,7 +110,7 @@ class Run(RunFolder):
         reads_data = bool(COLLECTORS.build(collector).offline) or test.prior != "zero"
         sources = source_fingerprints(*trained_parts(self.experiment), collector)
         fingerprint = self.dataset.fingerprint if reads_data else None
-        return identity_of(to_record(collector), to_record(test), fingerprint, sources)
+        return identity_of(self.experiment.key, to_record(collector), to_record(test), fingerprint, sources)
 
     def refuse_label(self, label: str, collector: CollectorConfig, test: TestConfig, step: int = LATEST) -> None:
         """Refuse a label that belongs to another meta-test of this run.
@@ -190,6 +190,7 @@ class Run(RunFolder):
             collector=to_record(collector),
             **saved,
             seed=self.seed,
+            key=self.experiment.key,
             dataset=self.identity(collector, test)["dataset"],
             **describe_code(*trained_parts(self.experiment), collector),
         )

@@ -149,7 +149,7 @@ def _run(place: Place, omissions: list[Omission]) -> LoadedRun:
     execution = _or(None, ExecutionRecord.read_file, folder / EXECUTION, omissions)
     tasks = _or(None, lambda _: read.test_tasks(record.experiment), folder / EXPERIMENT, omissions)
     spoilt: list[Omission] = []
-    facts = RunFacts(env=record.env, seed=record.seed, steps=record.steps, tasks=tasks)
+    facts = RunFacts(env=record.env, seed=record.seed, key=record.key, steps=record.steps, tasks=tasks)
     evaluations = _evaluations(folder, facts, execution, spoilt)
     omissions += spoilt
     own = _own(record.experiment, evaluations)

@@ -36,12 +36,14 @@ class RunFacts:
     Attributes:
         env: its environment.
         seed: its seed.
+        key: key of its experiment.
         steps: training steps of its rl phase.
         tasks: tasks that it may be tested on; None where its task family cannot be built.
     """
 
     env: str
     seed: int
+    key: str
     steps: int
     tasks: frozenset[int] | None
 
@@ -58,6 +60,7 @@ class EvaluationRecord(FileRecord):
         train_step: rl steps of the checkpoint.
         checkpoint: the checkpoint; absent from records of earlier versions.
         seed: seed of the run.
+        key: key of the run's experiment; absent from records of earlier versions.
         protocol: ``equal_budget``, or ``paper`` for a published schedule.
         budget: environment steps of context.
         block: environment steps of a block of context.
@@ -94,6 +97,7 @@ class EvaluationRecord(FileRecord):
     train_step: int
     checkpoint: TestedState | None = attrs.field(default=None, metadata=LEFT_OUT)
     seed: int
+    key: str | None = attrs.field(default=None, metadata=LEFT_OUT)
     protocol: str
     budget: int
     block: int
@@ -138,7 +142,18 @@ class EvaluationRecord(FileRecord):
     @property
     def identity(self) -> dict[str, Any]:
         """Collector, settings, data and source code, see :mod:`selectrl.runs.identity`."""
-        names = ("collector", "protocol", "budget", "repeats", "prior", "test_seed", "gate", "dataset", "sources")
+        names = (
+            "key",
+            "collector",
+            "protocol",
+            "budget",
+            "repeats",
+            "prior",
+            "test_seed",
+            "gate",
+            "dataset",
+            "sources",
+        )
         return {name: getattr(self, name) for name in names}
 
     def check(self) -> None:
@@ -178,6 +193,8 @@ class EvaluationRecord(FileRecord):
             raise RecordError(f"env: evaluated on {self.env}, but the run is one of {run.env}")
         if self.seed != run.seed:
             raise RecordError(f"seed: it is {self.seed}, but that of the run is {run.seed}")
+        if self.key not in (None, run.key):
+            raise RecordError(f"key: the test is of the experiment {self.key:.80}, but that of the run is {run.key}")
         if self.train_step < run.steps:
             raise RecordError(f"train_step: half-finished, evaluated at step {self.train_step:,} of {run.steps:,}")
         if self.train_step > run.steps:

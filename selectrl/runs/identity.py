@@ -21,16 +21,20 @@ def settings_of(test: Bindings) -> JsonObject:
     return {written: test.get(name) for name, written in names.items()}
 
 
-def identity_of(collector: Bindings, test: Bindings, fingerprint: str | None, sources: Mapping[str, str]) -> JsonObject:
+def identity_of(
+    key: str, collector: Bindings, test: Bindings, fingerprint: str | None, sources: Mapping[str, str]
+) -> JsonObject:
     """Return the identity of a meta-test of a policy.
 
     Args:
+        key: key of the run's experiment.
         collector: record of the collector's config.
         test: record of the test's config.
         fingerprint: of the dataset, or None where the meta-test reads no data.
         sources: fingerprints of the source code of outside parts, by part.
     """
-    return {"collector": collector, **settings_of(test), "dataset": fingerprint, "sources": dict(sources)}
+    own = {"key": key, "collector": collector, **settings_of(test)}
+    return {**own, "dataset": fingerprint, "sources": dict(sources)}
 
 
 def find_difference(identity: Bindings, wanted: Bindings) -> str | None:

@@ -100,7 +100,7 @@ class FakeRun:
         return self
 
     def identity(self, collector: Any, test: Any) -> dict[str, Any]:
-        return identity_of(to_record(collector), to_record(test), None, {})
+        return identity_of(self.experiment.key, to_record(collector), to_record(test), None, {})
 
     def evaluate(self, label: str, collector: Any, test: Any) -> SimpleNamespace:
         if self.seed == 13:

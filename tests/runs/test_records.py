@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_records import EVALUATION, RECORDS, write
+from run_records import EVALUATION, EXPERIMENT, RECORDS, write
 
 from selectrl.errors import DamageWarning, InputError, RecordError, UnreadableError
 from selectrl.json_text import add_seal, remove_seal
@@ -70,6 +70,8 @@ class TestEveryKind:
     def test_a_missing_field_is_named_unless_older_records_lack_it(self, tmp_path: Path, name: str) -> None:
         file = write(tmp_path, name)
         later = {"schema", "checkpoint", "dataset", "versions", "plugins", "sources", "rows"}
+        if name.startswith("evaluations/"):
+            later |= {"key"}
         if name == "execution.json":
             later -= {"dataset", "versions"}
         for field in json.loads(file.read_text()).keys() - {"seal"}:
@@ -231,6 +233,7 @@ class TestEvaluation:
             ({"tasks": None}, None),
             ({"env": "ant_goal"}, "env: evaluated on point_robot, but the run is one of ant_goal"),
             ({"seed": 3}, "seed: it is 0, but that of the run is 3"),
+            ({"key": "other"}, f"key: the test is of the experiment {EXPERIMENT.key}, but that of the run is other"),
             ({"steps": 40}, "train_step: half-finished, evaluated at step 30 of 40"),
             ({"steps": 20}, "train_step: 30 is beyond the run's 20 steps"),
             ({"tasks": frozenset({2, 7})}, "tasks: task 6 is not a test task of the run, which are 2, 7"),
@@ -238,7 +241,13 @@ class TestEvaluation:
         ],
     )
     def test_is_held_against_its_run(self, changes: dict[str, Any], reason: str | None) -> None:
-        facts: dict[str, Any] = {"env": "point_robot", "seed": 0, "steps": 30, "tasks": frozenset({2, 6, 10})}
+        facts: dict[str, Any] = {
+            "env": "point_robot",
+            "seed": 0,
+            "key": EXPERIMENT.key,
+            "steps": 30,
+            "tasks": frozenset({2, 6, 10}),
+        }
         run = RunFacts(**(facts | changes))
         if reason is None:
             EVALUATION.check_run(Path("a.json"), run)

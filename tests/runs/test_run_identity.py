@@ -16,18 +16,18 @@ from selectrl.runs.identity import find_difference, identity_of, is_own, is_want
 
 
 def offline(test: TestConfig) -> dict[str, Any]:
-    return identity_of(to_record(OfflineConfig()), to_record(test), None, {})
+    return identity_of("k", to_record(OfflineConfig()), to_record(test), None, {})
 
 
 def test_is_collector_settings_data_and_source() -> None:
     test = TestConfig()
-    wanted = identity_of(to_record(ProximalConfig()), to_record(test), "f" * 64, {"encoders.mine": "1"})
+    wanted = identity_of("k", to_record(ProximalConfig()), to_record(test), "f" * 64, {"encoders.mine": "1"})
     assert find_difference(wanted, wanted) is None
     assert find_difference({**wanted, "sources": {"encoders.mine": "2"}}, wanted) == "source code of encoders.mine"
     for name, value in (("dataset", "0"), ("budget", 1), ("test_seed", 1), ("prior", "centroid"), ("repeats", 1)):
         assert find_difference({**wanted, name: value}, wanted) == name
         assert find_difference({key: item for key, item in wanted.items() if key != name}, wanted) is None
-    other = identity_of(to_record(ProximalConfig(sigma=0.5)), to_record(test), None, {})
+    other = identity_of("k", to_record(ProximalConfig(sigma=0.5)), to_record(test), None, {})
     assert find_difference(other, wanted) == "collector"
     gates = [offline(TestConfig(protocol="paper", gate=gate)) for gate in (1, 2)]
     assert find_difference(*gates) == "gate"
@@ -45,7 +45,7 @@ def test_a_wanted_meta_test_is_of_the_whole_training() -> None:
 
 def test_of_a_run_is_its_experiments() -> None:
     experiment = {"collector": to_record(ProximalConfig()), "test": to_record(TestConfig())}
-    record = identity_of(to_record(ProximalConfig()), to_record(TestConfig()), "a", {})
+    record = identity_of("k", to_record(ProximalConfig()), to_record(TestConfig()), "a", {})
     assert is_own(record, experiment)
     assert is_own(record, experiment, "a")
     assert not is_own(record, experiment, "b")

@@ -51,6 +51,7 @@ def evaluated(
         collector=to_record(collector),
         train_step=job.experiment.train.steps if step is None else step,
         seed=job.seed,
+        key=job.experiment.key,
         block=20,
         tasks=(2, 6),
         context_steps=(0,),

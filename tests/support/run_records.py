@@ -46,6 +46,7 @@ EVALUATION = EvaluationRecord(
     train_step=30,
     checkpoint=TestedState(step=35, digest="d" * 32),
     seed=0,
+    key=EXPERIMENT.key,
     protocol="equal_budget",
     budget=20,
     block=20,
