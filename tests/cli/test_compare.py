@@ -224,7 +224,7 @@ class TestMissingData:
         monkeypatch.setattr("selectrl.behaviour.collect.collect", collect)
         words = ["compare", "--methods", "select,focal", "--launcher", "inline", "--json"]
         words += toy(tmp_path / "data", tmp_path / "runs", train__steps=2)
-        assert "--preset laptop collects it first" in call(*words).sentence(2)
+        assert "add --preset laptop to collect it first" in call(*words).sentence(2)
         assert not asked
         done = call(*words, "--preset", "laptop")
         assert done.code == 0, done

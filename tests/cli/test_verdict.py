@@ -31,7 +31,7 @@ Call = Callable[..., Any]
         (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device; free the disk", 2),
         (
             FileNotFoundError(errno.ENOENT, "No such file", b"raw\xff"),
-            "raw?: No such file; check that its folder is still there",
+            "raw?: No such file; check that its folder still exists",
             2,
         ),
         (MemoryError(), "memory ran out (MemoryError)", 1),
@@ -66,7 +66,7 @@ def test_a_bug_of_ours_names_file_and_line_and_where_to_report_it(monkeypatch: p
         sentence, code = describe_failure(error)
     assert code == 1
     assert sentence.startswith(f"internal error at {Path(selectrl.__file__).parent}/")
-    assert "report this sentence to the authors" in sentence
+    assert "report this sentence and the output of `selectrl doctor` to the authors" in sentence
     assert "SELECTRL_TRACEBACK=1" in sentence
 
 

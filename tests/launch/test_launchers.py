@@ -273,7 +273,7 @@ class TestArrays:
     def test_have_slurms_own_limit_where_it_does_not_say(self, cluster: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = cluster(None)
         monkeypatch.setenv("PATH", str(folder))
-        assert slurm_module._largest_array() == 1001
+        assert slurm_module._max_array_size() == 1001
 
     def test_that_were_submitted_before_a_refusal_are_taken_back(
         self, cluster: Call, jobs: Call, tmp_path: Path

@@ -17,7 +17,7 @@ from stress.kill_storm import COLLECT, print_of, sets
 from selectrl.cli import main
 from selectrl.experiment.run import Run
 from selectrl.launch.job import Job
-from selectrl.launch.slurm import Work
+from selectrl.launch.slurm import GroupTask
 from selectrl.runs import checkpoint
 
 Call = Callable[..., Any]
@@ -117,7 +117,7 @@ def test_a_task_of_a_cluster_saves_before_it_is_queued_again(
         requeued.append(checkpoint.read_step(run))
         raise SystemExit(-1)
 
-    work = Work((jobs[0],), (tmp_path / "outcome.json",))
+    work = GroupTask((jobs[0],), (tmp_path / "outcome.json",))
     signal.signal(signal.SIGUSR2, requeue)
     with pytest.raises(SystemExit), at_step(23, lambda: signal.raise_signal(signal.SIGUSR2)):
         work()
