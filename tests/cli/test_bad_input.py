@@ -96,7 +96,7 @@ class TestWords:
             (["evaluate", ".", "--repeats", "3", "--set", "test.repeats=5"], "no run at or below"),
             (
                 ["ablate", *SELECT, "--vary", "actor=brac,weighted_bc", "--vary", "actor=td3_bc"],
-                "actor is given twice; give it once, with commas",
+                "actor is given twice; give it only once, with commas between its values",
             ),
             (
                 ["compare", "--env", "point_robot", "--methods", "select,csro", "--launcher", "slurm", *TWO_TIMES],

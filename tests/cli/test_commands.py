@@ -243,7 +243,7 @@ class TestDryRun:
         found = json.loads(call("train", path, *words).out)["experiment"]
         assert (found["name"], found["actor"]["weight"]["clip"]) == ("mine", 5.0)
         sentence = call("train", "--method", "focal", *words[2:]).sentence()
-        assert sentence.startswith("ablations/weight_exp.gin:6: actors.weighted_bc.weight is bound but nothing uses it")
+        assert sentence.startswith("ablations/weight_exp.gin:7: actors.weighted_bc.weight is bound but nothing uses it")
 
     def test_set_takes_one_word_at_a_time(self, call: Call, tmp_path: Path) -> None:
         path = tmp_path / "mine.gin"

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,13 @@ SENTENCE = "selectrl: interrupted; give the same command again to continue"
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Run the console script's function in this process; returns its exit code and the last line on stderr."""
+
+    # A command changes streams, hooks and the handler of SIGINT for the rest of its process, which here is the tests'.
+    monkeypatch.setattr("selectrl.cli.stdio.open_streams", lambda: None)
+    monkeypatch.setattr("selectrl.launch.background.report_background_errors", lambda report: None)
+    handler = signal.getsignal(signal.SIGINT)
 
     def command(*words: object) -> tuple[object, str]:
         monkeypatch.setattr(sys, "argv", ["selectrl", *map(str, words)])
@@ -34,7 +39,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
             main()
         return end.value.code, (capsys.readouterr().err.splitlines() or [""])[-1]
 
-    return command
+    yield command
+    signal.signal(signal.SIGINT, handler)
 
 
 def wall_seconds(folder: Path) -> float:
