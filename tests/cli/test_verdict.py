@@ -213,7 +213,10 @@ def test_a_signal_during_the_first_imports_is_no_traceback(bomb: str, number: si
 def test_little_is_imported_before_signals_are_handled() -> None:
     """Python's own start aside, for a Ctrl-C there ends in a raw traceback."""
     code = "import os, sys; before = set(sys.modules); import selectrl.cli; print(*set(sys.modules) - before)"
-    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    package = str(Path(selectrl.__file__).parents[1])  # without the site's paths
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": package}, capture_output=True, text=True, check=True
+    )
     ours = {"selectrl", "selectrl.after_import", "selectrl.version", "selectrl.cli"}
     signatures = {"selectrl.api", "selectrl.api.comparisons", "selectrl.api.experiments", "selectrl.api.runs"}
     empty = {"selectrl.compare", "selectrl.evaluate", "selectrl.report"}  # rooms whose name a function has, too
