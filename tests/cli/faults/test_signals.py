@@ -28,8 +28,8 @@ SENTENCE = "selectrl: interrupted; give the same command again to continue"
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Run the console script's function in this process; returns its exit code and the last line on stderr."""
 
-    # A command changes streams, hooks, its environment and the handler of SIGINT for the rest of its process, which here
-    # is the process of the tests.
+    # A command changes streams, hooks, environment and the handler of SIGINT for the rest of its process, which here is
+    # the process of the tests.
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     monkeypatch.setattr("selectrl.cli.stdio.open_streams", lambda: None)
     monkeypatch.setattr("selectrl.launch.background.report_background_errors", lambda report: None)
